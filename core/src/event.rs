@@ -1,0 +1,303 @@
+//! The event stream: the one seam between work and everything that shows, stores or counts it.
+//!
+//! Events are past tense and say what happened, never how to display it. Their JSON form is the public
+//! contract (`docs/json.md`): fields are only added within a major version, unknown ones are ignored.
+//!
+//! Adding an event: a variant here, a line in every renderer's match (they are exhaustive on purpose), a line
+//! in the renderers' fixture, and in `docs/json.md`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::run_id::RunId;
+use crate::target::Target;
+use crate::verdict::{Reason, Tally, Verdict};
+
+/// The version of the event schema that this herder writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// An event with its place in the run: `{"v":1,"seq":…,"at":…,"run":…,"type":…, …}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Schema version, [`SCHEMA_VERSION`].
+    pub v: u32,
+    /// Counts from 0 within a run, without holes; a resumed run goes on counting.
+    pub seq: u64,
+    /// When it was stamped, by herder's clock, UTC.
+    pub at: Timestamp,
+    /// The run.
+    pub run: RunId,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened in a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Always the first.
+    RunStarted(RunStarted),
+    /// A resumed run goes on; `open` targets have no verdict yet.
+    RunResumed {
+        /// Targets without a verdict.
+        open: u64,
+    },
+    /// A wave begins.
+    WaveStarted {
+        /// Counts from 1.
+        wave: u32,
+        /// Targets in it.
+        targets: u64,
+    },
+    /// A target's command was accepted by the service.
+    TargetSent {
+        /// The target's id.
+        target: String,
+        /// Its wave, from 1.
+        wave: u32,
+        /// Counts from 1; more than 1 after a retry.
+        attempt: u32,
+        /// AWS's command id.
+        command_id: String,
+    },
+    /// A piece of output while the command still runs.
+    Output {
+        /// The target's id.
+        target: String,
+        /// Where it came from.
+        stream: Stream,
+        /// The piece.
+        text: String,
+    },
+    /// A target has its verdict.
+    TargetFinished(Box<TargetFinished>),
+    /// A gate let the run go on.
+    GatePassed {
+        /// The gate as given.
+        gate: String,
+        /// The wave after which it was asked.
+        wave: u32,
+    },
+    /// A gate stopped the run.
+    GateFailed {
+        /// The gate as given.
+        gate: String,
+        /// The wave after which it was asked.
+        wave: u32,
+        /// What it answered.
+        reason: String,
+    },
+    /// AWS slowed a call down; the limiter adapts. Never an error.
+    Throttled {
+        /// AWS's operation name.
+        api: String,
+        /// The account whose quota it was.
+        account: String,
+        /// The region whose quota it was.
+        region: String,
+        /// Calls a second that the limiter allows from now on.
+        rate: f64,
+    },
+    /// Something that a person should know and that stops nothing.
+    Warning {
+        /// One lower-case fragment.
+        message: String,
+        /// What to do, in full sentences.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hints: Vec<String>,
+    },
+    /// The run waits for something outside (credentials); nothing is lost.
+    RunPaused {
+        /// Why, one fragment.
+        reason: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The pause is over.
+    RunContinued,
+    /// The run starts nothing new from here on.
+    RunStopping {
+        /// `budget`, `gate`, `interrupted`, `journal`, or the error that stops it.
+        reason: Reason,
+        /// Targets sent and not yet judged.
+        in_flight: u64,
+        /// Targets never sent.
+        not_sent: u64,
+    },
+    /// A wave is over.
+    WaveFinished {
+        /// Its number.
+        wave: u32,
+        /// Verdicts of the run so far.
+        tally: Tally,
+    },
+    /// Always the last, the failed and the interrupted run included.
+    RunFinished(RunFinished),
+    /// Written by a newer herder of the same schema version; readers skip it.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The first event's fields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// The workflow: `exec`.
+    pub command: String,
+    /// What it does, for people: the command line sent, or the document. Never a secret.
+    pub title: String,
+    /// Whether AWS is herder's simulator.
+    pub sim: bool,
+    /// Targets resolved.
+    pub targets: u64,
+    /// Waves planned.
+    pub waves: u32,
+    /// AWS account ids.
+    pub accounts: Vec<String>,
+    /// AWS regions.
+    pub regions: Vec<String>,
+    /// herder's version.
+    pub herder: String,
+    /// Why it is run (`--reason`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The last event's fields.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunFinished {
+    /// Verdict → count.
+    pub tally: Tally,
+    /// The exit code of herder.
+    pub exit: i32,
+    /// Calls that AWS accepted, all APIs.
+    pub calls: u64,
+    /// Calls that AWS throttled.
+    pub throttles: u64,
+    /// Median run time of targets that ran, milliseconds.
+    pub p50_ms: Option<u64>,
+    /// 95th percentile of the same.
+    pub p95_ms: Option<u64>,
+    /// Wall clock of the run (of this process' part, if resumed), milliseconds.
+    pub took_ms: u64,
+}
+
+/// Which of a process' streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// What is known of the separation of a target's streams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Streams {
+    /// The service kept them apart.
+    #[default]
+    Exact,
+    /// The service merged them and herder split at the agent's marker.
+    SplitByMarker,
+    /// They came merged; all of it is in `stdout`.
+    Merged,
+}
+
+/// Bytes a node wrote. Cheap to clone. In JSON: a string, invalid UTF-8 as U+FFFD.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Body(Arc<[u8]>);
+
+impl Body {
+    /// The bytes, exactly.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as text, invalid UTF-8 as U+FFFD.
+    #[must_use]
+    pub fn to_text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.0)
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Number of bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Body {
+        Body(bytes.into())
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Body {
+        Body(text.into_bytes().into())
+    }
+}
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Body {
+        Body(text.as_bytes().into())
+    }
+}
+
+impl Serialize for Body {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
+        String::deserialize(deserializer).map(Body::from)
+    }
+}
+
+/// Everything known of a target at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetFinished {
+    /// `target` (the id), `name`, `account`, `region`, `az`, `platform`.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Its end.
+    pub verdict: Verdict,
+    /// Why, as one word; null where there is nothing to add.
+    pub reason: Option<Reason>,
+    /// The process' exit code; null where it never ended by itself or is not known.
+    pub exit_code: Option<i64>,
+    /// Standard output.
+    pub stdout: Body,
+    /// Standard error.
+    pub stderr: Body,
+    /// What is known of their separation.
+    pub streams: Streams,
+    /// Whether the service or the agent cut the output.
+    pub truncated: bool,
+    /// When the node began, as the service says.
+    pub started: Option<Timestamp>,
+    /// When the node ended, as the service says.
+    pub finished: Option<Timestamp>,
+    /// `finished - started`, milliseconds.
+    pub duration_ms: Option<u64>,
+    /// AWS's command id; null where nothing was sent.
+    pub command_id: Option<String>,
+    /// Its wave, from 1.
+    pub wave: u32,
+    /// Sends it took, from 1; 0 where none was made.
+    pub attempt: u32,
+}

@@ -1,0 +1,127 @@
+//! [`Bodies`]: what nodes wrote, kept once on disk beside the events, so that memory doesn't grow with the
+//! fleet's output.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::event::Body;
+
+/// Where a body lies in the run's `output/bodies`. Equal contents have equal references: folding compares these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct BodyRef {
+    /// Bytes from the start of the file; 0 for an empty body.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// The two streams of one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StoredOutput {
+    /// Standard output.
+    pub stdout: BodyRef,
+    /// Standard error.
+    pub stderr: BodyRef,
+}
+
+/// An append-only file of distinct bodies. Each is stored once, however many nodes wrote it.
+#[derive(Debug)]
+pub struct Bodies {
+    file: File,
+    end: u64,
+    known: HashMap<[u8; 16], BodyRef>,
+}
+
+impl Bodies {
+    /// Opens (or makes, mode 0600) the file. A body that an earlier process left half-written at the end is harmless:
+    /// no event refers to it.
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub fn open(path: &Path) -> io::Result<Bodies> {
+        let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+        let end = file.metadata()?.len();
+        Ok(Bodies { file, end, known: HashMap::new() })
+    }
+
+    /// Opens the file of a finished run to read from it.
+    ///
+    /// # Errors
+    /// The file can't be opened.
+    pub fn open_read_only(path: &Path) -> io::Result<Bodies> {
+        let file = File::open(path)?;
+        let end = file.metadata()?.len();
+        Ok(Bodies { file, end, known: HashMap::new() })
+    }
+
+    /// Stores a body and says where it is.
+    ///
+    /// # Errors
+    /// The disk is full or the file can't be written.
+    pub fn put(&mut self, body: &Body) -> io::Result<BodyRef> {
+        if body.is_empty() {
+            return Ok(BodyRef::default());
+        }
+        let digest = Sha256::digest(body.as_bytes());
+        let mut key = [0_u8; 16];
+        key.iter_mut().zip(digest).for_each(|(k, d)| *k = d);
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        if let Err(error) = self.file.write_all(body.as_bytes()) {
+            // A short write leaves bytes that nothing refers to; what comes after must know where it starts.
+            self.end = self.file.metadata().map_or(self.end, |m| m.len());
+            return Err(error);
+        }
+        let reference = BodyRef { offset: self.end, len: body.len() as u64 };
+        self.end += reference.len;
+        self.known.insert(key, reference);
+        Ok(reference)
+    }
+
+    /// Reads a body back.
+    ///
+    /// # Errors
+    /// The file was cut or can't be read.
+    pub fn read(&self, reference: BodyRef) -> io::Result<Body> {
+        if reference.len == 0 {
+            return Ok(Body::default());
+        }
+        if reference.offset.checked_add(reference.len).is_none_or(|end| end > self.end) {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the output file is shorter than its events say"));
+        }
+        let len = usize::try_from(reference.len).map_err(io::Error::other)?;
+        let mut bytes = vec![0; len];
+        self.file.read_exact_at(&mut bytes, reference.offset)?;
+        Ok(Body::from(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_bodies_are_stored_once_and_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bodies");
+        let mut bodies = Bodies::open(&path).unwrap();
+        let a = bodies.put(&Body::from("up 3 days\n")).unwrap();
+        let b = bodies.put(&Body::from(vec![0xff, 0x00, 0x1b])).unwrap();
+        assert_eq!(bodies.put(&Body::from("up 3 days\n")).unwrap(), a);
+        assert_eq!(bodies.put(&Body::default()).unwrap(), BodyRef::default());
+        assert_eq!(bodies.read(a).unwrap(), Body::from("up 3 days\n"));
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 13);
+
+        let again = Bodies::open(&path).unwrap();
+        assert_eq!(again.read(b).unwrap().as_bytes(), [0xff, 0x00, 0x1b]);
+        assert!(again.read(BodyRef { offset: 10, len: 4 }).is_err());
+        assert!(again.read(BodyRef { offset: u64::MAX, len: 4 }).is_err());
+    }
+}

@@ -1,0 +1,2 @@
+//! herder.
+fn main() {}

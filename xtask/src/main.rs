@@ -1,0 +1,2 @@
+//! Tasks of the herder repository.
+fn main() {}
