@@ -1,1 +1,30 @@
-//! (in work)
+//! The fan-out executor: sends a [`Job`] to many targets in batches, watches it, judges every target once.
+//!
+//! It is the only spawner of per-target work in herder. Everything that AWS knows how to do stands behind the one
+//! port [`Job`]; everything a person sees comes from the events it emits; everything it intends is in the journal
+//! before it happens.
+//!
+//! - [`job`]: the port and its outcomes
+//! - [`policy`]: concurrency, error budget, waves
+//! - `queue`: which targets go into the next batch
+//! - `schedule`: when to look at what (pure)
+//! - `executor`: the loop
+
+mod batch;
+mod executor;
+mod interrupt;
+mod job;
+mod policy;
+mod queue;
+mod schedule;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use executor::{Plan, Ports, Recovered, Report, StopReason, fan_out};
+pub use interrupt::Interrupt;
+pub use job::{
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
+    Trouble,
+};
+pub use policy::{Budget, Eagerness, Policy};

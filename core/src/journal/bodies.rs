@@ -93,13 +93,26 @@ impl Bodies {
         if reference.len == 0 {
             return Ok(Body::default());
         }
-        if reference.offset.checked_add(reference.len).is_none_or(|end| end > self.end) {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the output file is shorter than its events say"));
+        let end = reference.offset.checked_add(reference.len);
+        // The file may have grown since: a renderer reads while the journal writes.
+        if end.is_none_or(|end| end > self.end)
+            && end.is_none_or(|end| self.on_disk().is_none_or(|now| end > now))
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the output file is shorter than its events say",
+            ));
         }
         let len = usize::try_from(reference.len).map_err(io::Error::other)?;
         let mut bytes = vec![0; len];
         self.file.read_exact_at(&mut bytes, reference.offset)?;
         Ok(Body::from(bytes))
+    }
+}
+
+impl Bodies {
+    fn on_disk(&self) -> Option<u64> {
+        self.file.metadata().ok().map(|m| m.len())
     }
 }
 

@@ -1,0 +1,249 @@
+//! [`Job`]: the one port between the executor and the outside.
+//!
+//! Its unit is a batch, because some AWS calls take fifty ids at once. What the executor asks, in the order of a
+//! batch's life: `ready` (a place in the quota), `send`, `locate` (only if the answer was lost), `sweep` and
+//! `collect` (progress and results), `detail` (one target's full output), `cancel`.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::event::{Body, Streams};
+use crate::journal::Permit;
+use crate::verdict::{Reason, Verdict};
+
+/// Targets that are sent to together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The intent's number: unique within the run, and the marker in the command's comment.
+    pub intent: u64,
+    /// Which kind of send, see [`Job::lane`].
+    pub lane: u32,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Indices into the run's targets.
+    pub targets: Vec<usize>,
+    /// AWS's clock when it was intended, where known.
+    pub server_at: Option<Timestamp>,
+}
+
+/// What the service itself shall keep to within one batch, so that it brakes even when herder is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Targets at once, at least 1.
+    pub max_concurrency: u32,
+    /// Failures after which it sends to no more targets of the batch.
+    pub max_errors: u32,
+}
+
+/// A send that the service took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// AWS's command id.
+    pub command_id: String,
+    /// How long from now until the service gives up on it (delivery plus execution timeout).
+    pub expires_in: Duration,
+}
+
+/// How a send ended.
+#[derive(Debug)]
+pub enum SendOutcome<E> {
+    /// The service took it.
+    Accepted(Accepted),
+    /// The quota was exceeded: refused, nothing changed, again later.
+    Throttled,
+    /// It never left this machine or could not be authorised for now: nothing changed, again later.
+    NotSent(Trouble<E>),
+    /// Refused because of some targets; nothing changed. With `bad` empty, the service didn't say which.
+    BadTargets {
+        /// Indices into the run's targets.
+        bad: Vec<usize>,
+        /// What they are judged.
+        verdict: Verdict,
+        /// Why.
+        reason: Reason,
+    },
+    /// Refused for reasons of the batch; nothing changed. If nothing has ever been accepted in the run, the run ends
+    /// with the error; else the batch is judged and the run goes on.
+    Refused {
+        /// What its targets are judged.
+        verdict: Verdict,
+        /// Why.
+        reason: Reason,
+        /// The error.
+        error: E,
+    },
+    /// Refused, and every other batch will be too (no such document): the run stops.
+    Fatal(E),
+    /// It left, and no answer came: it may have taken effect.
+    Lost(E),
+}
+
+/// Why a look at the service failed. Nothing of it makes a target fail.
+#[derive(Debug)]
+pub enum Trouble<E> {
+    /// Credentials are gone; the run waits for new ones.
+    Paused {
+        /// Why, one fragment.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// It may work later.
+    Transient(E),
+    /// It will not work at all in this run (access denied).
+    Denied(E),
+}
+
+/// What a listing says of one command. Counters may be stale: they steer looks, never verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Targets in a final state.
+    pub completed: u64,
+    /// Failed and timed out in execution.
+    pub errors: u64,
+    /// Timed out in delivery.
+    pub delivery_timed_out: u64,
+    /// Whether the service calls the command ended.
+    pub is_done: bool,
+}
+
+/// Which commands a sweep asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SweepScope {
+    /// Those in progress: pages get fewer as the run ends.
+    InProgress,
+    /// All since the run's start.
+    All,
+}
+
+/// What a sweep saw.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    /// By command id.
+    pub seen: HashMap<String, Counters>,
+    /// Whether the listing was read to its end, so that absence means something.
+    pub is_complete: bool,
+}
+
+/// The end of one target's command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its end.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// The process' exit code.
+    pub exit_code: Option<i64>,
+    /// Standard output.
+    pub stdout: Body,
+    /// Standard error.
+    pub stderr: Body,
+    /// What is known of their separation.
+    pub streams: Streams,
+    /// Whether some of it was cut.
+    pub truncated: bool,
+    /// When the node began.
+    pub started: Option<Timestamp>,
+    /// When the node ended.
+    pub finished: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// A verdict without output.
+    #[must_use]
+    pub fn bare(verdict: Verdict, reason: Option<Reason>) -> Outcome {
+        Outcome {
+            verdict,
+            reason,
+            exit_code: None,
+            stdout: Body::default(),
+            stderr: Body::default(),
+            streams: Streams::Exact,
+            truncated: false,
+            started: None,
+            finished: None,
+        }
+    }
+}
+
+/// What a look at a batch says of one target.
+#[derive(Clone, Debug)]
+pub enum Finding {
+    /// Judged, with all its output.
+    Finished(Box<Outcome>),
+    /// Judged, but its output was cut or not separated: one more call gives it. The best known is inside.
+    NeedsDetail(Box<Outcome>),
+    /// Still runs, and the service says that it is being cancelled.
+    Cancelling,
+    /// Only [`Job::detail`] can tell.
+    Unlisted,
+}
+
+/// The targets of a batch that a look found something about; the others still run, or aren't listed yet.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// By index into the run's targets.
+    pub findings: Vec<(usize, Finding)>,
+}
+
+/// Work on many targets, batch by batch. Implementations meter their calls and never retry a send.
+pub trait Job: Send + Sync + 'static {
+    /// What a refused call says, for messages.
+    type Error: std::fmt::Display + Send + 'static;
+
+    /// Which kind of send a target needs; batches never mix lanes (platform and so document, account, region).
+    fn lane(&self, target: usize) -> u32;
+
+    /// AWS's clock, estimated from its last Date header.
+    fn server_now(&self) -> Option<Timestamp>;
+
+    /// Waits for a place in the send quota of a lane. The intent is journalled after this, so that a kill while
+    /// waiting leaves no doubt behind.
+    fn ready(&self, lane: u32) -> impl Future<Output = ()> + Send;
+
+    /// Makes the one call that sends the batch.
+    fn send(
+        &self,
+        batch: &Batch,
+        limits: Limits,
+        permit: Permit,
+    ) -> impl Future<Output = SendOutcome<Self::Error>> + Send;
+
+    /// Looks for a send whose answer was lost, by its marker.
+    fn locate(
+        &self,
+        batch: &Batch,
+    ) -> impl Future<Output = Result<Option<Accepted>, Trouble<Self::Error>>> + Send;
+
+    /// Looks at many commands at once.
+    fn sweep(
+        &self,
+        scope: SweepScope,
+        command_ids: Vec<String>,
+    ) -> impl Future<Output = Result<Sweep, Trouble<Self::Error>>> + Send;
+
+    /// Reads the results of a batch.
+    fn collect(
+        &self,
+        batch: &Batch,
+        command_id: &str,
+    ) -> impl Future<Output = Result<Collected, Trouble<Self::Error>>> + Send;
+
+    /// Reads one target's result in full; `None` while it runs.
+    fn detail(
+        &self,
+        target: usize,
+        command_id: &str,
+    ) -> impl Future<Output = Result<Option<Outcome>, Trouble<Self::Error>>> + Send;
+
+    /// Asks the service to cancel a batch; there is no guarantee that it does.
+    fn cancel(
+        &self,
+        lane: u32,
+        command_id: &str,
+        permit: Permit,
+    ) -> impl Future<Output = Result<(), Trouble<Self::Error>>> + Send;
+}

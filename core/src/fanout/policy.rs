@@ -1,0 +1,67 @@
+//! [`Policy`] and [`Budget`]: how much at once, and when to stop.
+
+/// How a run is carried out. Counts are absolute: percentages were resolved against the run's targets before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Targets sent and not yet judged, at most; at least 1.
+    pub concurrency: usize,
+    /// The run stops when more targets than this are bad.
+    pub max_errors: u64,
+    /// Targets of one send, at most: 50 for `SendCommand`.
+    pub batch: usize,
+    /// Whether somebody reads results while the run goes on.
+    pub eagerness: Eagerness,
+    /// Whether a send whose answer was lost and that left no trace is sent again.
+    pub resend_ambiguous: bool,
+}
+
+/// When results are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eagerness {
+    /// One read a batch, when it is done: the fewest calls.
+    AtEnd,
+    /// Also before, where a reader would otherwise wait for results that exist.
+    AsCompleted,
+}
+
+/// The error budget of a run: one count over all batches, waves and scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    max_errors: u64,
+}
+
+impl Budget {
+    /// A budget that `max_errors` bad targets do not exceed.
+    #[must_use]
+    pub fn new(max_errors: u64) -> Budget {
+        Budget { max_errors }
+    }
+
+    /// Whether this many bad targets stop the run: more than the budget, not as many as it.
+    #[must_use]
+    pub fn is_exceeded_by(self, bad: u64) -> bool {
+        bad > self.max_errors
+    }
+
+    /// Bad targets that may still come.
+    #[must_use]
+    pub fn left(self, bad: u64) -> u64 {
+        self.max_errors.saturating_sub(bad)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_must_be_exceeded_not_reached() {
+        let none = Budget::new(0);
+        assert!(!none.is_exceeded_by(0));
+        assert!(none.is_exceeded_by(1));
+        let five = Budget::new(5);
+        assert!(!five.is_exceeded_by(5));
+        assert!(five.is_exceeded_by(6));
+        assert_eq!((five.left(2), five.left(9)), (3, 0));
+    }
+}

@@ -1,0 +1,121 @@
+//! [`Queue`]: which targets go into the next batch.
+
+use std::collections::{BTreeMap, VecDeque};
+
+/// Targets of one wave that wait to be sent, by lane, in order; and groups that must go as they are (the halves of a
+/// bisected batch, a throttled send).
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    lanes: BTreeMap<u32, VecDeque<usize>>,
+    groups: VecDeque<Group>,
+    waiting: usize,
+}
+
+/// Targets that are sent together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Group {
+    pub(super) lane: u32,
+    pub(super) attempt: u32,
+    pub(super) targets: Vec<usize>,
+}
+
+impl Queue {
+    /// Adds a target at the end of its lane.
+    pub(super) fn push(&mut self, lane: u32, target: usize) {
+        self.lanes.entry(lane).or_default().push_back(target);
+        self.waiting += 1;
+    }
+
+    /// Puts a group in front of everything.
+    pub(super) fn push_group(&mut self, group: Group) {
+        self.waiting += group.targets.len();
+        self.groups.push_front(group);
+    }
+
+    /// Targets that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// The next batch: at most `batch` targets and at most `free`. Fewer than `floor` are not worth a call while more
+    /// are coming, unless the lane holds no more than that.
+    pub(super) fn next(&mut self, free: usize, batch: usize, floor: usize) -> Option<Group> {
+        if free == 0 {
+            return None;
+        }
+        if let Some(group) = self.groups.front() {
+            if group.targets.len() <= free {
+                let group = self.groups.pop_front()?;
+                self.waiting -= group.targets.len();
+                return Some(group);
+            }
+            return None;
+        }
+        // The fullest lane first: it is the one that ends last.
+        let (lane, targets) =
+            self.lanes.iter_mut().max_by_key(|(lane, t)| (t.len(), std::cmp::Reverse(**lane)))?;
+        let take = targets.len().min(batch).min(free);
+        if take == 0 || (take < floor && take < targets.len()) {
+            return None;
+        }
+        let group = Group { lane: *lane, attempt: 1, targets: targets.drain(..take).collect() };
+        self.waiting -= take;
+        Some(group)
+    }
+
+    /// Takes everything out.
+    pub(super) fn drain(&mut self) -> Vec<usize> {
+        self.waiting = 0;
+        let mut all: Vec<usize> = self.groups.drain(..).flat_map(|g| g.targets).collect();
+        all.extend(std::mem::take(&mut self.lanes).into_values().flatten());
+        all.sort_unstable();
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(lanes: &[(u32, usize)]) -> Queue {
+        let mut queue = Queue::default();
+        let mut n = 0;
+        for (lane, count) in lanes {
+            for _ in 0..*count {
+                queue.push(*lane, n);
+                n += 1;
+            }
+        }
+        queue
+    }
+
+    #[test]
+    fn batches_never_mix_lanes_and_keep_order() {
+        let mut queue = queue(&[(0, 3), (1, 2)]);
+        assert_eq!(queue.next(100, 50, 1).unwrap().targets, [0, 1, 2]);
+        let second = queue.next(100, 50, 1).unwrap();
+        assert_eq!((second.lane, second.targets), (1, vec![3, 4]));
+        assert_eq!(queue.next(100, 50, 1), None);
+        assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_window_too_small_waits_unless_it_takes_the_last() {
+        let mut queue = queue(&[(0, 60)]);
+        assert_eq!(queue.next(10, 50, 25), None);
+        assert_eq!(queue.next(30, 50, 25).unwrap().targets.len(), 30);
+        assert_eq!(queue.next(50, 50, 50).unwrap().targets.len(), 30);
+    }
+
+    #[test]
+    fn groups_go_first_and_whole() {
+        let mut queue = queue(&[(0, 5)]);
+        queue.push_group(Group { lane: 3, attempt: 2, targets: vec![7, 8] });
+        assert_eq!(queue.len(), 7);
+        assert_eq!(queue.next(1, 50, 1), None);
+        assert_eq!(queue.next(2, 50, 1).unwrap().attempt, 2);
+        queue.push_group(Group { lane: 0, attempt: 1, targets: vec![9] });
+        assert_eq!(queue.drain(), [0, 1, 2, 3, 4, 9]);
+        assert_eq!(queue.len(), 0);
+    }
+}

@@ -1,0 +1,204 @@
+//! Where runs live: [`RunsDirectory`], [`RunDirectory`], and the lock of a driven run.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use fs4::fs_std::FileExt;
+
+use super::lines::{LineWriter, for_each_line};
+use super::{FORMAT_VERSION, JournalError, RunRecord, StoredEvent};
+use crate::run_id::RunId;
+use crate::target::Target;
+
+/// `<state>/runs`.
+#[derive(Clone, Debug)]
+pub struct RunsDirectory(PathBuf);
+
+impl RunsDirectory {
+    /// The directory of runs below a state directory; nothing is made yet.
+    #[must_use]
+    pub fn below(state: &Path) -> RunsDirectory {
+        RunsDirectory(state.join("runs"))
+    }
+
+    /// Makes a run's directory and writes what it is. Nothing has been changed remotely before this returns.
+    ///
+    /// # Errors
+    /// The state directory is not writable.
+    pub fn create(&self, record: &RunRecord, targets: &[Target]) -> Result<RunDirectory, JournalError> {
+        let path = self.0.join(record.run.as_str());
+        private_dir(&path)?;
+        private_dir(&path.join("output"))?;
+        let directory = RunDirectory(path);
+        let mut lines = LineWriter::open(&directory.0.join("targets.jsonl"))?;
+        for target in targets {
+            lines.append(target)?;
+        }
+        lines.sync()?;
+        directory.write_record(record)?;
+        Ok(directory)
+    }
+
+    /// An existing run.
+    ///
+    /// # Errors
+    /// There is no such run.
+    pub fn open(&self, run: &RunId) -> Result<RunDirectory, JournalError> {
+        let directory = RunDirectory(self.0.join(run.as_str()));
+        if directory.0.join("run.json").is_file() {
+            Ok(directory)
+        } else {
+            Err(JournalError::NoSuchRun(run.to_string()))
+        }
+    }
+
+    /// Every run, newest first. Directories that hold none are left out.
+    ///
+    /// # Errors
+    /// The directory exists and can't be read.
+    pub fn list(&self) -> Result<Vec<RunId>, JournalError> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(JournalError::io("read", &self.0)(error)),
+        };
+        let mut runs: Vec<RunId> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().join("run.json").is_file())
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        runs.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(runs)
+    }
+}
+
+fn private_dir(path: &Path) -> Result<(), JournalError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(JournalError::io("create", path))
+}
+
+/// One run's directory.
+#[derive(Clone, Debug)]
+pub struct RunDirectory(PathBuf);
+
+impl RunDirectory {
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.0.join("journal.jsonl")
+    }
+
+    pub(super) fn events(&self) -> PathBuf {
+        self.0.join("events.jsonl")
+    }
+
+    /// The file of the nodes' output.
+    #[must_use]
+    pub fn bodies(&self) -> PathBuf {
+        self.0.join("output").join("bodies")
+    }
+
+    fn write_record(&self, record: &RunRecord) -> Result<(), JournalError> {
+        let path = self.0.join("run.json");
+        let temporary = self.0.join("run.json.new");
+        let write = || -> io::Result<()> {
+            let mut file =
+                OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
+            serde_json::to_writer_pretty(&mut file, record)?;
+            file.write_all(b"\n")?;
+            file.sync_data()?;
+            fs::rename(&temporary, &path)?;
+            File::open(&self.0)?.sync_all()
+        };
+        write().map_err(JournalError::io("write", &path))
+    }
+
+    /// What the run is.
+    ///
+    /// # Errors
+    /// The run is a newer herder's, or the file is damaged.
+    pub fn record(&self) -> Result<RunRecord, JournalError> {
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u32,
+            run: String,
+        }
+        let path = self.0.join("run.json");
+        let text = fs::read(&path).map_err(JournalError::io("read", &path))?;
+        let damaged = |source| JournalError::Damaged { path: path.clone(), line: 1, source };
+        let format: Format = serde_json::from_slice(&text).map_err(damaged)?;
+        if format.format > FORMAT_VERSION {
+            return Err(JournalError::Newer { run: format.run, found: format.format });
+        }
+        serde_json::from_slice(&text).map_err(damaged)
+    }
+
+    /// The resolved targets, in order.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn targets(&self) -> Result<Vec<Target>, JournalError> {
+        let mut targets = Vec::new();
+        for_each_line(&self.0.join("targets.jsonl"), |target| targets.push(target))?;
+        Ok(targets)
+    }
+
+    /// Hands over every event, in order.
+    ///
+    /// # Errors
+    /// The file is damaged.
+    pub fn for_each_event(&self, take: impl FnMut(StoredEvent)) -> Result<(), JournalError> {
+        for_each_line(&self.events(), take)
+    }
+
+    /// Takes the run: until the lock is dropped, nobody else can drive it.
+    ///
+    /// # Errors
+    /// Another process drives it.
+    pub fn lock(&self) -> Result<RunLock, JournalError> {
+        let path = self.0.join("lock");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(JournalError::io("open", &path))?;
+        match FileExt::try_lock_exclusive(&file) {
+            Ok(true) => {}
+            Ok(false) => {
+                let mut text = String::new();
+                file.read_to_string(&mut text).map_err(JournalError::io("read", &path))?;
+                let run = self.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                return Err(JournalError::Locked { run, pid: text.trim().parse().ok() });
+            }
+            Err(error) => return Err(JournalError::io("lock", &path)(error)),
+        }
+        let mut write = || -> io::Result<()> {
+            file.set_len(0)?;
+            file.rewind()?;
+            write!(file, "{}", std::process::id())
+        };
+        write().map_err(JournalError::io("write", &path))?;
+        Ok(RunLock { _file: file })
+    }
+
+    /// Whether a process drives it at this moment.
+    #[must_use]
+    pub fn is_driven(&self) -> bool {
+        let Ok(file) = File::open(self.0.join("lock")) else { return false };
+        !matches!(FileExt::try_lock_shared(&file), Ok(true))
+    }
+}
+
+/// Held while a process drives a run; the kernel lets go of it when the process dies, however it dies.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
