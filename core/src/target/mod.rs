@@ -1,6 +1,28 @@
 //! What a command acts on: [`Target`], the selector grammar, and the resolved, ordered, unique [`Targets`].
 
+mod list_file;
+mod natural;
+mod parse;
+mod pattern;
+mod query;
+mod selector;
+mod share;
+mod suggest;
+mod targets;
+
 use serde::{Deserialize, Serialize};
+
+pub use self::list_file::{ListError, ListedNode, parse_list};
+pub use self::natural::natural;
+pub use self::parse::SelectorError;
+pub use self::pattern::Pattern;
+pub use self::query::{ASG_TAG, Filter, NodeFacts, Query, Reach, Unresolved};
+pub use self::selector::{
+    Attribute, Comparison, NodeSet, Ping, RunRef, Selector, Source, Term, Version, Which, is_id,
+};
+pub use self::share::{Share, ShareError};
+pub use self::suggest::suggest;
+pub use self::targets::{Empty, Targets};
 
 /// One node, as known when the run's targets were resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,4 +52,19 @@ pub enum Platform {
     Windows,
     /// macOS.
     Macos,
+}
+
+impl Platform {
+    /// Every platform.
+    pub const ALL: [Platform; 3] = [Platform::Linux, Platform::Windows, Platform::Macos];
+
+    /// The word of the JSON contract and of `platform:`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Platform::Linux => "linux",
+            Platform::Windows => "windows",
+            Platform::Macos => "macos",
+        }
+    }
 }
