@@ -1,0 +1,340 @@
+//! [`Scope`]: one account and region, with its credentials, its HTTP client and its place in the meter.
+
+mod credentials;
+mod error;
+mod http;
+mod options;
+mod profile;
+mod role;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_types::app_name::AppName;
+use aws_types::region::Region;
+use herder_core::limit::LimitKey;
+use tokio::sync::OnceCell;
+
+use self::credentials::{CredentialStore, Recipe, StoreProvider};
+pub use self::error::ScopeError;
+use self::options::resolve_region;
+pub use self::options::{AssumeRole, FixedEndpoint, MfaPrompt, MfaQuestion, ScopeOptions};
+use self::profile::Profiles;
+use crate::call::Call;
+use crate::ec2::Ec2;
+use crate::error::CallError;
+use crate::meter::Meter;
+use crate::server_clock::ServerClock;
+use crate::ssm::Ssm;
+use crate::sts::Sts;
+
+/// TCP and TLS must stand after this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(3100);
+/// One attempt at an ordinary call.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// One attempt at a call that changes something: better to wait than not to know.
+pub(crate) const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// One attempt at a call with pages of megabytes.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The account of limits where nobody could say which one it is.
+const UNKNOWN_ACCOUNT: &str = "unknown";
+
+/// Who AWS says that these credentials are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// AWS account id, twelve digits.
+    pub account: String,
+    /// The principal's ARN; of a role, with the session's name.
+    pub arn: String,
+    /// AWS's id of the principal.
+    pub user_id: String,
+    /// Where the credentials came from, as far as is known: `Environment`, `SSO`, `role …`.
+    pub source: Option<String>,
+}
+
+impl Identity {
+    /// Whether both are the same principal: of a role, whatever its session is called.
+    #[must_use]
+    pub fn is_same_principal(&self, other: &Identity) -> bool {
+        let principal = |arn: &str| {
+            let mut parts: Vec<_> = arn.split('/').map(str::to_owned).collect();
+            if arn.contains(":assumed-role/") {
+                parts.truncate(2);
+            }
+            parts
+        };
+        self.account == other.account && principal(&self.arn) == principal(&other.arn)
+    }
+}
+
+/// One account and region. Cheap to clone.
+#[derive(Clone)]
+pub struct Scope(Arc<Inner>);
+
+struct Inner {
+    region: String,
+    meter: Arc<Meter>,
+    clock: ServerClock,
+    store: Arc<CredentialStore>,
+    fixed_account: Option<String>,
+    /// The account that limits are kept for.
+    account: OnceCell<String>,
+    identity: OnceCell<Identity>,
+    ssm: aws_sdk_ssm::Client,
+    ec2: aws_sdk_ec2::Client,
+    sts: aws_sdk_sts::Client,
+}
+
+impl Scope {
+    /// Opens a scope: settles profile, region, proxy and CA bundle, and gets credentials. Asks for an MFA code where the
+    /// profile wants one. Calls no service, except what credentials need (SSO, STS AssumeRole, instance metadata).
+    ///
+    /// # Errors
+    /// Whatever is missing or wrong, each as its own variant with hints.
+    pub async fn open(options: ScopeOptions, meter: Arc<Meter>) -> Result<Scope, ScopeError> {
+        let scope = match options.endpoint.clone() {
+            Some(endpoint) => Scope::fixed(&options, &endpoint, meter)?,
+            None => Scope::real(options, meter).await?,
+        };
+        scope.0.store.get().await?;
+        Ok(scope)
+    }
+
+    /// A scope of a simulator: no profile, environment or file is consulted.
+    fn fixed(
+        options: &ScopeOptions,
+        endpoint: &FixedEndpoint,
+        meter: Arc<Meter>,
+    ) -> Result<Scope, ScopeError> {
+        let http = http::fixed(endpoint)?;
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(endpoint.region.clone()))
+            .endpoint_url(&endpoint.url)
+            .http_client(http)
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SharedTimeSource::default())
+            .stalled_stream_protection(StalledStreamProtectionConfig::enabled().build())
+            .timeout_config(timeouts(ATTEMPT_TIMEOUT))
+            .retry_config(RetryConfig::disabled());
+        config.set_app_name(app_name(options));
+        let recipe = Recipe::fixed(endpoint, options.assume_role.clone());
+        let account = match &options.assume_role {
+            None => Some(endpoint.account.clone()),
+            Some(role) => role.account.clone(),
+        };
+        Ok(Scope::build(config.build(), recipe, meter, account))
+    }
+
+    async fn real(options: ScopeOptions, meter: Arc<Meter>) -> Result<Scope, ScopeError> {
+        let profiles = Profiles::load(options.profile.as_deref()).await?;
+        let region = resolve_region(&options, &profiles)?;
+        let http = http::real(&options.environment, &profiles)?;
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region))
+            .http_client(http)
+            .no_credentials()
+            .timeout_config(timeouts(ATTEMPT_TIMEOUT))
+            .retry_config(RetryConfig::disabled());
+        if let Some(profile) = &options.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(name) = app_name(&options) {
+            loader = loader.app_name(name);
+        }
+        let config = loader.load().await;
+        let recipe = Recipe::real(options);
+        Ok(Scope::build(config, recipe, meter, None))
+    }
+
+    fn build(config: SdkConfig, recipe: Recipe, meter: Arc<Meter>, fixed_account: Option<String>) -> Scope {
+        let clock = ServerClock::default();
+        let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
+        let store = Arc::new(CredentialStore::new(recipe, config.clone()));
+        let config = config
+            .into_builder()
+            // The store caches; the SDK's own cache would hide from it what AWS rejected.
+            .identity_cache(aws_config::identity::IdentityCache::no_cache())
+            .credentials_provider(SharedCredentialsProvider::new(StoreProvider(Arc::clone(&store))))
+            .build();
+        let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(clock.clone()).build();
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .timeout_config(timeouts(PAGE_TIMEOUT))
+            .build();
+        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(clock.clone()).build();
+        Scope(Arc::new(Inner {
+            region,
+            meter,
+            clock,
+            store,
+            fixed_account,
+            account: OnceCell::new(),
+            identity: OnceCell::new(),
+            ssm: aws_sdk_ssm::Client::from_conf(ssm),
+            ec2: aws_sdk_ec2::Client::from_conf(ec2),
+            sts: aws_sdk_sts::Client::from_conf(sts),
+        }))
+    }
+
+    /// AWS region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.0.region
+    }
+
+    /// The service's own time.
+    #[must_use]
+    pub fn server_clock(&self) -> &ServerClock {
+        &self.0.clock
+    }
+
+    /// The meter that this scope's calls go through.
+    #[must_use]
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.0.meter
+    }
+
+    /// Systems Manager.
+    #[must_use]
+    pub fn ssm(&self) -> Ssm {
+        Ssm::new(self.clone(), self.0.ssm.clone())
+    }
+
+    /// EC2.
+    #[must_use]
+    pub fn ec2(&self) -> Ec2 {
+        Ec2::new(self.clone(), self.0.ec2.clone())
+    }
+
+    /// Security Token Service.
+    #[must_use]
+    pub fn sts(&self) -> Sts {
+        Sts::new(self.clone(), self.0.sts.clone())
+    }
+
+    /// Who AWS says that this is. Asked once.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn identity(&self) -> Result<Identity, CallError> {
+        self.0.identity.get_or_try_init(|| async { self.sts().get_caller_identity().await }).await.cloned()
+    }
+
+    /// Forgets the credentials and gets new ones, for example after `aws sso login`; a run that was paused calls it
+    /// until it works.
+    ///
+    /// # Errors
+    /// There are none yet, or the new ones belong to someone else than the old ones.
+    pub async fn renew(&self) -> Result<(), ScopeError> {
+        self.0.store.forget().await;
+        self.0.store.get().await?;
+        let Some(old) = self.0.identity.get() else { return Ok(()) };
+        let new = self.sts().get_caller_identity().await.map_err(|e| ScopeError::Call(Box::new(e)))?;
+        if new.is_same_principal(old) {
+            Ok(())
+        } else {
+            Err(ScopeError::OtherPrincipal { old: old.arn.clone(), new: new.arn })
+        }
+    }
+
+    /// Where the credentials came from, as far as is known.
+    pub(crate) async fn credentials_source(&self) -> Option<String> {
+        self.0.store.source().await
+    }
+
+    /// Makes a call: credentials, quota, attempts, and once more with new credentials if AWS says that these expired.
+    pub(crate) async fn call<T, E, A, F>(&self, call: Call, attempt: A) -> Result<T, CallError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        A: Fn() -> F,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        self.credentials(&call).await?;
+        let account = self.account().await?;
+        self.call_as(&account, call, attempt).await
+    }
+
+    /// The same, with the account of the limit given.
+    pub(crate) async fn call_as<T, E, A, F>(
+        &self,
+        account: &str,
+        call: Call,
+        attempt: A,
+    ) -> Result<T, CallError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        A: Fn() -> F,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let key = LimitKey::new(account, &self.0.region, call.api);
+        let mut renewed = false;
+        loop {
+            // Outside of the attempt: prompts and logins take longer than a call may.
+            self.credentials(&call).await?;
+            let once = || async { Box::pin(attempt()).await.map_err(|e| crate::error::convert(&call, &e)) };
+            match self.0.meter.run(&key, call.mutates, once).await {
+                Err(error) if !renewed && error.kind == crate::CallErrorKind::CredentialsExpired => {
+                    renewed = true;
+                    self.0.store.forget().await;
+                }
+                Err(error) if error.kind == crate::CallErrorKind::CredentialsExpired => {
+                    return Err(error.with_hints(self.0.store.renewal_hints().await));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn credentials(&self, call: &Call) -> Result<(), CallError> {
+        match self.0.store.get().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(CallError::from_scope(call, &error)),
+        }
+    }
+
+    /// The account that limits are kept for. Where STS can't be asked (a network with endpoints for few services) what
+    /// the credentials say of themselves does, and in the end one name for all.
+    async fn account(&self) -> Result<String, CallError> {
+        let account = self.0.account.get_or_try_init(|| async {
+            if let Some(account) = &self.0.fixed_account {
+                return Ok(account.clone());
+            }
+            match self.identity().await {
+                Ok(identity) => Ok(identity.account),
+                Err(error) if error.kind.is_credentials() => Err(error),
+                Err(_) => Ok(self.0.store.account().await.unwrap_or_else(|| UNKNOWN_ACCOUNT.to_owned())),
+            }
+        });
+        account.await.cloned()
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("region", &self.0.region).finish_non_exhaustive()
+    }
+}
+
+/// The timeouts of a client whose attempts may take this long.
+pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build()
+}
+
+fn app_name(options: &ScopeOptions) -> Option<AppName> {
+    AppName::new(options.app_name.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests;

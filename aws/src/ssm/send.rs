@@ -1,0 +1,199 @@
+//! Sending and cancelling commands. `SendCommand` has no idempotency token: sent twice is run twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use herder_core::journal::Permit;
+use jiff::Timestamp;
+
+use super::{Ssm, ids_in};
+use crate::call::{Call, count};
+use crate::error::{CallError, CallErrorKind};
+use crate::scope::{CHANGE_TIMEOUT, timeouts};
+use crate::times;
+
+/// The most ids in one `SendCommand`. Of more the service has been seen to say that it throttles (botocore#993).
+pub const MAX_IDS: usize = 50;
+/// The longest comment, in characters.
+const MAX_COMMENT: usize = 100;
+/// Bounds of the delivery timeout, seconds.
+const DELIVERY: std::ops::RangeInclusive<u64> = 30..=2_592_000;
+
+/// A command for up to 50 nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendCommand {
+    /// Name or ARN of the document.
+    pub document: String,
+    /// `$DEFAULT`, `$LATEST` or a number; without it the service's default.
+    pub document_version: Option<String>,
+    /// The document's parameters.
+    pub parameters: BTreeMap<String, Vec<String>>,
+    /// The nodes, 1 to [`MAX_IDS`].
+    pub instance_ids: Vec<String>,
+    /// A node that hasn't begun after this long won't; 30 s to 30 days, and brought into these bounds.
+    pub delivery_timeout: Duration,
+    /// At most 100 characters; cut to that.
+    pub comment: String,
+    /// Nodes that run it at the same time, at least 1.
+    pub max_concurrency: u32,
+    /// The service stops sending when *more* than this many nodes have failed.
+    pub max_errors: u32,
+}
+
+/// The service took it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// AWS's command id.
+    pub command_id: String,
+    /// When the service took it, by its own clock.
+    pub requested_at: Option<Timestamp>,
+    /// When the service gives up on nodes that haven't answered.
+    pub expires_after: Option<Timestamp>,
+}
+
+/// Why nothing was sent, or why nobody knows.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum SendError {
+    /// Some ids are unmanaged, terminated, or not of this scope; none of the nodes got the command.
+    #[error("{error}")]
+    BadInstances {
+        /// Those that the message names, of those that were sent; empty where it names none.
+        ids: Vec<String>,
+        /// The error itself.
+        #[source]
+        error: CallError,
+    },
+    /// The document doesn't run on some nodes' platform; none of the nodes got the command.
+    #[error("{error}")]
+    UnsupportedPlatform {
+        /// Those that the message names, of those that were sent; empty where it names none.
+        ids: Vec<String>,
+        /// The error itself.
+        #[source]
+        error: CallError,
+    },
+    /// The document or its version doesn't exist, or isn't a command document.
+    #[error(transparent)]
+    InvalidDocument(CallError),
+    /// The document doesn't take these parameters.
+    #[error(transparent)]
+    InvalidParameters(CallError),
+    /// The document with its parameters is too large.
+    #[error(transparent)]
+    TooLarge(CallError),
+    /// Anything else: look at its kind and its effect.
+    #[error(transparent)]
+    Call(CallError),
+}
+
+impl SendError {
+    /// The error of the call.
+    #[must_use]
+    pub fn call(&self) -> &CallError {
+        match self {
+            SendError::BadInstances { error, .. } | SendError::UnsupportedPlatform { error, .. } => error,
+            SendError::InvalidDocument(error)
+            | SendError::InvalidParameters(error)
+            | SendError::TooLarge(error)
+            | SendError::Call(error) => error,
+        }
+    }
+
+    fn of(error: CallError, asked: &[String]) -> SendError {
+        match error.code.as_deref() {
+            Some("InvalidInstanceId" | "DuplicateInstanceId") => {
+                SendError::BadInstances { ids: ids_in(&error.message, asked), error }
+            }
+            Some("UnsupportedPlatformType") => {
+                SendError::UnsupportedPlatform { ids: ids_in(&error.message, asked), error }
+            }
+            Some("InvalidDocument" | "InvalidDocumentVersion") => SendError::InvalidDocument(error),
+            Some("InvalidParameters") => SendError::InvalidParameters(error),
+            Some("MaxDocumentSizeExceeded") => SendError::TooLarge(error),
+            _ => SendError::Call(error),
+        }
+    }
+}
+
+impl Ssm {
+    /// `SendCommand`. Repeats only what was throttled or never left.
+    ///
+    /// # Errors
+    /// See [`SendError`]; whether anything may have been sent says [`CallError::mutated`].
+    pub async fn send_command(&self, permit: Permit, command: &SendCommand) -> Result<Sent, SendError> {
+        let nodes = command.instance_ids.len();
+        let call = Call::change(
+            "ssm",
+            "SendCommand",
+            format!("of {} to {}", command.document, count(nodes, "node")),
+        );
+        debug_assert!((1..=MAX_IDS).contains(&nodes), "1 to {MAX_IDS} ids");
+        if !(1..=MAX_IDS).contains(&nodes) {
+            let message = format!("a command goes to 1 to {MAX_IDS} nodes");
+            return Err(SendError::Call(CallError::new(&call, CallErrorKind::InvalidRequest, message)));
+        }
+        let delivery = command.delivery_timeout.as_secs().clamp(*DELIVERY.start(), *DELIVERY.end());
+        let comment: String = command.comment.chars().take(MAX_COMMENT).collect();
+        let request = self
+            .client
+            .send_command()
+            .document_name(&command.document)
+            .set_document_version(command.document_version.clone())
+            .set_parameters(Some(command.parameters.clone().into_iter().collect()))
+            .set_instance_ids(Some(command.instance_ids.clone()))
+            .set_timeout_seconds(i32::try_from(delivery).ok())
+            .set_comment(Some(comment).filter(|c| !c.is_empty()))
+            .max_concurrency(command.max_concurrency.max(1).to_string())
+            .max_errors(command.max_errors.to_string());
+        let attempt = || request.clone().customize().config_override(patient()).send();
+        let answer = self
+            .scope
+            .call(call.clone(), attempt)
+            .await
+            .map_err(|e| SendError::of(e, &command.instance_ids))?;
+        drop(permit);
+        let sent = answer.command();
+        let Some(command_id) = sent.and_then(|c| c.command_id()) else {
+            // It was accepted, and can be found by its comment.
+            return Err(SendError::Call(CallError::new(
+                &call,
+                CallErrorKind::Lost,
+                "the answer names no command",
+            )));
+        };
+        Ok(Sent {
+            command_id: command_id.to_owned(),
+            requested_at: times::optional(sent.and_then(|c| c.requested_date_time())),
+            expires_after: times::optional(sent.and_then(|c| c.expires_after())),
+        })
+    }
+
+    /// `CancelCommand`: asks the service to cancel what it can, on these nodes (at most 50), or on all if none are named.
+    /// Success promises nothing: the invocations say what came of it.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn cancel_command(
+        &self,
+        permit: Permit,
+        command_id: &str,
+        instance_ids: &[String],
+    ) -> Result<(), CallError> {
+        let call = Call::change("ssm", "CancelCommand", format!("of {command_id}"));
+        if instance_ids.len() > MAX_IDS {
+            let message = format!("at most {MAX_IDS} nodes at once");
+            return Err(CallError::new(&call, CallErrorKind::InvalidRequest, message));
+        }
+        let ids = Some(instance_ids.to_vec()).filter(|ids| !ids.is_empty());
+        let request = self.client.cancel_command().command_id(command_id).set_instance_ids(ids);
+        let attempt = || request.clone().customize().config_override(patient()).send();
+        self.scope.call(call, attempt).await?;
+        drop(permit);
+        Ok(())
+    }
+}
+
+/// More time for an attempt than a read gets.
+fn patient() -> aws_sdk_ssm::config::Builder {
+    aws_sdk_ssm::config::Builder::new().timeout_config(timeouts(CHANGE_TIMEOUT))
+}
