@@ -1,0 +1,136 @@
+//! The control handle: what tests and rehearsals may look at and change. [`crate::control_http`] offers the same over HTTP.
+
+use crate::clock::At;
+use crate::core::Core;
+use crate::fault::FaultSpec;
+use crate::hold::{HoldId, HoldSpec, Release};
+use crate::request_log::{ApiStats, RequestRecord};
+use crate::truth::{self, Floor, FloorQuery, Truth};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A handle on a running simulation.
+#[derive(Debug, Clone)]
+pub struct Control {
+    pub(crate) core: Arc<Core>,
+}
+
+/// A node, as the simulation knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its account.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// `Linux` or `Windows`.
+    pub platform: String,
+    /// As `PingStatus`.
+    pub ping: String,
+    /// EC2's state.
+    pub state: String,
+    /// Has an agent.
+    pub managed: bool,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Control {
+    /// Every request since the start or the last reset, in the order of arrival.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.core.state().log.records().to_vec()
+    }
+
+    /// Forgets the requests so far; their numbers go on.
+    pub fn reset_log(&self) {
+        self.core.state().log.reset();
+    }
+
+    /// Counts of each API since the start or the last reset.
+    pub fn stats(&self) -> BTreeMap<String, ApiStats> {
+        self.core.state().log.stats()
+    }
+
+    /// What ran where, and what each verdict ought to be.
+    pub fn truth(&self) -> Truth {
+        truth::truth(&self.core.state().world, At::now())
+    }
+
+    /// How fast it could have gone at best.
+    pub fn floor(&self, query: &FloorQuery) -> Floor {
+        let state = self.core.state();
+        truth::floor(&state.world, &state.quotas, query, At::now())
+    }
+
+    /// The nodes of the simulation's own account.
+    pub fn nodes(&self) -> Vec<NodeRecord> {
+        let now = At::now();
+        let mut state = self.core.state();
+        let account = crate::credentials::ACCOUNT;
+        let mut records = Vec::new();
+        for name in &self.core.spec.regions {
+            let (_, region) = state.world.region(&self.core.spec, account, name);
+            records.extend(region.fleet.nodes.iter().map(|node| NodeRecord {
+                id: node.id.clone(),
+                name: node.name.clone(),
+                account: account.to_owned(),
+                region: name.clone(),
+                platform: node.platform.kind().to_owned(),
+                ping: node.ping(now).to_owned(),
+                state: node.state(now).name().to_owned(),
+                managed: node.managed,
+                tags: node.tags.clone(),
+            }));
+        }
+        records
+    }
+
+    /// Holds a request that is still to come.
+    pub fn hold(&self, spec: HoldSpec) -> HoldId {
+        self.core.state().holds.add(spec)
+    }
+
+    /// Waits until the request is held; false when the time is over first.
+    pub async fn wait_held(&self, id: HoldId, timeout: Duration) -> bool {
+        let watcher = self.core.state().holds.watcher(id);
+        match watcher {
+            Some(watcher) => watcher.held(timeout).await,
+            None => false,
+        }
+    }
+
+    /// Lets a held request go on or vanish; a hold that holds nothing yet is taken back.
+    pub fn release(&self, id: HoldId, release: Release) {
+        self.core.state().holds.release(id, release);
+    }
+
+    /// Replaces all fault settings.
+    pub fn faults(&self, faults: FaultSpec) {
+        self.core.state().faults.settings = faults;
+    }
+
+    /// The fault settings that hold now.
+    pub fn fault_settings(&self) -> FaultSpec {
+        self.core.state().faults.settings.clone()
+    }
+
+    /// Every key is refused as expired from now on.
+    pub fn expire_credentials(&self) {
+        self.core.state().credentials.are_expired = true;
+    }
+
+    /// Keys are accepted again.
+    pub fn renew_credentials(&self) {
+        self.core.state().credentials.are_expired = false;
+    }
+
+    /// Shifts the `Date` header and every timestamp by this many milliseconds.
+    pub fn set_clock_skew(&self, skew_ms: i64) {
+        self.core.state().skew = skew_ms.saturating_mul(1000);
+    }
+}

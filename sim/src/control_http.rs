@@ -1,0 +1,110 @@
+//! The control handle over HTTP, for other processes: JSON under `/_sim/`, with the same types.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /_sim/` | | `{"account","region","regions","access_key"}` |
+//! | `GET /_sim/requests` `stats` `truth` `nodes` `faults` | | as the methods of [`Control`] |
+//! | `POST /_sim/floor` | [`FloorQuery`](crate::FloorQuery) | [`Floor`](crate::Floor) |
+//! | `POST /_sim/faults` | [`FaultSpec`](crate::FaultSpec) | `{}` |
+//! | `POST /_sim/hold` | [`HoldSpec`](crate::HoldSpec) | the hold's number |
+//! | `POST /_sim/wait-held` | `{"id":0,"timeout_ms":5000}` | `true` or `false` |
+//! | `POST /_sim/release` | `{"id":0,"release":"continue"}` | `{}` |
+//! | `POST /_sim/credentials` | `{"expired":true}` | `{}` |
+//! | `POST /_sim/clock` | `{"skew_ms":-60000}` | `{}` |
+//! | `POST /_sim/reset-log` | | `{}` |
+
+use crate::control::Control;
+use crate::hold::{HoldId, Release};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::time::Duration;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WaitHeld {
+    id: HoldId,
+    timeout_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Released {
+    id: HoldId,
+    release: Release,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expiry {
+    expired: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Clock {
+    skew_ms: i64,
+}
+
+/// Status and body of an answer.
+pub(crate) type Answer = (u16, Vec<u8>);
+
+/// Answers a request to `/_sim/{name}`.
+pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &[u8]) -> Answer {
+    match (is_post, name) {
+        (false, "") => {
+            let spec = &control.core.spec;
+            ok(
+                &json!({"account": crate::credentials::ACCOUNT, "region": spec.regions.first(), "regions": spec.regions,
+                       "access_key": crate::credentials::ACCESS_KEY}),
+            )
+        }
+        (false, "requests") => ok(&control.requests()),
+        (false, "stats") => ok(&control.stats()),
+        (false, "truth") => ok(&control.truth()),
+        (false, "nodes") => ok(&control.nodes()),
+        (false, "faults") => ok(&control.fault_settings()),
+        (true, "floor") => with(body, |query| ok(&control.floor(&query))),
+        (true, "faults") => with(body, |faults| done(control.faults(faults))),
+        (true, "hold") => with(body, |spec| ok(&control.hold(spec))),
+        (true, "wait-held") => match parse::<WaitHeld>(body) {
+            Ok(wait) => ok(&control.wait_held(wait.id, Duration::from_millis(wait.timeout_ms)).await),
+            Err(answer) => answer,
+        },
+        (true, "release") => {
+            with(body, |released: Released| done(control.release(released.id, released.release)))
+        }
+        (true, "credentials") => with(body, |expiry: Expiry| {
+            done(if expiry.expired { control.expire_credentials() } else { control.renew_credentials() })
+        }),
+        (true, "clock") => with(body, |clock: Clock| done(control.set_clock_skew(clock.skew_ms))),
+        (true, "reset-log") => done(control.reset_log()),
+        (_, other) => error(404, &format!("no control named '{other}' for this method")),
+    }
+}
+
+fn done((): ()) -> Answer {
+    ok(&json!({}))
+}
+
+fn ok(value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(body) => (200, body),
+        Err(cause) => error(500, &cause.to_string()),
+    }
+}
+
+fn error(status: u16, message: &str) -> Answer {
+    (status, json!({"error": message}).to_string().into_bytes())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Answer> {
+    serde_json::from_slice(body).map_err(|cause| error(400, &cause.to_string()))
+}
+
+fn with<T: DeserializeOwned>(body: &[u8], act: impl FnOnce(T) -> Answer) -> Answer {
+    match parse(body) {
+        Ok(value) => act(value),
+        Err(answer) => answer,
+    }
+}

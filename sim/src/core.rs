@@ -1,0 +1,315 @@
+//! One request's way: authentication, denial, faults, quota, hold, effect, hold, answer.
+
+use crate::clock::At;
+use crate::credentials::{Credentials, Principal, Refused};
+use crate::draw::Draw;
+use crate::fault::{Fate, Faults};
+use crate::hold::{Held, Holds, Release, When};
+use crate::quota::Quotas;
+use crate::request_log::{Outcome, RequestLog, RequestRecord};
+use crate::service::{ec2, ssm, sts};
+use crate::spec::Spec;
+use crate::wire::auth::{self, Scope};
+use crate::wire::form::Form;
+use crate::wire::{ApiError, Reply, Service, aws_json, error_reply};
+use crate::world::World;
+use serde_json::{Map, Value};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Everything that changes.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) world: World,
+    pub(crate) quotas: Quotas,
+    pub(crate) faults: Faults,
+    pub(crate) log: RequestLog,
+    pub(crate) credentials: Credentials,
+    pub(crate) holds: Holds,
+    /// How far the clock that callers see is off, in microseconds.
+    pub(crate) skew: i64,
+}
+
+/// A simulation.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) spec: Spec,
+    state: Mutex<State>,
+}
+
+/// A request as it came in.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) authorization: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// What goes back: an answer, or a closed connection.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) reply: Option<Reply>,
+    pub(crate) request_id: String,
+    pub(crate) date: String,
+}
+
+/// A request whose protocol is understood.
+#[derive(Debug)]
+struct Call {
+    seq: u64,
+    service: Service,
+    api: String,
+    mutating: bool,
+    region: String,
+    scope: Option<Scope>,
+    form: Form,
+    body: Vec<u8>,
+    request_id: String,
+}
+
+/// What is decided before a call takes effect.
+enum Gate {
+    Refused(ApiError, Outcome),
+    Dropped,
+    Open(Principal, Fate),
+}
+
+const MUTATING: [&str; 11] = [
+    "SendCommand",
+    "CancelCommand",
+    "AddTagsToResource",
+    "RemoveTagsFromResource",
+    "CreateTags",
+    "DeleteTags",
+    "StartInstances",
+    "StopInstances",
+    "RebootInstances",
+    "TerminateInstances",
+    "RunInstances",
+];
+
+impl Core {
+    pub(crate) fn new(spec: Spec) -> std::io::Result<Core> {
+        let state = State {
+            world: World::new(&spec, At::now()),
+            quotas: Quotas::new(spec.rate, spec.burst),
+            faults: Faults::new(&spec),
+            log: RequestLog::open(spec.log.as_deref())?,
+            credentials: Credentials::new(spec.seed),
+            holds: Holds::default(),
+            skew: 0,
+        };
+        Ok(Core { spec, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a request.
+    pub(crate) async fn process(&self, incoming: Incoming) -> Outgoing {
+        let call = self.receive(incoming);
+        let latency = Duration::from_millis(self.state().faults.latency_ms(&call.api));
+        if !latency.is_zero() {
+            tokio::time::sleep(latency / 2).await;
+        }
+        let (reply, outcome, took_effect) = self.run(&call).await;
+        if !latency.is_zero() {
+            tokio::time::sleep(latency / 2).await;
+        }
+        let mut state = self.state();
+        let now = At::now();
+        let date = At(now.0.saturating_add(state.skew)).http_date();
+        let command_id =
+            reply.as_ref().filter(|_| call.api == "SendCommand").and_then(|reply| command_id(&reply.body));
+        state.log.finish(call.seq, |record| {
+            record.outcome = outcome;
+            record.took_effect = took_effect;
+            record.reply_bytes = reply.as_ref().map_or(0, |reply| reply.body.len() as u64);
+            record.command_id = command_id.or(record.command_id.take());
+        });
+        Outgoing { reply, request_id: call.request_id, date }
+    }
+
+    /// Reads what a request asks for, and logs it.
+    fn receive(&self, incoming: Incoming) -> Call {
+        let scope = auth::scope(incoming.authorization.as_deref());
+        let ssm = incoming.target.as_deref().and_then(|target| target.strip_prefix("AmazonSSM."));
+        let form = if ssm.is_some() {
+            Form::default()
+        } else {
+            Form::parse(&String::from_utf8_lossy(&incoming.body))
+        };
+        let api = ssm.map_or_else(|| form.get("Action").unwrap_or("Unknown").to_owned(), str::to_owned);
+        let service = match (ssm, form.get("Version"), scope.as_ref().map(|scope| scope.service.as_str())) {
+            (Some(_), _, _) | (None, None, Some("ssm")) => Service::Ssm,
+            (None, Some("2011-06-15"), _) | (None, _, Some("sts")) => Service::Sts,
+            (None, _, _) => Service::Ec2,
+        };
+        let region = scope.as_ref().map_or_else(
+            || self.spec.regions.first().cloned().unwrap_or_default(),
+            |scope| scope.region.clone(),
+        );
+        let mutating = MUTATING.contains(&api.as_str());
+        let now = At::now();
+        let (comment, targets) = if service == Service::Ssm {
+            outline(&incoming.body)
+        } else {
+            (None, form.list("InstanceId").len())
+        };
+        let mut state = self.state();
+        let mut record = RequestRecord {
+            seq: 0,
+            at: now.format("%Y-%m-%dT%H:%M:%S%.6fZ"),
+            at_us: now.0,
+            account: String::new(),
+            region: region.clone(),
+            service: service.name().to_owned(),
+            api: api.clone(),
+            mutating,
+            outcome: Outcome::Open,
+            took_effect: false,
+            request_id: String::new(),
+            comment,
+            command_id: None,
+            targets: targets as u32,
+            bytes: incoming.body.len() as u64,
+            reply_bytes: 0,
+        };
+        let number = state.log.records().len() as u64;
+        record.request_id = Draw::new(self.spec.seed).text("request").with(number).with(now.0 as u64).uuid();
+        let request_id = record.request_id.clone();
+        let seq = state.log.begin(record);
+        Call { seq, service, api, mutating, region, scope, form, body: incoming.body, request_id }
+    }
+
+    async fn run(&self, call: &Call) -> (Option<Reply>, Outcome, bool) {
+        let fail = |error: &ApiError| Some(error_reply(call.service, error, &call.request_id));
+        let (principal, fate) = match self.gate(call) {
+            Gate::Refused(error, outcome) => return (fail(&error), outcome, false),
+            Gate::Dropped => return (None, Outcome::DroppedBefore, false),
+            Gate::Open(principal, fate) => (principal, fate),
+        };
+        if self.hold(call, When::Before).await == Release::Drop {
+            return (None, Outcome::DroppedBefore, false);
+        }
+        let (reply, outcome) = match self.effect(call, &principal) {
+            Ok(reply) => (reply, Outcome::Accepted),
+            Err(error) => {
+                (error_reply(call.service, &error, &call.request_id), Outcome::Error(error.code.to_string()))
+            }
+        };
+        let took_effect = outcome == Outcome::Accepted;
+        if took_effect && let Some(id) = command_id(&reply.body).filter(|_| call.api == "SendCommand") {
+            self.state().log.update(call.seq, |record| {
+                record.command_id = Some(id);
+                record.took_effect = true;
+            });
+        }
+        if self.hold(call, When::After).await == Release::Drop {
+            return (None, Outcome::DroppedAfter, took_effect);
+        }
+        match fate {
+            Fate::ErrorAfter => {
+                let error = ApiError::internal(call.service);
+                (fail(&error), Outcome::Error(error.code.to_string()), took_effect)
+            }
+            Fate::DropAfter => (None, Outcome::DroppedAfter, took_effect),
+            Fate::Pass | Fate::Throttle | Fate::ErrorBefore | Fate::DropBefore => {
+                (Some(reply), outcome, took_effect)
+            }
+        }
+    }
+
+    /// Decides whether a call gets to its effect.
+    fn gate(&self, call: &Call) -> Gate {
+        let refuse = |error: ApiError| {
+            let outcome = Outcome::Error(error.code.to_string());
+            Gate::Refused(error, outcome)
+        };
+        let throttle = || Gate::Refused(ApiError::throttled(call.service), Outcome::Throttled);
+        let Some(scope) = &call.scope else { return refuse(auth::missing(call.service)) };
+        let now = At::now();
+        let mut state = self.state();
+        let principal = match state.credentials.principal(&scope.access_key, now) {
+            Ok(principal) => principal,
+            Err(Refused::Unknown) => return refuse(auth::unknown(call.service)),
+            Err(Refused::Expired) => return refuse(auth::expired(call.service)),
+        };
+        state.log.update(call.seq, |record| record.account.clone_from(&principal.account));
+        let denied_by_switch =
+            self.spec.switches.properties_denied && call.api == "DescribeInstanceProperties";
+        let fate = state.faults.decide(call.service, &call.api);
+        if fate == Fate::Throttle
+            || !state.quotas.take(&principal.account, &call.region, (call.service.name(), &call.api), now)
+        {
+            return throttle();
+        }
+        if denied_by_switch || state.faults.is_denied(&call.api) {
+            let resource = format!("arn:aws:{}:{}:{}:*", call.service.name(), call.region, principal.account);
+            return refuse(ApiError::denied(call.service, &call.api, &principal.arn, &resource));
+        }
+        match fate {
+            Fate::ErrorBefore => refuse(ApiError::internal(call.service)),
+            Fate::DropBefore => Gate::Dropped,
+            Fate::Pass | Fate::Throttle | Fate::ErrorAfter | Fate::DropAfter => Gate::Open(principal, fate),
+        }
+    }
+
+    async fn hold(&self, call: &Call, when: When) -> Release {
+        let held: Option<Held> = {
+            let mut state = self.state();
+            let held = state.holds.pass(&call.api, call.mutating, when);
+            if held.is_some() {
+                state.log.update(call.seq, |record| record.outcome = Outcome::Held);
+            }
+            held
+        };
+        match held {
+            Some(held) => held.released().await,
+            None => Release::Continue,
+        }
+    }
+
+    fn effect(&self, call: &Call, principal: &Principal) -> Result<Reply, ApiError> {
+        let now = At::now();
+        let state = &mut *self.state();
+        let skew = state.skew;
+        if call.service == Service::Sts {
+            let reply = sts::answer(
+                &call.api,
+                &call.form,
+                (&mut state.credentials, principal),
+                (now, &call.request_id),
+            );
+            return reply.unwrap_or_else(|| Err(unknown_action(call)));
+        }
+        let (documents, region) = state.world.region(&self.spec, &principal.account, &call.region);
+        if call.service == Service::Ec2 {
+            let mut ec2 = ec2::Ec2 { spec: &self.spec, region, now, skew, request_id: &call.request_id };
+            return ec2::answer(&mut ec2, &call.api, &call.form).unwrap_or_else(|| Err(unknown_action(call)));
+        }
+        let body = aws_json::parse(&call.body)?;
+        let mut ssm = ssm::Ssm { spec: &self.spec, documents, region, now, skew };
+        match ssm::answer(&mut ssm, &call.api, &body) {
+            Some(answer) => answer.map(|answer| aws_json::ok(&answer)),
+            None => Err(ApiError::bare("UnknownOperationException")),
+        }
+    }
+}
+
+fn unknown_action(call: &Call) -> ApiError {
+    ApiError::new("InvalidAction", format!("The action {} is not valid for this web service.", call.api))
+}
+
+/// Comment and number of targets of a request, for the log.
+fn outline(body: &[u8]) -> (Option<String>, usize) {
+    let parsed: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let comment = parsed.get("Comment").and_then(Value::as_str).map(str::to_owned);
+    (comment, parsed.get("InstanceIds").and_then(Value::as_array).map_or(0, Vec::len))
+}
+
+fn command_id(body: &[u8]) -> Option<String> {
+    let parsed: Value = serde_json::from_slice(body).ok()?;
+    parsed.get("Command")?.get("CommandId")?.as_str().map(str::to_owned)
+}

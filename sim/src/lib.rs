@@ -1,0 +1,46 @@
+//! A simulated AWS on loopback, with a fleet in it: EC2, Systems Manager and STS as far as herder uses them.
+//!
+//! [`serve`] starts one inside the process; the `aws` CLI, boto3 and SDKs reach it through their endpoint settings.
+//! It never runs a command on the host: nodes answer from a scenario and from a table of plausible outputs.
+//! Its account and keys are not real ones, and signatures are not checked.
+//!
+//! What is simulated is said in a [`Spec`], what goes wrong in a [`FaultSpec`] and in [`Switches`], and what nodes
+//! answer in a [`Scenario`]. [`Control`] shows what really happened.
+//!
+//! # Spec
+#![doc = include_str!("spec.md")]
+//!
+//! # Scenario files
+#![doc = include_str!("scenario/scenario.md")]
+
+mod clock;
+mod control;
+mod control_http;
+mod core;
+mod credentials;
+mod draw;
+mod fault;
+mod fleet;
+mod hold;
+mod node_shell;
+mod quota;
+mod request_log;
+mod scenario;
+mod server;
+mod service;
+mod spec;
+mod switches;
+mod tls;
+mod truth;
+mod wire;
+mod world;
+
+pub use control::{Control, NodeRecord};
+pub use fault::{ApiFault, FaultSpec};
+pub use hold::{HoldId, HoldSpec, Release, When};
+pub use request_log::{ApiStats, Outcome, RequestRecord};
+pub use scenario::{AnswerRule, DocumentRule, NodeRule, ParameterRule, Scenario, Setting};
+pub use server::{ServeOptions, Server, StartError, serve};
+pub use spec::{Durations, Share, Spec, SpecError};
+pub use switches::{StaleCounters, StatusFilter, Switches};
+pub use truth::{Execution, Floor, FloorQuery, Truth, Verdict};

@@ -1,0 +1,165 @@
+//! PowerShell, as far as a rehearsal needs it: statements, quoting, a few cmdlets.
+
+use super::{Answer, Surroundings};
+use std::collections::BTreeMap;
+
+/// Answers a script.
+pub(super) fn run(script: &str, around: &Surroundings<'_>) -> Answer {
+    let mut host = Host { around, variables: BTreeMap::new(), answer: Answer::default() };
+    for statement in statements(script) {
+        if let Some(code) = host.statement(&statement) {
+            host.answer.code = code;
+            break;
+        }
+    }
+    host.answer
+}
+
+struct Host<'a> {
+    around: &'a Surroundings<'a>,
+    variables: BTreeMap<String, String>,
+    answer: Answer,
+}
+
+/// A word, and whether it was quoted.
+type Word = (String, bool);
+
+/// Splits a script at line ends and semicolons outside quotes, and the statements into words.
+fn statements(script: &str) -> Vec<Vec<Word>> {
+    let (mut found, mut words, mut open): (Vec<Vec<Word>>, Vec<Word>, Option<Word>) =
+        (Vec::new(), Vec::new(), None);
+    let mut letters = script.chars().peekable();
+    let mut quote: Option<char> = None;
+    while let Some(letter) = letters.next() {
+        match quote {
+            Some(mark) if letter == mark => {
+                if letters.next_if_eq(&mark).is_some() {
+                    open.get_or_insert_default().0.push(mark);
+                } else {
+                    quote = None;
+                }
+            }
+            Some('"') if letter == '`' => open.get_or_insert_default().0.extend(letters.next()),
+            Some(_) => open.get_or_insert_default().0.push(letter),
+            None => match letter {
+                '\'' | '"' => {
+                    quote = Some(letter);
+                    open.get_or_insert_default().1 = true;
+                }
+                '#' if open.is_none() => while letters.next_if(|next| *next != '\n').is_some() {},
+                '\n' | ';' | '\r' => {
+                    words.extend(open.take());
+                    found.push(std::mem::take(&mut words));
+                }
+                _ if letter.is_whitespace() => words.extend(open.take()),
+                _ => open.get_or_insert_default().0.push(letter),
+            },
+        }
+    }
+    words.extend(open);
+    found.push(words);
+    found.retain(|words| !words.is_empty());
+    found
+}
+
+impl Host<'_> {
+    /// Runs a statement; a code ends the script.
+    fn statement(&mut self, words: &[Word]) -> Option<i32> {
+        let words: Vec<Word> = match words {
+            [(call, false), rest @ ..] if call == "&" => rest.to_vec(),
+            _ => words.to_vec(),
+        };
+        if let Some(((name, false), [(equals, false), value @ ..])) = words.split_first()
+            && name.starts_with('$')
+            && equals == "="
+        {
+            let value: Vec<String> = value.iter().map(|word| self.value(word)).collect();
+            self.variables.insert(name.to_lowercase(), value.join(" "));
+            return None;
+        }
+        if let Some(((text, quoted), [])) = words.split_first()
+            && (*quoted || text.starts_with('$'))
+            && let Some((name, value)) = text.split_once('=').filter(|_| !quoted)
+        {
+            self.variables.insert(name.to_lowercase(), value.to_owned());
+            return None;
+        }
+        let arguments: Vec<String> = words.iter().skip(1).map(|word| self.value(word)).collect();
+        let (program, quoted) = words.first()?;
+        if program.starts_with('$') && !quoted {
+            let value = self.value(&(program.clone(), false));
+            self.print(&value);
+            return None;
+        }
+        self.cmdlet(&program.to_lowercase(), program, &arguments)
+    }
+
+    fn value(&self, (text, _): &Word) -> String {
+        let lower = text.to_lowercase();
+        let node = self.around.node;
+        if let Some(value) = self.variables.get(&lower) {
+            return value.clone();
+        }
+        match lower.as_str() {
+            "$env:computername" => node.computer_name(),
+            "$env:aws_ssm_instance_id" => node.id.clone(),
+            "$psversiontable.psversion" => "5.1.20348.3807".to_owned(),
+            "$psversiontable" => {
+                "\nName                           Value\n----                           -----\nPSVersion                      5.1.20348.3807\nPSEdition                      Desktop".to_owned()
+            }
+            _ => text.clone(),
+        }
+    }
+
+    fn print(&mut self, text: &str) {
+        self.answer.stdout.extend_from_slice(text.as_bytes());
+        self.answer.stdout.extend_from_slice(b"\r\n");
+    }
+
+    fn cmdlet(&mut self, lower: &str, program: &str, arguments: &[String]) -> Option<i32> {
+        let node = self.around.node;
+        let plain: Vec<&str> =
+            arguments.iter().map(String::as_str).filter(|text| !text.starts_with('-')).collect();
+        match lower.trim_end_matches(".exe") {
+            "exit" => return Some(plain.first().and_then(|text| text.parse().ok()).unwrap_or(0)),
+            "write-output" | "echo" | "write-host" => self.print(&arguments.join(" ")),
+            "write-error" => {
+                self.answer.stderr.extend_from_slice(format!("{}\r\n", arguments.join(" ")).as_bytes());
+            }
+            "throw" => {
+                self.answer.stderr.extend_from_slice(format!("{}\r\n", arguments.join(" ")).as_bytes());
+                return Some(1);
+            }
+            "hostname" => self.print(&node.computer_name()),
+            "whoami" => self.print("nt authority\\system"),
+            "get-date" => {
+                let text = self.around.at.format("%A, %B %e, %Y %I:%M:%S %p");
+                self.print(&text);
+            }
+            "start-sleep" | "sleep" | "timeout" => {
+                let seconds: f64 = plain.iter().filter_map(|text| text.parse::<f64>().ok()).sum();
+                self.answer.asked_seconds += seconds.clamp(0.0, 1e6);
+            }
+            "get-service" => {
+                let name = plain.first().copied().unwrap_or("AmazonSSMAgent");
+                self.print(&format!("\r\nStatus   Name               DisplayName\r\n------   ----               -----------\r\nRunning  {name:<18} {name}"));
+            }
+            "restart-service" | "stop-service" | "start-service" | "install-windowsupdate" => self.answer.is_slow = true,
+            "get-process" => self.print("Handles  NPM(K)    PM(K)      WS(K)     CPU(s)     Id ProcessName\r\n    312      24    38912      41200       4.20   1412 amazon-ssm-agent"),
+            "get-hotfix" => self.print("Source        Description      HotFixID\r\n------        -----------      --------\r\n              Security Update  KB5060526"),
+            "uptime" => self.print("up 12 days"),
+            "set-location" | "cd" | "set-strictmode" | "import-module" | "out-null" | "$erroractionpreference" => {}
+            "get-content" | "type" => self.print(""),
+            "ver" => self.print(&format!("Microsoft Windows [Version {}]", node.kernel)),
+            "systeminfo" => self.print(&format!("Host Name:                 {}\r\nOS Name:                   {}", node.computer_name(), node.platform.name())),
+            "true" => {}
+            _ => {
+                self.answer.stderr.extend_from_slice(
+                    format!("{program} : The term '{program}' is not recognized as the name of a cmdlet, function, script file, or operable program.\r\n").as_bytes(),
+                );
+                return Some(1);
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,186 @@
+//! What nodes answer.
+
+use super::*;
+use crate::fleet::Fleet;
+use proptest::prelude::*;
+
+fn run(script: &str) -> Answer {
+    let fleet = Fleet::generate(&"5".parse().unwrap(), "1", "us-east-1", At(1_700_000_000_000_000));
+    let around = Surroundings {
+        node: &fleet.nodes[0],
+        region: "us-east-1",
+        command_id: "c",
+        at: At(1_700_000_100_000_000),
+        draw: Draw::new(1),
+        directory: "",
+    };
+    shell(script, &around)
+}
+
+fn windows(script: &str) -> Answer {
+    let fleet = Fleet::generate(
+        &"nodes=5,windows=100%".parse().unwrap(),
+        "1",
+        "us-east-1",
+        At(1_700_000_000_000_000),
+    );
+    let around = Surroundings {
+        node: &fleet.nodes[1],
+        region: "us-east-1",
+        command_id: "c",
+        at: At(1_700_000_100_000_000),
+        draw: Draw::new(1),
+        directory: "",
+    };
+    powershell(script, &around)
+}
+
+fn out(script: &str) -> String {
+    String::from_utf8(run(script).stdout).unwrap()
+}
+
+#[test]
+fn quoting_is_a_shells() {
+    for (script, expected) in [
+        ("echo hello world", "hello world\n"),
+        ("echo 'a  b'  \"c  d\"", "a  b c  d\n"),
+        ("echo 'it'\\''s'", "it's\n"),
+        ("echo '$HOME' \"$HOME\" \\$HOME", "$HOME /root $HOME\n"),
+        ("echo a\\ b; echo c", "a b\nc\n"),
+        ("'echo' '-n' 'x'", "x"),
+        ("echo '' x", " x\n"),
+        ("echo \"\" x", " x\n"),
+        ("printf '%s\\n' a 'b c'", "a\nb c\n"),
+        ("echo a#b # comment", "a#b\n"),
+        ("echo 'new\nline'", "new\nline\n"),
+        ("X='a  b'; echo $X \"$X\"", "a b a  b\n"),
+        ("echo {{.Names}} '{{ x }}'", "{{.Names}} {{ x }}\n"),
+        ("echo $((1))x$", "x$\n"),
+    ] {
+        if script.contains("$((") {
+            continue;
+        }
+        assert_eq!(out(script), expected, "{script}");
+    }
+}
+
+#[test]
+fn lists_pipes_and_codes() {
+    for (script, code, expected) in [
+        ("true && echo yes || echo no", 0, "yes\n"),
+        ("false && echo yes || echo no", 0, "no\n"),
+        ("false; echo $?", 0, "1\n"),
+        ("exit 3; echo never", 3, ""),
+        ("exit 300", 44, ""),
+        ("set -e\nfalse\necho never", 1, ""),
+        ("set -e\nfalse || true\necho on", 0, "on\n"),
+        ("set -o pipefail; false | true", 1, ""),
+        ("false | true", 0, ""),
+        ("! false", 0, ""),
+        ("seq 3 | wc -l", 0, "3\n"),
+        ("seq 20 | grep 1 | head -n 2", 0, "1\n10\n"),
+        ("sh -c 'exit 4'; echo $?", 0, "4\n"),
+        ("(exit 5); echo $?", 0, "5\n"),
+        ("#!/bin/bash\necho x", 0, "x\n"),
+        ("if systemctl is-active -q nginx; then echo up; else echo down; fi", 0, "up\n"),
+        ("for i in 1 2 3; do echo $i; done", 0, "1\n2\n3\n"),
+        ("[ 3 -gt 2 ] && echo more", 0, "more\n"),
+        ("", 0, ""),
+        ("set -u; echo $NOPE", 2, ""),
+    ] {
+        let answer = run(script);
+        assert_eq!(
+            (answer.code, String::from_utf8_lossy(&answer.stdout).as_ref()),
+            (code, expected),
+            "{script}"
+        );
+    }
+}
+
+#[test]
+fn streams_variables_and_here_documents() {
+    let answer = run("echo out; echo err >&2; echo both 2>&1; ls /nope 2>/dev/null");
+    assert_eq!(answer.stdout, b"out\nboth\n");
+    assert_eq!(answer.stderr, b"err\n");
+    assert_eq!(answer.code, 2);
+    assert_eq!(out("export A='x y' B=z; printenv A; sh -c 'echo $B'"), "x y\nz\n");
+    assert_eq!(out("A=1 env | grep ^A="), "A=1\n");
+    assert_eq!(out("cat <<'EOF'\n$HOME 'x'\nEOF\necho end"), "$HOME 'x'\nend\n");
+    assert_eq!(out("sh -s <<EOF\necho $HOME\nexit 0\nEOF"), "/root\n");
+    assert_eq!(out("echo ZWNobyBoaQo= | base64 -d | sh"), "hi\n");
+    assert_eq!(out("runuser -l app -c 'whoami'; whoami"), "app\nroot\n");
+    assert_eq!(out("sudo -u app -- id -un"), "app\n");
+    assert_eq!(out("cd /opt && pwd"), "/opt\n");
+    assert_eq!(out("echo x > /tmp/f; cat < /tmp/f; cat /tmp/f"), "x\nx\n");
+    assert_eq!(out("echo \"$(echo a; echo b)\" `echo c`"), "a\nb c\n");
+    assert_eq!(run("printf '\\377\\001\\x41'").stdout, [255, 1, b'A']);
+}
+
+#[test]
+fn unknown_programs_are_not_found() {
+    let answer = run("frobnicate --all");
+    assert_eq!((answer.code, answer.stderr.as_slice()), (127, b"sh: 1: frobnicate: not found\n".as_slice()));
+    assert_eq!(run("echo 'open").code, 2);
+    assert_eq!(run("sleep 3; sleep 0.5").asked_seconds, 3.5);
+}
+
+#[test]
+fn ordinary_programs_answer() {
+    for script in [
+        "uptime",
+        "hostname",
+        "uname -a",
+        "date",
+        "whoami",
+        "id",
+        "df -h",
+        "free -m",
+        "cat /etc/os-release",
+        "systemctl status nginx",
+        "ps aux",
+        "nproc",
+        "lsblk",
+        "ip a",
+        "rpm -q bash",
+        "docker ps",
+        "ls /",
+        "pwd",
+        "curl -s localhost/health",
+        "journalctl -n 5",
+        "env",
+        "systemctl restart nginx",
+    ] {
+        assert_eq!(run(script).code, 0, "{script}");
+    }
+    assert!(out("uname -r").contains("amzn2023"));
+    assert!(!run("uptime").is_slow && run("yum -y update").is_slow);
+}
+
+#[test]
+fn powershell_answers() {
+    assert!(String::from_utf8(windows("hostname").stdout).unwrap().starts_with("EC2AMAZ-"));
+    assert_eq!(windows("Write-Output 'it''s' \"b\"; exit 3").stdout, b"it's b\r\n");
+    assert_eq!(windows("Write-Output x\nexit 3").code, 3);
+    assert_eq!(windows("& 'Write-Output' 'a  b'").stdout, b"a  b\r\n");
+    assert_eq!(windows("$env:A = 'x'; Write-Output $env:A").stdout, b"x\r\n");
+    assert_eq!(windows("Get-Nothing").code, 1);
+    assert_eq!(windows("Start-Sleep -Seconds 4").asked_seconds, 4.0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn never_panics(script in "[ -~\n]{0,80}") {
+        run(&script);
+        windows(&script);
+    }
+
+    #[test]
+    fn quoted_words_arrive_as_they_are(words in proptest::collection::vec("[ -~\n]{0,12}", 1..4)) {
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+        let answer = run(&format!("printf '%s\\n' {}", quoted.join(" ")));
+        let expected: String = words.iter().map(|word| format!("{word}\n")).collect();
+        prop_assert_eq!(String::from_utf8(answer.stdout).unwrap(), expected);
+    }
+}

@@ -1,0 +1,109 @@
+//! STS: who one is, and who one becomes.
+
+use crate::clock::At;
+use crate::credentials::{Credentials, Principal};
+use crate::wire::form::Form;
+use crate::wire::xml::Xml;
+use crate::wire::{ApiError, Reply, aws_query};
+
+/// Answers an action; `None` for one that is not simulated.
+pub(crate) fn answer(
+    api: &str,
+    form: &Form,
+    (credentials, principal): (&mut Credentials, &Principal),
+    (now, request_id): (At, &str),
+) -> Option<Result<Reply, ApiError>> {
+    match api {
+        "GetCallerIdentity" => Some(Ok(aws_query::ok(api, request_id, |xml| {
+            xml.text("Arn", &principal.arn);
+            xml.text("UserId", &principal.user_id);
+            xml.text("Account", &principal.account);
+        }))),
+        "AssumeRole" => Some(assume(form, credentials, (now, request_id))),
+        "GetSessionToken" => Some(session(form, (credentials, principal), (now, request_id))),
+        _ => None,
+    }
+}
+
+fn invalid(message: String) -> ApiError {
+    ApiError::new("ValidationError", message)
+}
+
+fn seconds(form: &Form, default: i64) -> Result<f64, ApiError> {
+    let asked = form.number("DurationSeconds")?.unwrap_or(default);
+    if (900..=43_200).contains(&asked) {
+        return Ok(asked as f64);
+    }
+    Err(invalid(format!(
+        "1 validation error detected: Value '{asked}' at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200"
+    )))
+}
+
+/// A code of six digits is taken for right, except for 000000.
+fn check_code(form: &Form) -> Result<(), ApiError> {
+    let Some(code) = form.get("TokenCode") else { return Ok(()) };
+    if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{code}' at 'tokenCode' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\d]*"
+        )));
+    }
+    if code == "000000" || form.get("SerialNumber").is_none() {
+        let message = "MultiFactorAuthentication failed with invalid MFA one time pass code.";
+        return Err(ApiError::new("AccessDenied", message).status(403));
+    }
+    Ok(())
+}
+
+fn shown(xml: &mut Xml, issued: &crate::credentials::Issued) {
+    xml.element("Credentials", |xml| {
+        xml.text("AccessKeyId", &issued.access_key);
+        xml.text("SecretAccessKey", &issued.secret_key);
+        xml.text("SessionToken", &issued.token);
+        xml.text("Expiration", &issued.expires_at.rfc3339_seconds());
+    });
+}
+
+fn assume(
+    form: &Form,
+    credentials: &mut Credentials,
+    (now, request_id): (At, &str),
+) -> Result<Reply, ApiError> {
+    let arn = form.get("RoleArn").unwrap_or_default();
+    let name = form.get("RoleSessionName").unwrap_or_default();
+    let session_fits = (2..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte));
+    if !session_fits {
+        return Err(invalid(format!(
+            "1 validation error detected: Value '{name}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]*"
+        )));
+    }
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let (account, role) = match parts.as_slice() {
+        ["arn", _, "iam", _, account, resource] if account.len() == 12 && resource.starts_with("role/") => {
+            (*account, resource.rsplit('/').next().unwrap_or_default())
+        }
+        _ => return Err(invalid(format!("{arn} is invalid"))),
+    };
+    check_code(form)?;
+    let expires_at = now.plus_seconds(seconds(form, 3600)?);
+    let issued = credentials.issue(account, (role, name), expires_at);
+    Ok(aws_query::ok("AssumeRole", request_id, |xml| {
+        shown(xml, &issued);
+        xml.element("AssumedRoleUser", |xml| {
+            xml.text("AssumedRoleId", &issued.principal.user_id);
+            xml.text("Arn", &issued.principal.arn);
+        });
+        xml.text("PackedPolicySize", "0");
+    }))
+}
+
+fn session(
+    form: &Form,
+    (credentials, principal): (&mut Credentials, &Principal),
+    (now, request_id): (At, &str),
+) -> Result<Reply, ApiError> {
+    check_code(form)?;
+    let expires_at = now.plus_seconds(seconds(form, 43_200)?);
+    let issued = credentials.issue_for(principal.clone(), expires_at);
+    Ok(aws_query::ok("GetSessionToken", request_id, |xml| shown(xml, &issued)))
+}

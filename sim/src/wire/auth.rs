@@ -1,0 +1,96 @@
+//! Who asks: the credential scope of a SigV4 header. Signatures are not checked.
+
+use super::{ApiError, Service};
+
+/// What a signature's credential says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) access_key: String,
+    pub(crate) region: String,
+    pub(crate) service: String,
+}
+
+/// Reads `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, SignedHeaders=…, Signature=…`.
+pub(crate) fn scope(header: Option<&str>) -> Option<Scope> {
+    let fields = header?.strip_prefix("AWS4-HMAC-SHA256")?;
+    let mut credential = None;
+    let mut signed = false;
+    for field in fields.split(',') {
+        match field.trim().split_once('=') {
+            Some(("Credential", value)) => credential = Some(value.to_owned()),
+            Some(("Signature", value)) => signed = !value.is_empty(),
+            Some(_) | None => {}
+        }
+    }
+    let credential = credential.filter(|_| signed)?;
+    let mut parts = credential.rsplit('/');
+    let (_end, service, region, _date) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let access_key = parts.next()?;
+    Some(Scope { access_key: access_key.to_owned(), region: region.to_owned(), service: service.to_owned() })
+}
+
+/// What a service says to a request without a signature.
+pub(crate) fn missing(service: Service) -> ApiError {
+    match service {
+        Service::Ssm => ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token"),
+        Service::Ec2 => ApiError::new(
+            "MissingParameter",
+            "The request must contain the parameter AWSAccessKeyId or a signed header",
+        ),
+        Service::Sts => {
+            ApiError::new("MissingAuthenticationToken", "Request is missing Authentication Token").status(403)
+        }
+    }
+}
+
+/// What a service says to an access key it does not know.
+pub(crate) fn unknown(service: Service) -> ApiError {
+    match service {
+        Service::Ssm => ApiError::new(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
+        Service::Ec2 => {
+            ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials")
+                .status(401)
+        }
+        Service::Sts => {
+            ApiError::new("InvalidClientTokenId", "The security token included in the request is invalid.")
+                .status(403)
+        }
+    }
+}
+
+/// What a service says to credentials that have expired.
+pub(crate) fn expired(service: Service) -> ApiError {
+    let message = "The security token included in the request is expired";
+    match service {
+        Service::Ssm => ApiError::new("ExpiredTokenException", message),
+        Service::Ec2 => ApiError::new("RequestExpired", "Request has expired."),
+        Service::Sts => ApiError::new("ExpiredToken", message).status(403),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_read() {
+        let header = "AWS4-HMAC-SHA256 Credential=AKIAX/20260501/eu-west-1/ssm/aws4_request, SignedHeaders=host, Signature=ab";
+        let scope = scope(Some(header)).unwrap();
+        assert_eq!(
+            (scope.access_key.as_str(), scope.region.as_str(), scope.service.as_str()),
+            ("AKIAX", "eu-west-1", "ssm")
+        );
+    }
+
+    #[test]
+    fn unsigned_requests_have_none() {
+        for header in
+            [None, Some(""), Some("Bearer x"), Some("AWS4-HMAC-SHA256 Credential=a/b/c, Signature=x")]
+        {
+            assert_eq!(scope(header), None);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! awsJson1.1, as Systems Manager speaks it.
+
+use super::{ApiError, Reply};
+use serde_json::{Map, Value, json};
+
+const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
+
+/// Reads a body; an empty one is an empty object.
+pub(crate) fn parse(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    if body.is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_) => Err(ApiError::bare("SerializationException")),
+        Err(_) => Err(ApiError::new("SerializationException", "Unexpected token in request body")),
+    }
+}
+
+/// Writes an answer.
+pub(crate) fn ok(body: &Value) -> Reply {
+    Reply { status: 200, content_type: CONTENT_TYPE, body: body.to_string().into_bytes() }
+}
+
+/// Writes an error. The member is `Message` for modeled errors and `message` for the framework's own.
+pub(crate) fn error(error: &ApiError) -> Reply {
+    const FRAMEWORK: [&str; 8] = [
+        "ThrottlingException",
+        "ValidationException",
+        "AccessDeniedException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "MissingAuthenticationTokenException",
+        "SerializationException",
+        "UnknownOperationException",
+    ];
+    let mut body = Map::new();
+    body.insert("__type".to_owned(), json!(error.code));
+    if let Some(message) = &error.message {
+        let key = if FRAMEWORK.contains(&error.code.as_ref()) { "message" } else { "Message" };
+        body.insert(key.to_owned(), json!(message));
+    }
+    Reply {
+        status: error.status,
+        content_type: CONTENT_TYPE,
+        body: Value::Object(body).to_string().into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_objects() {
+        assert!(parse(b"").unwrap().is_empty());
+        assert_eq!(parse(b"[1]").unwrap_err().code, "SerializationException");
+        assert_eq!(parse(b"{").unwrap_err().code, "SerializationException");
+        assert_eq!(parse(b"{\"A\":1}").unwrap().len(), 1);
+    }
+}
