@@ -213,6 +213,39 @@ impl Meter {
         }
     }
 
+    /// Waits for a place in a quota, for a call that is made later with [`Meter::attempt`].
+    pub(crate) async fn reserve(&self, key: &LimitKey, mutates: bool) -> Ticket {
+        self.lane(key, mutates).ticket(false).await
+    }
+
+    /// Makes one attempt in a place that was waited for. Nothing is repeated, not even a throttle.
+    pub(crate) async fn attempt<T>(
+        &self,
+        ticket: Ticket,
+        attempt: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let lane = Arc::clone(&ticket.lane);
+        let answer = attempt.await;
+        match &answer {
+            Ok(_) => {
+                ticket.accepted();
+                lane.accepted.fetch_add(1, Ordering::Relaxed);
+                return answer;
+            }
+            Err(error) => match error.kind {
+                CallErrorKind::Throttled => {
+                    ticket.throttled(error.retry_after);
+                    self.notice(&lane);
+                    return answer;
+                }
+                CallErrorKind::Unreachable | CallErrorKind::Lost => drop(ticket),
+                _ => ticket.accepted(),
+            },
+        }
+        lane.failed.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
     fn lane(&self, key: &LimitKey, mutates: bool) -> Arc<Lane> {
         let mut lanes = locked(&self.lanes);
         if let Some(lane) = lanes.get(key) {
@@ -287,7 +320,7 @@ impl Lane {
     }
 
     /// Waits for a token. Only the first in line sleeps; the others wait for a lock.
-    async fn ticket(&self, ahead: bool) -> Ticket<'_> {
+    async fn ticket(self: &Arc<Lane>, ahead: bool) -> Ticket {
         let queued = if ahead { None } else { Some(self.queue.lock().await) };
         let gate = self.gate.lock().await;
         loop {
@@ -300,7 +333,7 @@ impl Lane {
         }
         drop(gate);
         drop(queued);
-        Ticket { lane: self, told: false }
+        Ticket { lane: Arc::clone(self), told: false }
     }
 
     fn starved_since(&self, begun: Instant) -> bool {
@@ -327,12 +360,13 @@ impl Lane {
 }
 
 /// A token in use. Dropped without an outcome (the call was cancelled or lost) it says nothing about the quota.
-struct Ticket<'a> {
-    lane: &'a Lane,
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    lane: Arc<Lane>,
     told: bool,
 }
 
-impl Ticket<'_> {
+impl Ticket {
     fn accepted(mut self) {
         self.told = true;
         locked(&self.lane.limiter).accepted(self.lane.now());
@@ -345,7 +379,7 @@ impl Ticket<'_> {
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.told {
             locked(&self.lane.limiter).abandoned(self.lane.now());

@@ -1,5 +1,6 @@
 //! [`ServerClock`]: the service's own time, from the `Date` of its answers.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,10 +14,13 @@ use tokio::time::Instant;
 
 use crate::times;
 
+/// How the simulator names itself in the `Server` header.
+const SIMULATOR: &str = "herder-sim";
+
 /// Estimates the service's time: the last answer's `Date` plus the monotonic time since. The local wall clock isn't
 /// asked, so that it may be wrong or jump. At most about a second and the latency of one answer behind.
 #[derive(Clone, Debug, Default)]
-pub struct ServerClock(Arc<Mutex<Option<Reading>>>);
+pub struct ServerClock(Arc<Mutex<Option<Reading>>>, Arc<AtomicBool>);
 
 #[derive(Clone, Copy, Debug)]
 struct Reading {
@@ -36,6 +40,11 @@ impl ServerClock {
     pub fn now(&self) -> Option<Timestamp> {
         let reading = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reading?.at(Instant::now())
+    }
+
+    /// Whether an answer came from herder's simulator.
+    pub(crate) fn saw_simulator(&self) -> bool {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// Notes an answer's `Date`. A date says only the second, so an estimate that is ahead by less than that is better
@@ -64,6 +73,9 @@ impl Intercept for ServerClock {
     ) -> Result<(), BoxError> {
         if let Some(date) = context.response().headers().get("date").and_then(times::http_date) {
             self.note(date);
+        }
+        if context.response().headers().get("server").is_some_and(|server| server.starts_with(SIMULATOR)) {
+            self.1.store(true, Ordering::Relaxed);
         }
         Ok(())
     }

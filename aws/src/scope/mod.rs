@@ -23,6 +23,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::app_name::AppName;
 use aws_types::region::Region;
+use aws_types::service_config::ServiceConfigKey;
 use herder_core::limit::LimitKey;
 use tokio::sync::OnceCell;
 
@@ -34,7 +35,7 @@ use self::profile::Profiles;
 use crate::call::Call;
 use crate::ec2::Ec2;
 use crate::error::CallError;
-use crate::meter::Meter;
+use crate::meter::{Meter, Ticket};
 use crate::server_clock::ServerClock;
 use crate::ssm::Ssm;
 use crate::sts::Sts;
@@ -84,6 +85,7 @@ pub struct Scope(Arc<Inner>);
 
 struct Inner {
     region: String,
+    endpoint_url: Option<String>,
     meter: Arc<Meter>,
     clock: ServerClock,
     store: Arc<CredentialStore>,
@@ -161,6 +163,8 @@ impl Scope {
     fn build(config: SdkConfig, recipe: Recipe, meter: Arc<Meter>, fixed_account: Option<String>) -> Scope {
         let clock = ServerClock::default();
         let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
+        let endpoint_url = endpoint_of(&config);
+        let endpoint = endpoint_of_ssm(&config);
         let store = Arc::new(CredentialStore::new(recipe, config.clone()));
         let config = config
             .into_builder()
@@ -176,6 +180,7 @@ impl Scope {
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(clock.clone()).build();
         Scope(Arc::new(Inner {
             region,
+            endpoint_url,
             meter,
             clock,
             store,
@@ -194,6 +199,13 @@ impl Scope {
         &self.0.region
     }
 
+    /// The endpoint of Systems Manager, where it isn't AWS's own: a simulator's, `AWS_ENDPOINT_URL_SSM`,
+    /// `AWS_ENDPOINT_URL`, or the profile's.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.0.endpoint.as_deref()
+    }
+
     /// The service's own time.
     #[must_use]
     pub fn server_clock(&self) -> &ServerClock {
@@ -204,6 +216,18 @@ impl Scope {
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {
         &self.0.meter
+    }
+
+    /// The endpoint of Systems Manager, where it isn't AWS's own (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SSM`, a profile's).
+    #[must_use]
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.0.endpoint_url.as_deref()
+    }
+
+    /// Whether an answer so far said that it comes from herder's simulator.
+    #[must_use]
+    pub fn is_simulated(&self) -> bool {
+        self.0.clock.saw_simulator()
     }
 
     /// Systems Manager.
@@ -297,6 +321,35 @@ impl Scope {
         }
     }
 
+    /// Waits for a place in the quota of a call that is made later.
+    pub(crate) async fn reserve(&self, call: &Call) -> Ticket {
+        // Without credentials the call itself says what is wrong.
+        let account = self.account().await.unwrap_or_else(|_| UNKNOWN_ACCOUNT.to_owned());
+        let key = LimitKey::new(&account, &self.0.region, call.api);
+        self.0.meter.reserve(&key, call.mutates).await
+    }
+
+    /// Makes one attempt at a call in a place that was waited for; repeats nothing.
+    pub(crate) async fn call_once<T, E, F>(
+        &self,
+        ticket: Ticket,
+        call: &Call,
+        attempt: F,
+    ) -> Result<T, CallError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        self.credentials(call).await?;
+        let once = async { Box::pin(attempt).await.map_err(|e| crate::error::convert(call, &e)) };
+        match self.0.meter.attempt(ticket, once).await {
+            Err(error) if error.kind == crate::CallErrorKind::CredentialsExpired => {
+                Err(error.with_hints(self.0.store.renewal_hints().await))
+            }
+            result => result,
+        }
+    }
+
     async fn credentials(&self, call: &Call) -> Result<(), CallError> {
         match self.0.store.get().await {
             Ok(_) => Ok(()),
@@ -327,9 +380,30 @@ impl fmt::Debug for Scope {
     }
 }
 
+/// The endpoint of SSM: its own setting before the one for all, as the SDK resolves it for the client.
+fn endpoint_of(config: &SdkConfig) -> Option<String> {
+    let own = config.service_config().and_then(|service| {
+        let key = aws_types::service_config::ServiceConfigKey::builder()
+            .service_id("SSM")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        service.load_config(key)
+    });
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
+}
+
 /// The timeouts of a client whose attempts may take this long.
 pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build()
+}
+
+/// As the SDK resolves it: the service's own setting before the common one.
+fn endpoint_of_ssm(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("ssm").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let own = config.service_config().zip(key.ok()).and_then(|(service, key)| service.load_config(key));
+    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 fn app_name(options: &ScopeOptions) -> Option<AppName> {

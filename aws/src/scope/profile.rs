@@ -47,6 +47,15 @@ impl Profiles {
         Profiles::of(set)
     }
 
+    /// A configuration file given as text.
+    #[cfg(test)]
+    pub(super) async fn parsed(config: &str, profile: &str) -> Result<Profiles, ScopeError> {
+        let environment = [("HOME", "/home/ada"), ("AWS_CONFIG_FILE", "/config"), ("AWS_PROFILE", profile)];
+        let (fs, env) = (Fs::from_slice(&[("/config", config)]), Env::from_slice(&environment));
+        let set = aws_config::profile::load(&fs, &env, &aws_runtime_files(), None).await;
+        Profiles::of(set.map_err(|error| ScopeError::BadConfig { message: full_text(&error) })?)
+    }
+
     fn of(set: ProfileSet) -> Result<Profiles, ScopeError> {
         let selected = set.selected_profile();
         if selected != "default" && set.get_profile(selected).is_none() {

@@ -86,6 +86,10 @@ pub enum SendError {
     Call(CallError),
 }
 
+/// A place in the quota of `SendCommand`. Dropped unused, it is as if it had never been taken.
+#[derive(Debug)]
+pub struct SendSlot(crate::meter::Ticket);
+
 impl SendError {
     /// The error of the call.
     #[must_use]
@@ -116,11 +120,22 @@ impl SendError {
 }
 
 impl Ssm {
-    /// `SendCommand`. Repeats only what was throttled or never left.
+    /// Waits for a place in the quota of `SendCommand`. The intent is journalled after that, so that waiting leaves no
+    /// doubt behind.
+    pub async fn send_slot(&self) -> SendSlot {
+        SendSlot(self.scope.reserve(&Call::change("ssm", "SendCommand", "")).await)
+    }
+
+    /// `SendCommand`: one attempt. A throttle comes back as an error too: it changed nothing.
     ///
     /// # Errors
     /// See [`SendError`]; whether anything may have been sent says [`CallError::mutated`].
-    pub async fn send_command(&self, permit: Permit, command: &SendCommand) -> Result<Sent, SendError> {
+    pub async fn send_command(
+        &self,
+        slot: SendSlot,
+        permit: Permit,
+        command: &SendCommand,
+    ) -> Result<Sent, SendError> {
         let nodes = command.instance_ids.len();
         let call = Call::change(
             "ssm",
