@@ -65,25 +65,26 @@ pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &
         (false, "nodes") => ok(&control.nodes()),
         (false, "faults") => ok(&control.fault_settings()),
         (true, "floor") => with(body, |query| ok(&control.floor(&query))),
-        (true, "faults") => with(body, |faults| done(control.faults(faults))),
+        (true, "faults") => with(body, |faults| done(|| control.faults(faults))),
         (true, "hold") => with(body, |spec| ok(&control.hold(spec))),
         (true, "wait-held") => match parse::<WaitHeld>(body) {
             Ok(wait) => ok(&control.wait_held(wait.id, Duration::from_millis(wait.timeout_ms)).await),
             Err(answer) => answer,
         },
         (true, "release") => {
-            with(body, |released: Released| done(control.release(released.id, released.release)))
+            with(body, |released: Released| done(|| control.release(released.id, released.release)))
         }
         (true, "credentials") => with(body, |expiry: Expiry| {
-            done(if expiry.expired { control.expire_credentials() } else { control.renew_credentials() })
+            done(|| if expiry.expired { control.expire_credentials() } else { control.renew_credentials() })
         }),
-        (true, "clock") => with(body, |clock: Clock| done(control.set_clock_skew(clock.skew_ms))),
-        (true, "reset-log") => done(control.reset_log()),
+        (true, "clock") => with(body, |clock: Clock| done(|| control.set_clock_skew(clock.skew_ms))),
+        (true, "reset-log") => done(|| control.reset_log()),
         (_, other) => error(404, &format!("no control named '{other}' for this method")),
     }
 }
 
-fn done((): ()) -> Answer {
+fn done(act: impl FnOnce()) -> Answer {
+    act();
     ok(&json!({}))
 }
 

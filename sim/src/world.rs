@@ -155,7 +155,8 @@ fn foreign(region: &Region, spec: &Spec, number: u32, born: At) -> Command {
     Command {
         sequence: u64::from(number),
         id: draw.uuid(),
-        document: if number % 3 == 0 { "AWS-RunPatchBaseline" } else { "AWS-RunShellScript" }.to_owned(),
+        document: if number.is_multiple_of(3) { "AWS-RunPatchBaseline" } else { "AWS-RunShellScript" }
+            .to_owned(),
         plugin: "aws:runShellScript".to_owned(),
         comment: format!("ci deploy {}", 4000 + number),
         script: "true".to_owned(),

@@ -142,11 +142,14 @@ fn platforms(nodes: &mut [Node], spec: &Spec, draw: Draw) {
     }
 }
 
+/// Gives a node an ailment.
+type Mark = fn(&mut Health);
+
 /// Each node has at most one ailment, and the first has none.
 fn ailments(nodes: &mut [Node], spec: &Spec, draw: Draw) {
     let total = nodes.len() as u32;
     let mut order = shuffled(nodes.len(), draw.text("ailments")).into_iter();
-    let marks: [(Share, fn(&mut Health)); 7] = [
+    let marks: [(Share, Mark); 7] = [
         (spec.offline, |health| health.offline = true),
         (spec.unreachable, |health| health.unreachable = true),
         (spec.slow, |health| health.slow = true),

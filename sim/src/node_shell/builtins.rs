@@ -312,7 +312,8 @@ impl Shell<'_> {
                     .iter()
                     .enumerate()
                     .filter(|(at, word)| {
-                        !word.starts_with('-') && !(*at > 0 && words.get(at - 1) == Some(&"-n"))
+                        !word.starts_with('-')
+                            && at.checked_sub(1).and_then(|before| words.get(before)) != Some(&"-n")
                     })
                     .map(|(_, word)| *word)
                     .skip(skip)
