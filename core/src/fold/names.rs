@@ -187,7 +187,7 @@ mod tests {
     fn what_does_not_fit_is_counted() {
         let odd: Vec<String> = (0..50).map(|i| format!("web-{}", i * 2)).collect();
         assert_eq!(compact(&odd, 30), "web-[0,2,4,6,8] … and 45 more");
-        assert_eq!(compact(&["api", "bastion", "cache"], 18), "api … and 2 more");
+        assert_eq!(compact(&["api", "bastion", "cache"], 16), "api … and 2 more");
         assert_eq!(compact(&["a-very-long-name", "b"], 3), "a-very-long-name … and 1 more");
         assert_eq!(compact(&["api", "b"], 5), "api,b");
     }

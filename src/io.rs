@@ -1,0 +1,482 @@
+//! [`Io`]: the only holder of the process' streams and of its terminal.
+//!
+//! stdout is data, stderr is talk. Questions go to the terminal itself, never to stdin. Nothing else in herder may
+//! touch these streams; `clippy.toml` sees to it.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Cursor, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Columns where nobody says how many there are.
+const DEFAULT_WIDTH: usize = 80;
+
+/// The streams of the process, with what they can show.
+#[derive(Clone)]
+pub struct Io {
+    stdout: Out,
+    stderr: Out,
+    stdin: Input,
+    stdout_style: Style,
+    stderr_style: Style,
+    is_stdin_tty: bool,
+    width: Width,
+    terminal: Terminal,
+}
+
+/// What a stream can show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// Whether a person looks at it.
+    pub is_tty: bool,
+    /// Whether colour is wanted; never off a terminal.
+    pub colour: bool,
+    /// Whether it shows more than ASCII.
+    pub unicode: bool,
+}
+
+/// The terminal's width, asked anew each time: windows change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Always this.
+    Fixed(usize),
+    /// What the terminal says.
+    Measured,
+}
+
+impl Width {
+    /// Columns, 20 at least.
+    #[must_use]
+    pub fn columns(self) -> usize {
+        let columns = match self {
+            Width::Fixed(columns) => Some(columns),
+            Width::Measured => {
+                let mut on_stderr = comfy_table::Table::new();
+                on_stderr.use_stderr();
+                comfy_table::Table::new().width().or_else(|| on_stderr.width()).map(usize::from)
+            }
+        };
+        columns.filter(|c| *c > 0).unwrap_or(DEFAULT_WIDTH).max(20)
+    }
+}
+
+#[derive(Clone)]
+enum Input {
+    System,
+    Fake(Vec<u8>),
+}
+
+#[derive(Clone)]
+enum Terminal {
+    System,
+    Fake { answers: Arc<Mutex<VecDeque<String>>>, asked: Arc<Mutex<Vec<u8>>> },
+    None,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// There is no terminal to ask on.
+    #[error("there is no terminal to ask on")]
+    NoTerminal,
+    /// The terminal was closed, or Ctrl-D typed.
+    #[error("the question was not answered")]
+    Ended,
+    /// What is typed could not be hidden, so nothing was asked.
+    #[error("the terminal can't hide what is typed")]
+    NotHidden,
+    /// The terminal failed.
+    #[error("the terminal failed")]
+    Failed(#[source] io::Error),
+}
+
+/// What is seen of what is typed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Echo {
+    Shown,
+    Hidden,
+}
+
+impl Io {
+    /// The process' own. `variable` looks an environment variable up.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
+    pub fn system(variable: &dyn Fn(&str) -> Option<String>) -> Io {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let colour = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let unicode = ["utf-8", "utf8"].iter().any(|utf| locale.to_lowercase().contains(utf));
+        let style = |is_tty| Style { is_tty, colour: colour && is_tty, unicode };
+        Io {
+            stdout_style: style(stdout.is_terminal()),
+            stderr_style: style(stderr.is_terminal()),
+            stdout: Out::new(unbuffered(&stdout, io::stdout()), OnError::Report),
+            stderr: Out::new(unbuffered(&stderr, io::stderr()), OnError::Ignore),
+            stdin: Input::System,
+            is_stdin_tty: io::stdin().is_terminal(),
+            width: Width::Measured,
+            terminal: Terminal::System,
+        }
+    }
+
+    /// Streams in memory, for tests.
+    #[must_use]
+    pub fn test(fake: Fake) -> (Io, Captured) {
+        let captured = Captured::default();
+        let style = |is_tty| Style { is_tty, colour: fake.colour && is_tty, unicode: fake.unicode };
+        let buffer = |kept: &Arc<Mutex<Vec<u8>>>, room| Box::new(Buffer { kept: kept.clone(), room });
+        let terminal = match fake.answers {
+            Some(answers) => Terminal::Fake {
+                answers: Arc::new(Mutex::new(answers.into())),
+                asked: captured.asked.clone(),
+            },
+            None => Terminal::None,
+        };
+        let io = Io {
+            stdout: Out::new(buffer(&captured.stdout, fake.stdout_room), OnError::Report),
+            stderr: Out::new(buffer(&captured.stderr, None), OnError::Ignore),
+            stdin: Input::Fake(fake.stdin),
+            stdout_style: style(fake.is_stdout_tty),
+            stderr_style: style(fake.is_stderr_tty),
+            is_stdin_tty: false,
+            width: Width::Fixed(fake.width),
+            terminal,
+        };
+        (io, captured)
+    }
+
+    /// Where data goes.
+    #[must_use]
+    pub fn stdout(&self) -> Out {
+        self.stdout.clone()
+    }
+
+    /// Where talk goes. Writing to it never fails: a dead terminal stops no change.
+    #[must_use]
+    pub fn stderr(&self) -> Out {
+        self.stderr.clone()
+    }
+
+    /// What stdout can show.
+    #[must_use]
+    pub fn stdout_style(&self) -> Style {
+        self.stdout_style
+    }
+
+    /// What stderr can show.
+    #[must_use]
+    pub fn stderr_style(&self) -> Style {
+        self.stderr_style
+    }
+
+    /// The terminal's width.
+    #[must_use]
+    pub fn width(&self) -> Width {
+        self.width
+    }
+
+    /// Whether stdin is a terminal: then nothing was piped in.
+    #[must_use]
+    pub fn is_stdin_tty(&self) -> bool {
+        self.is_stdin_tty
+    }
+
+    /// What was piped in.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
+    pub fn stdin(&self) -> Box<dyn Read + Send> {
+        match &self.stdin {
+            Input::System => Box::new(io::stdin()),
+            Input::Fake(bytes) => Box::new(Cursor::new(bytes.clone())),
+        }
+    }
+
+    /// Asks for a yes on the terminal; anything but `y` and `yes` is a no. Blocks.
+    ///
+    /// # Errors
+    /// There is no terminal, or it was closed.
+    pub fn confirm(&self, question: &str) -> Result<bool, PromptError> {
+        let answer = self.prompt(&format!("{question} [y/N] "), Echo::Shown)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a line on the terminal. Blocks.
+    ///
+    /// # Errors
+    /// There is no terminal, or it was closed.
+    pub fn ask(&self, question: &str) -> Result<String, PromptError> {
+        self.prompt(&format!("{question}: "), Echo::Shown)
+    }
+
+    /// Asks for a line that isn't shown while it is typed. Blocks.
+    ///
+    /// # Errors
+    /// There is no terminal, it was closed, or it can't hide what is typed.
+    pub fn ask_hidden(&self, question: &str) -> Result<String, PromptError> {
+        self.prompt(&format!("{question}: "), Echo::Hidden)
+    }
+
+    fn prompt(&self, text: &str, echo: Echo) -> Result<String, PromptError> {
+        match &self.terminal {
+            Terminal::None => Err(PromptError::NoTerminal),
+            Terminal::Fake { answers, asked } => {
+                lock(asked).extend_from_slice(text.as_bytes());
+                lock(answers).pop_front().ok_or(PromptError::Ended)
+            }
+            Terminal::System => {
+                let tty = OpenOptions::new().read(true).write(true).open("/dev/tty");
+                prompt_on(&tty.map_err(|_| PromptError::NoTerminal)?, text, echo)
+            }
+        }
+    }
+}
+
+fn prompt_on(mut tty: &File, text: &str, echo: Echo) -> Result<String, PromptError> {
+    let hidden = if echo == Echo::Hidden { Some(HiddenEcho::new(tty)?) } else { None };
+    tty.write_all(text.as_bytes()).map_err(PromptError::Failed)?;
+    let mut line = String::new();
+    let read = BufReader::new(tty).read_line(&mut line).map_err(PromptError::Failed)?;
+    if hidden.is_some() {
+        // The line end wasn't shown either. That the terminal is gone now is seen at the next write.
+        let _ = tty.write_all(b"\n");
+    }
+    if read == 0 { Err(PromptError::Ended) } else { Ok(line.trim_end_matches(['\r', '\n']).to_owned()) }
+}
+
+/// The terminal doesn't show what is typed until this is dropped. `stty` is on every system that has terminals,
+/// and needs no unsafe code.
+struct HiddenEcho<'a> {
+    tty: &'a File,
+    before: String,
+}
+
+impl HiddenEcho<'_> {
+    fn new(tty: &File) -> Result<HiddenEcho<'_>, PromptError> {
+        let before = stty(tty, "-g").ok_or(PromptError::NotHidden)?;
+        stty(tty, "-echo").ok_or(PromptError::NotHidden)?;
+        Ok(HiddenEcho { tty, before })
+    }
+}
+
+impl Drop for HiddenEcho<'_> {
+    fn drop(&mut self) {
+        stty(self.tty, self.before.trim());
+    }
+}
+
+fn stty(tty: &File, argument: &str) -> Option<String> {
+    let stdin = Stdio::from(tty.try_clone().ok()?);
+    let output = Command::new("stty").arg(argument).stdin(stdin).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// A file of its own on the stream: the standard handle would flush at every line.
+fn unbuffered(stream: &impl AsFd, fallback: impl Write + Send + 'static) -> Box<dyn Write + Send> {
+    match stream.as_fd().try_clone_to_owned() {
+        Ok(descriptor) => Box::new(File::from(descriptor)),
+        Err(_) => Box::new(fallback),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream to write to; clones write to the same one. Buffered: flush what must be seen.
+#[derive(Clone)]
+pub struct Out(Arc<Mutex<Sink>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnError {
+    Report,
+    Ignore,
+}
+
+struct Sink {
+    writer: BufWriter<Box<dyn Write + Send>>,
+    on_error: OnError,
+    is_closed: bool,
+}
+
+impl Out {
+    fn new(writer: Box<dyn Write + Send>, on_error: OnError) -> Out {
+        let writer = BufWriter::with_capacity(64 * 1024, writer);
+        Out(Arc::new(Mutex::new(Sink { writer, on_error, is_closed: false })))
+    }
+
+    /// Whether the reader has gone: nothing written from now on is seen.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        lock(&self.0).is_closed
+    }
+}
+
+impl Sink {
+    fn attempt<T>(
+        &mut self,
+        whole: T,
+        write: impl FnOnce(&mut BufWriter<Box<dyn Write + Send>>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let result = match self.is_closed {
+            true => Err(io::Error::from(io::ErrorKind::BrokenPipe)),
+            false => write(&mut self.writer),
+        };
+        match result {
+            Err(error) => {
+                self.is_closed |=
+                    error.kind() == io::ErrorKind::BrokenPipe || self.on_error == OnError::Ignore;
+                if self.on_error == OnError::Ignore { Ok(whole) } else { Err(error) }
+            }
+            done => done,
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        lock(&self.0).attempt(bytes.len(), |writer| writer.write_all(bytes).map(|()| bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        lock(&self.0).attempt((), |writer| writer.flush())
+    }
+}
+
+/// What [`Io::test`] is like.
+#[derive(Clone, Debug)]
+pub struct Fake {
+    /// Whether a person looks at stdout.
+    pub is_stdout_tty: bool,
+    /// Whether a person looks at stderr.
+    pub is_stderr_tty: bool,
+    /// Whether terminals are coloured.
+    pub colour: bool,
+    /// Whether more than ASCII is shown.
+    pub unicode: bool,
+    /// The terminals' width.
+    pub width: usize,
+    /// What is piped in.
+    pub stdin: Vec<u8>,
+    /// What the person at the terminal types; `None` for no terminal.
+    pub answers: Option<Vec<String>>,
+    /// After so many bytes stdout's reader goes away.
+    pub stdout_room: Option<usize>,
+}
+
+impl Default for Fake {
+    fn default() -> Fake {
+        Fake {
+            is_stdout_tty: false,
+            is_stderr_tty: false,
+            colour: false,
+            unicode: true,
+            width: DEFAULT_WIDTH,
+            stdin: Vec::new(),
+            answers: None,
+            stdout_room: None,
+        }
+    }
+}
+
+/// What was written to an [`Io::test`].
+#[derive(Clone, Default)]
+pub struct Captured {
+    stdout: Arc<Mutex<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    asked: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Captured {
+    /// Everything flushed to stdout so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.stdout)).into_owned()
+    }
+
+    /// Everything flushed to stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.stderr)).into_owned()
+    }
+
+    /// Every question asked on the terminal.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        String::from_utf8_lossy(&lock(&self.asked)).into_owned()
+    }
+}
+
+struct Buffer {
+    kept: Arc<Mutex<Vec<u8>>>,
+    room: Option<usize>,
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut kept = lock(&self.kept);
+        if self.room.is_some_and(|room| kept.len() + bytes.len() > room) {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
+        }
+        kept.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_pipe_is_remembered() {
+        let (io, captured) = Io::test(Fake { stdout_room: Some(4), ..Fake::default() });
+        let mut out = io.stdout();
+        out.write_all(b"1234").unwrap();
+        out.flush().unwrap();
+        out.write_all(b"5").unwrap();
+        assert_eq!(out.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert!(io.stdout().is_closed());
+        assert_eq!(out.write_all(b"6").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(captured.stdout(), "1234");
+    }
+
+    #[test]
+    fn stderr_never_fails() {
+        struct Dead;
+        impl Write for Dead {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::Error::other("the terminal is gone"))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut out = Out::new(Box::new(Dead), OnError::Ignore);
+        out.write_all(b"x").unwrap();
+        out.flush().unwrap();
+        assert!(out.is_closed());
+        out.write_all(&[0; 200_000]).unwrap();
+    }
+
+    #[test]
+    fn questions_are_asked_on_the_terminal() {
+        let answers = Some(["yes", "Y", "no", "", "123456"].map(str::to_owned).to_vec());
+        let (io, captured) = Io::test(Fake { answers, stdin: b"y\n".to_vec(), ..Fake::default() });
+        let given: Vec<bool> = (0..4).map(|_| io.confirm("Go?").unwrap()).collect();
+        assert_eq!(given, [true, true, false, false]);
+        assert_eq!(io.ask_hidden("MFA code").unwrap(), "123456");
+        assert!(matches!(io.ask("name"), Err(PromptError::Ended)));
+        assert!(captured.asked().starts_with("Go? [y/N] Go? [y/N] "));
+        let (io, _) = Io::test(Fake { stdin: b"y\n".to_vec(), ..Fake::default() });
+        assert!(matches!(io.confirm("Go?"), Err(PromptError::NoTerminal)));
+        let mut piped = String::new();
+        io.stdin().read_to_string(&mut piped).unwrap();
+        assert_eq!(piped, "y\n");
+    }
+}

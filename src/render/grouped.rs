@@ -1,0 +1,197 @@
+//! On a terminal, at the end: identical outputs once, with the nodes that gave them; bad ones last, nearest to the
+//! prompt. With `--diff` what differs from the majority.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use herder_core::event::{Body, Envelope, TargetFinished};
+use herder_core::fold::{DiffLimits, Folder, Group, Marker, OutputKey, compact, diff};
+use herder_core::journal::{Bodies, StoredOutput};
+use herder_core::verdict::Verdict;
+
+use super::Renderer;
+use super::paint::Paint;
+use super::records::{Record, Records};
+use super::text::{ascii, lines, visible};
+use crate::io::{Io, Out, Style, Width};
+
+/// Of each stream of a group so much is shown.
+const MAX_BYTES: u64 = 256 * 1024;
+
+/// Folded outputs.
+pub(super) struct Grouped {
+    out: Out,
+    style: Style,
+    width: Width,
+    is_diff: bool,
+    records: Records,
+}
+
+type OutputGroup = Group<OutputKey, usize>;
+
+/// What other groups are compared with.
+struct Majority {
+    key: OutputKey,
+    stdout: Body,
+    stderr: Body,
+}
+
+impl Grouped {
+    pub(super) fn new(io: &Io, is_diff: bool) -> Grouped {
+        Grouped {
+            out: io.stdout(),
+            style: io.stdout_style(),
+            width: io.width(),
+            is_diff,
+            records: Records::default(),
+        }
+    }
+
+    fn paint(&self) -> Paint {
+        Paint { is_on: self.style.colour }
+    }
+
+    fn line(&self, line: &str) -> io::Result<()> {
+        let mut out = self.out.clone();
+        if self.style.unicode { writeln!(out, "{line}") } else { writeln!(out, "{}", ascii(line)) }
+    }
+
+    fn majority(
+        &self,
+        groups: &[OutputGroup],
+        records: &[&Record],
+        bodies: &Bodies,
+    ) -> io::Result<Option<Majority>> {
+        let most = groups.iter().find(|g| g.key.verdict == Verdict::Ok).or(groups.first());
+        let record = most.and_then(|group| group.members.first().and_then(|m| records.get(*m)));
+        let (Some(group), Some(record), true) = (most, record, self.is_diff) else { return Ok(None) };
+        let (stdout, stderr, _) = record.heads(bodies, MAX_BYTES)?;
+        Ok(Some(Majority { key: group.key.clone(), stdout, stderr }))
+    }
+
+    fn header(&self, key: &OutputKey, names: &[String]) -> String {
+        let mark = match key.verdict {
+            Verdict::Ok => "==",
+            verdict if verdict.is_bad() => "!!",
+            _ => "--",
+        };
+        let nodes = if names.len() == 1 { "1 node".to_owned() } else { format!("{} nodes", names.len()) };
+        let reason = key.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        let head = format!("{mark} {nodes} {}{reason}", key.verdict);
+        let room = self.width.columns().saturating_sub(head.chars().count() + 3).max(30);
+        let names = visible(&compact(names, room)).into_owned();
+        format!("{}: {}", self.paint().verdict(key.verdict, &head), self.paint().bold(&names))
+    }
+
+    fn body(&self, record: &Record, majority: Option<&Majority>, bodies: &Bodies) -> io::Result<()> {
+        let (stdout, stderr, left_out) = record.heads(bodies, MAX_BYTES)?;
+        match majority {
+            Some(majority) => {
+                self.differences("", &majority.stdout, &stdout)?;
+                self.differences("! ", &majority.stderr, &stderr)?;
+            }
+            None => {
+                self.lines("  ", &stdout)?;
+                self.lines("! ", &stderr)?;
+            }
+        }
+        if left_out > 0 {
+            let note = format!("\\ {left_out} more bytes are not shown; --out-dir keeps them");
+            self.line(&self.paint().dim(&note))?;
+        }
+        if record.finished.truncated {
+            self.line(&self.paint().dim("\\ the service cut this output"))?;
+        }
+        Ok(())
+    }
+
+    fn lines(&self, mark: &str, body: &Body) -> io::Result<()> {
+        lines(body.as_bytes()).try_for_each(|line| {
+            let line = String::from_utf8_lossy(line);
+            self.line(&format!("{mark}{}", visible(&line)))
+        })
+    }
+
+    fn differences(&self, mark: &str, majority: &Body, other: &Body) -> io::Result<()> {
+        let found = diff(&majority.to_text(), &other.to_text(), DiffLimits::default());
+        found.iter().try_for_each(|line| {
+            let text = line.to_string();
+            let text = visible(&text);
+            let text = match line.marker {
+                Marker::Same => text.into_owned(),
+                Marker::Removed => self.paint().red(&text),
+                Marker::Added => self.paint().green(&text),
+                Marker::Gap | Marker::Note => self.paint().dim(&text),
+            };
+            self.line(&format!("{mark}{text}"))
+        })
+    }
+
+    fn group(&self, group: &OutputGroup, shown: &Shown<'_>) -> io::Result<()> {
+        let members = || group.members.iter().filter_map(|m| shown.records.get(*m));
+        // Few bad nodes are named in full: someone is going to look at them.
+        let is_long = group.key.verdict.is_bad() && group.members.len() <= 3;
+        let name = |record: &&Record| match is_long {
+            true => self.records.labels.long(&record.finished.target),
+            false => shown.name(&record.finished),
+        };
+        let names: Vec<String> = members().map(name).collect();
+        self.line(&self.header(&group.key, &names))?;
+        let majority = shown.majority.filter(|m| m.key != group.key && group.key.exit_code.is_some());
+        match members().next() {
+            Some(record) => self.body(record, majority, shown.bodies),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What every group needs to be shown.
+struct Shown<'a> {
+    records: &'a [&'a Record],
+    names: HashMap<&'a str, usize>,
+    grouped: &'a Grouped,
+    majority: Option<&'a Majority>,
+    bodies: &'a Bodies,
+}
+
+impl Shown<'_> {
+    /// The name where one node alone has it, else the id.
+    fn name(&self, finished: &TargetFinished) -> String {
+        let labels = self.grouped.records.labels;
+        match &finished.target.name {
+            Some(name) if !labels.has_scopes() && self.names.get(name.as_str()) == Some(&1) => name.clone(),
+            _ => labels.id(&finished.target),
+        }
+    }
+}
+
+impl Renderer for Grouped {
+    fn event(&mut self, envelope: &Envelope, stored: Option<&StoredOutput>) -> io::Result<()> {
+        self.records.event(envelope, stored);
+        Ok(())
+    }
+
+    fn finish(&mut self, bodies: &Bodies) -> io::Result<()> {
+        let records = self.records.sorted();
+        let mut folder = Folder::default();
+        let mut names: HashMap<&str, usize> = HashMap::new();
+        for (place, record) in records.iter().enumerate() {
+            let finished = &record.finished;
+            let key = OutputKey {
+                verdict: finished.verdict,
+                reason: finished.reason.clone(),
+                exit_code: finished.exit_code,
+                output: record.stored(place),
+            };
+            folder.push(key, place);
+            *names.entry(finished.target.name.as_deref().unwrap_or_default()).or_default() += 1;
+        }
+        let mut groups = folder.into_groups();
+        groups.sort_by_key(|group| group.key.verdict.is_bad());
+        let majority = self.majority(&groups, &records, bodies)?;
+        let majority = majority.as_ref();
+        let shown = Shown { records: &records, names, grouped: self, majority, bodies };
+        groups.iter().try_for_each(|group| self.group(group, &shown))?;
+        self.out.clone().flush()
+    }
+}

@@ -1,0 +1,173 @@
+//! On a terminal, while a run goes on: a bar, counts, rate, time left, and the latest failures. Redrawn five times a
+//! second at most, however many events come.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use herder_core::event::{Envelope, Event, TargetFinished};
+use herder_core::journal::{Bodies, StoredOutput};
+use herder_core::time::for_people;
+use herder_core::verdict::Tally;
+use jiff::{SignedDuration, Timestamp};
+
+use super::board::{Board, Tint};
+use super::records::Labels;
+use super::text::{lines, visible_cell};
+use super::{Clock, Renderer};
+
+const FAILURES_SHOWN: usize = 3;
+
+/// Between two drawings.
+const PAUSE: SignedDuration = SignedDuration::from_millis(200);
+
+/// The live view.
+pub(super) struct Live {
+    board: Board,
+    clock: Clock,
+    drawn: Option<Timestamp>,
+    state: State,
+}
+
+#[derive(Default)]
+struct State {
+    total: u64,
+    /// Finished ones that were sent, so that those running can be told.
+    sent: u64,
+    ended: u64,
+    tally: Tally,
+    since: Option<Timestamp>,
+    is_sim: bool,
+    wave: Option<(u32, u32)>,
+    waves: u32,
+    throttled: u64,
+    paused: Option<String>,
+    labels: Labels,
+    failures: VecDeque<String>,
+}
+
+impl Live {
+    pub(super) fn new(board: Board, clock: Clock) -> Live {
+        Live { board, clock, drawn: None, state: State::default() }
+    }
+
+    fn draw(&mut self) {
+        let now = (self.clock)();
+        self.drawn = Some(now);
+        self.board.draw(&self.state.lines(now, self.board.columns()));
+    }
+
+    fn is_due(&self) -> bool {
+        self.drawn.is_none_or(|drawn| (self.clock)().duration_since(drawn).abs() >= PAUSE)
+    }
+}
+
+impl Renderer for Live {
+    fn event(&mut self, envelope: &Envelope, _: Option<&StoredOutput>) -> io::Result<()> {
+        // A run that is replayed or resumed began long ago; what counts here is how long someone has watched.
+        if self.state.since.is_none() {
+            self.state.since = Some((self.clock)());
+        }
+        self.state.event(&envelope.event);
+        if self.is_due() {
+            self.draw();
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        if self.state.since.is_some() {
+            self.draw();
+        }
+    }
+
+    fn finish(&mut self, _: &Bodies) -> io::Result<()> {
+        self.board.clear();
+        Ok(())
+    }
+}
+
+impl State {
+    fn event(&mut self, event: &Event) {
+        self.labels.event(event);
+        match event {
+            Event::RunStarted(started) => {
+                (self.total, self.waves, self.is_sim) = (started.targets, started.waves, started.sim);
+            }
+            Event::WaveStarted { wave, .. } => self.wave = Some((*wave, self.waves)),
+            Event::TargetSent { attempt, .. } => self.sent += u64::from(*attempt == 1),
+            Event::TargetFinished(finished) => self.finished(finished),
+            Event::Throttled { .. } => self.throttled += 1,
+            Event::RunPaused { reason, .. } => self.paused = Some(reason.clone()),
+            Event::RunContinued => self.paused = None,
+            _ => {}
+        }
+    }
+
+    fn finished(&mut self, finished: &TargetFinished) {
+        self.tally.add(finished.verdict);
+        self.ended += u64::from(finished.attempt > 0);
+        if !finished.verdict.is_bad() {
+            return;
+        }
+        // The last line of what a node said is where the reason stands.
+        let last = |bytes| lines(bytes).filter(|line| !line.is_empty()).last();
+        let said = last(finished.stderr.as_bytes()).or_else(|| last(finished.stdout.as_bytes()));
+        let said = said.map(|line| format!(": {}", String::from_utf8_lossy(line))).unwrap_or_default();
+        let reason = finished.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
+        let node = self.labels.long(&finished.target);
+        let line = format!("{} {node}{reason}{said}", finished.verdict);
+        self.failures.push_back(visible_cell(&line).into_owned());
+        if self.failures.len() > FAILURES_SHOWN {
+            self.failures.pop_front();
+        }
+    }
+
+    fn lines(&self, now: Timestamp, columns: usize) -> Vec<(String, Tint)> {
+        let mut drawn = vec![(self.bar(now, columns), Tint::Bold), (self.counts(), Tint::Plain)];
+        if let Some(reason) = &self.paused {
+            drawn.push((format!("paused: {}", visible_cell(reason)), Tint::Bad));
+        }
+        drawn.extend(self.failures.iter().map(|line| (format!("  {line}"), Tint::Bad)));
+        drawn
+    }
+
+    fn bar(&self, now: Timestamp, columns: usize) -> String {
+        let done = self.tally.total();
+        let elapsed = self.since.map_or(Duration::ZERO, |since| {
+            Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
+        });
+        let percent = (done * 100).checked_div(self.total).unwrap_or(0).min(100);
+        let mut right = format!(" {done}/{} {percent}%  {}", self.total, seconds(elapsed));
+        let rate = done as f64 / elapsed.as_secs_f64().max(0.2);
+        if done > 0 && done < self.total && elapsed >= Duration::from_secs(2) {
+            let left =
+                Duration::try_from_secs_f64((self.total - done) as f64 / rate).unwrap_or(Duration::MAX);
+            right.push_str(&format!("  {rate:.1}/s  {} left", seconds(left)));
+        }
+        let room = columns.saturating_sub(right.chars().count() + 4).min(40);
+        let filled = usize::try_from(percent).unwrap_or(0) * room / 100;
+        format!("[{}{}]{right}", "#".repeat(filled), "-".repeat(room - filled))
+    }
+
+    fn counts(&self) -> String {
+        let mut words = if self.is_sim { vec!["SIMULATED".to_owned()] } else { Vec::new() };
+        words.extend(self.tally.iter().map(|(verdict, n)| format!("{n} {verdict}")));
+        words.push(format!("{} running", self.sent.saturating_sub(self.ended)));
+        if let Some((wave, waves)) = self.wave.filter(|(_, waves)| *waves > 1) {
+            words.push(format!("wave {wave} of {waves}"));
+        }
+        if self.throttled > 0 {
+            words.push(format!("{} throttled", self.throttled));
+        }
+        words.join("  ")
+    }
+}
+
+/// Without tenths, which would flicker.
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        few @ 0..10 => format!("{few}s"),
+        many => for_people(Duration::from_secs(many)),
+    }
+}

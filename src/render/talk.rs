@@ -1,0 +1,95 @@
+//! What is told about a run on stderr while it goes on: its id, waves, gates, warnings, pauses, stops.
+
+use std::io;
+
+use herder_core::event::{Envelope, Event, RunStarted};
+use herder_core::journal::{Bodies, StoredOutput};
+
+use super::Renderer;
+use super::board::Board;
+
+/// The story of a run in a few lines.
+pub(super) struct Talk {
+    board: Board,
+    is_quiet: bool,
+    waves: u32,
+}
+
+impl Talk {
+    pub(super) fn new(board: Board, is_quiet: bool) -> Talk {
+        Talk { board, is_quiet, waves: 0 }
+    }
+
+    fn started(&self, envelope: &Envelope, started: &RunStarted) {
+        let count = |n: usize, one: &str| if n > 1 { format!(", {n} {one}s") } else { String::new() };
+        let sim = if started.sim { " (SIMULATED)" } else { "" };
+        let waves = if started.waves > 1 { format!(", {} waves", started.waves) } else { String::new() };
+        let scopes =
+            format!("{}{}", count(started.accounts.len(), "account"), count(started.regions.len(), "region"));
+        let nodes = nodes(started.targets);
+        let title = self.board.shown(&started.title);
+        self.board.say(&format!("run {}: {nodes}{waves}{scopes}: {title}{sim}", envelope.run));
+    }
+
+    fn hints<'a>(&self, hints: impl IntoIterator<Item = &'a String>) {
+        hints.into_iter().for_each(|hint| self.board.say(&format!("hint: {}", self.board.shown(hint))));
+    }
+
+    fn progress(&self, event: &Event) {
+        let say = |line: String| self.board.say(&line);
+        match event {
+            Event::RunResumed { open } => say(format!("going on with {} that had no verdict", nodes(*open))),
+            Event::WaveStarted { wave, targets } if self.waves > 1 => {
+                say(format!("wave {wave} of {}: {}", self.waves, nodes(*targets)));
+            }
+            Event::WaveFinished { wave, tally } if self.waves > 1 => {
+                let words: Vec<String> = tally.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
+                say(format!("wave {wave} of {} is over: {} so far", self.waves, words.join(", ")));
+            }
+            Event::GatePassed { gate, wave } => {
+                say(format!("gate `{}` passed after wave {wave}", self.board.shown(gate)));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Renderer for Talk {
+    fn event(&mut self, envelope: &Envelope, _: Option<&StoredOutput>) -> io::Result<()> {
+        let (board, paint) = (&self.board, self.board.paint());
+        match &envelope.event {
+            Event::RunStarted(started) => {
+                self.started(envelope, started);
+                self.waves = started.waves;
+            }
+            Event::Warning { message, hints } => {
+                board.say(&format!("{} {}", paint.yellow("warning:"), board.shown(message)));
+                self.hints(hints);
+            }
+            Event::RunPaused { reason, hint } => {
+                board.say(&format!("{} {}", paint.yellow("paused:"), board.shown(reason)));
+                self.hints([hint]);
+            }
+            Event::RunContinued => board.say("going on"),
+            Event::GateFailed { gate, wave, reason } => {
+                let (gate, reason) = (board.shown(gate), board.shown(reason));
+                board.say(&format!("gate `{gate}` {} after wave {wave}: {reason}", paint.red("failed")));
+            }
+            Event::RunStopping { reason, in_flight, not_sent } => {
+                let stopping = paint.red("stopping");
+                board.say(&format!("{stopping} ({reason}): {in_flight} in flight, {not_sent} not sent"));
+            }
+            event if !self.is_quiet => self.progress(event),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Bodies) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn nodes(count: u64) -> String {
+    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
+}

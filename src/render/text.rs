@@ -1,0 +1,190 @@
+//! Text as it is safe and straight to show: control characters made visible, widths, TSV, times.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Characters that would move the cursor, change the terminal or the reading direction, or hide, in a form that
+/// can be seen: `^[`, `^M`, `<U+202E>`. Tabs stay.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    replaced(text, |c| c != '\t' && is_hidden(c))
+}
+
+/// The same for a cell of a table, where tabs and line ends would break the row too.
+pub(crate) fn visible_cell(text: &str) -> Cow<'_, str> {
+    replaced(text, is_hidden)
+}
+
+/// The same for text of several lines.
+pub(crate) fn visible_lines(text: &str) -> Cow<'_, str> {
+    replaced(text, |c| !matches!(c, '\t' | '\n') && is_hidden(c))
+}
+
+fn replaced(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if is_printable(text) || !text.chars().any(&hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            c if !hidden(c) => out.push(c),
+            '\u{7f}' => out.push_str("^?"),
+            '\0'..='\u{1f}' => {
+                out.push('^');
+                out.extend(u8::try_from(c).map(|b| char::from(b + 0x40)));
+            }
+            c => out.push_str(&format!("<U+{:04X}>", u32::from(c))),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The common case, decided quickly.
+fn is_printable(text: &str) -> bool {
+    text.bytes().all(|b| matches!(b, b' '..=b'~'))
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Columns that the text takes on a terminal.
+pub(crate) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// The text, cut to so many columns with `…` at its end where it is longer.
+pub(crate) fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let more = c.width().unwrap_or(0);
+        if used + more + 1 > columns {
+            break;
+        }
+        used += more;
+        out.push(c);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// The signs of herder's own that not every terminal has, as ASCII.
+pub(crate) fn ascii(text: &str) -> String {
+    text.replace('…', "...").replace('×', "x")
+}
+
+/// A field of TSV: tab, CR, LF and backslash as `\t` `\r` `\n` `\\`, other bytes as they are.
+pub(crate) fn tsv(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    for byte in field {
+        match byte {
+            b'\t' => out.extend_from_slice(b"\\t"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            other => out.push(*other),
+        }
+    }
+    out
+}
+
+/// JSON on one line in which nothing can act on a terminal: what JSON itself leaves as it is becomes `\\u009b`.
+pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> io::Result<Vec<u8>> {
+    struct Safe;
+    impl serde_json::ser::Formatter for Safe {
+        fn write_string_fragment<W: Write + ?Sized>(
+            &mut self,
+            out: &mut W,
+            fragment: &str,
+        ) -> io::Result<()> {
+            if is_printable(fragment) {
+                return out.write_all(fragment.as_bytes());
+            }
+            let mut rest = fragment;
+            while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_hidden(*c)) {
+                let (before, after) = rest.split_at(at);
+                out.write_all(before.as_bytes())?;
+                c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?;
+                rest = after.strip_prefix(c).unwrap_or_default();
+            }
+            out.write_all(rest.as_bytes())
+        }
+    }
+    let mut text = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Safe))?;
+    Ok(text)
+}
+
+/// Lines of an output without their ends (LF or CRLF).
+pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let is_empty = bytes.is_empty();
+    body.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l)).filter(move |_| !is_empty)
+}
+
+/// An instant for people: `2026-11-21 09:30:00 +01:00`.
+pub(crate) fn for_people(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %:z").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_unseen() {
+        let evil = "a\x1b[31mred\x07\r\x7f\u{9b}2J\u{202e}txt\u{200b}\tend";
+        let seen = visible(evil);
+        assert_eq!(seen, "a^[[31mred^G^M^?<U+009B>2J<U+202E>txt<U+200B>\tend");
+        assert_eq!(visible_cell("a\tb\nc"), "a^Ib^Jc");
+        assert!(matches!(visible("plain é 漢字"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn widths() {
+        assert_eq!((width("漢字"), width("é")), (4, 1));
+        assert_eq!(fit("漢字漢字", 5), "漢字…");
+        assert_eq!(fit("short", 5), "short");
+        assert_eq!(fit("longer", 5), "long…");
+    }
+
+    #[test]
+    fn fields_and_lines() {
+        assert_eq!(tsv(b"a\tb\\\r\n\xff"), b"a\\tb\\\\\\r\\n\xff");
+        let split = |text: &str| {
+            lines(text.as_bytes()).map(|l| String::from_utf8_lossy(l).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(split("a\r\n\nb\n"), ["a", "", "b"]);
+        assert_eq!(split("a"), ["a"]);
+        assert_eq!(split("\n"), [""]);
+        assert!(split("").is_empty());
+    }
+
+    #[test]
+    fn json_is_safe_and_equal() {
+        let text = "a\u{9b}\u{7f}\u{1b}\n\u{e0041}\u{202e}é\"\\";
+        let written = String::from_utf8(json(text).unwrap()).unwrap();
+        assert_eq!(written, r#""a\u009b\u007f\u001b\n\udb40\udc41\u202eé\"\\""#);
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
+    }
+
+    #[test]
+    fn times() {
+        let zone = TimeZone::fixed(jiff::tz::Offset::constant(1));
+        assert_eq!(
+            for_people("2026-11-21T09:30:00.5Z".parse().unwrap(), &zone),
+            "2026-11-21 10:30:00 +01:00"
+        );
+    }
+}
