@@ -46,10 +46,11 @@ impl At {
         self.format("%a, %d %b %Y %H:%M:%S GMT")
     }
 
-    /// Formats the moment in UTC with a strftime pattern.
+    /// Formats the moment in UTC with a strftime pattern; one that is not valid is given back.
     pub(crate) fn format(self, pattern: &str) -> String {
         let stamp = jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        stamp.to_zoned(jiff::tz::TimeZone::UTC).strftime(pattern).to_string()
+        let zoned = stamp.to_zoned(jiff::tz::TimeZone::UTC);
+        jiff::fmt::strtime::format(pattern, &zoned).unwrap_or_else(|_| pattern.to_owned())
     }
 
     /// Reads an RFC 3339 time.

@@ -1,17 +1,6 @@
 //! The control handle over HTTP, for other processes: JSON under `/_sim/`, with the same types.
 //!
-//! | request | body | answer |
-//! |---|---|---|
-//! | `GET /_sim/` | | `{"account","region","regions","access_key"}` |
-//! | `GET /_sim/requests` `stats` `truth` `nodes` `faults` | | as the methods of [`Control`] |
-//! | `POST /_sim/floor` | [`FloorQuery`](crate::FloorQuery) | [`Floor`](crate::Floor) |
-//! | `POST /_sim/faults` | [`FaultSpec`](crate::FaultSpec) | `{}` |
-//! | `POST /_sim/hold` | [`HoldSpec`](crate::HoldSpec) | the hold's number |
-//! | `POST /_sim/wait-held` | `{"id":0,"timeout_ms":5000}` | `true` or `false` |
-//! | `POST /_sim/release` | `{"id":0,"release":"continue"}` | `{}` |
-//! | `POST /_sim/credentials` | `{"expired":true}` | `{}` |
-//! | `POST /_sim/clock` | `{"skew_ms":-60000}` | `{}` |
-//! | `POST /_sim/reset-log` | | `{}` |
+#![doc = include_str!("control_http.md")]
 
 use crate::control::Control;
 use crate::hold::{HoldId, Release};

@@ -12,6 +12,9 @@
 //!
 //! # Scenario files
 #![doc = include_str!("scenario/scenario.md")]
+//!
+//! # Control over HTTP
+#![doc = include_str!("control_http.md")]
 
 mod clock;
 mod control;

@@ -108,6 +108,7 @@ impl Region {
             document: &command.document,
             plugin: &command.plugin,
             script: &command.script,
+            is_script: command.is_script,
             directory: &command.directory,
         }
     }
@@ -160,6 +161,7 @@ fn foreign(region: &Region, spec: &Spec, number: u32, born: At) -> Command {
         plugin: "aws:runShellScript".to_owned(),
         comment: format!("ci deploy {}", 4000 + number),
         script: "true".to_owned(),
+        is_script: true,
         directory: String::new(),
         parameters,
         instance_ids: Vec::new(),

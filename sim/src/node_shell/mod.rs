@@ -5,6 +5,7 @@
 
 mod builtins;
 mod eval;
+mod filters;
 mod parse;
 mod powershell;
 mod table;

@@ -47,6 +47,7 @@ impl Shell<'_> {
 pub(super) fn answer(name: &str, arguments: &[String], shell: &mut Shell<'_>) -> Option<i32> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     system(name, &words, shell)
+        .or_else(|| identity(name, &words, shell))
         .or_else(|| resources(name, &words, shell))
         .or_else(|| services(name, &words, shell))
         .or_else(|| packages(name, &words, shell))
@@ -97,6 +98,15 @@ fn system(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
             None if words.iter().any(|word| word.starts_with("-I")) => format!("{}\n", at.format("%Y-%m-%d")),
             None => format!("{}\n", at.format("%a %b %e %H:%M:%S UTC %Y")),
         },
+        _ => return None,
+    };
+    shell.print(&text);
+    Some(0)
+}
+
+fn identity(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
+    let node = shell.around.node;
+    let text = match name {
         "whoami" | "logname" => format!("{}\n", shell.user),
         "id" => match (words.first(), shell.user.as_str()) {
             (Some(&"-u"), "root") => "0\n".to_owned(),
@@ -199,30 +209,7 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
     ]
     .contains(&unit);
     match (name, words.iter().find(|word| !word.starts_with('-')).copied()) {
-        ("systemctl", Some("is-active" | "is-enabled")) => {
-            let verb = if words.contains(&"is-enabled") { "enabled" } else { "active" };
-            let quiet = words.iter().any(|word| *word == "-q" || *word == "--quiet");
-            if !quiet {
-                shell.print(&format!("{}\n", if known { verb } else { "inactive" }));
-            }
-            Some(if known { 0 } else { 3 })
-        }
-        ("systemctl", Some("status")) => {
-            if !known {
-                shell.complain(&format!("Unit {unit}.service could not be found."));
-                return Some(4);
-            }
-            shell.print(&format!("● {unit}.service - {unit}\n     Loaded: loaded (/usr/lib/systemd/system/{unit}.service; enabled)\n     Active: active (running)\n"));
-            Some(0)
-        }
-        ("systemctl" | "service", Some(verb)) if verb == "daemon-reload" || words.len() >= 2 => {
-            shell.is_slow = true;
-            if known || verb == "daemon-reload" || verb == "list-units" {
-                return Some(0);
-            }
-            shell.complain(&format!("Failed to {verb} {unit}.service: Unit {unit}.service not found."));
-            Some(5)
-        }
+        ("systemctl" | "service", Some(_)) => systemctl(words, (unit, known), shell),
         ("journalctl", _) => {
             let stamp = shell.around.at.format("%b %d %H:%M:%S");
             shell.print(&format!(
@@ -270,6 +257,35 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
         }
         ("kill" | "pkill" | "killall", _) => Some(0),
         _ => None,
+    }
+}
+
+fn systemctl(words: &[&str], (unit, known): (&str, bool), shell: &mut Shell<'_>) -> Option<i32> {
+    match words.iter().find(|word| !word.starts_with('-')).copied()? {
+        "is-active" | "is-enabled" => {
+            let verb = if words.contains(&"is-enabled") { "enabled" } else { "active" };
+            let quiet = words.iter().any(|word| *word == "-q" || *word == "--quiet");
+            if !quiet {
+                shell.print(&format!("{}\n", if known { verb } else { "inactive" }));
+            }
+            Some(if known { 0 } else { 3 })
+        }
+        "status" => {
+            if !known {
+                shell.complain(&format!("Unit {unit}.service could not be found."));
+                return Some(4);
+            }
+            shell.print(&format!("● {unit}.service - {unit}\n     Loaded: loaded (/usr/lib/systemd/system/{unit}.service; enabled)\n     Active: active (running)\n"));
+            Some(0)
+        }
+        verb => {
+            shell.is_slow = true;
+            if known || verb == "daemon-reload" || verb == "list-units" {
+                return Some(0);
+            }
+            shell.complain(&format!("Failed to {verb} {unit}.service: Unit {unit}.service not found."));
+            Some(5)
+        }
     }
 }
 
@@ -326,27 +342,7 @@ fn package_version(node: &Node, package: &str) -> String {
 fn files(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
     let paths: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with('-')).collect();
     match name {
-        "ls" => {
-            let path = paths.first().copied().unwrap_or("/usr/bin");
-            let listing = match path {
-                "/" => "bin\nboot\ndev\netc\nhome\nlib\nopt\nproc\nroot\nrun\nsrv\nsys\ntmp\nusr\nvar\n",
-                "/tmp" | "/root" => "",
-                "/var/log" => "amazon\nbtmp\ncloud-init.log\njournal\nlastlog\nmessages\nsecure\n",
-                "/etc" => "hostname\nhosts\nos-release\npasswd\nssh\nsystemd\n",
-                "/usr/bin" => "amazon-ssm-agent\nbash\ncat\nls\nsh\n",
-                other if shell.file(other).is_some() => {
-                    let line = format!("{other}\n");
-                    shell.print(&line);
-                    return Some(0);
-                }
-                other => {
-                    shell.complain(&format!("ls: cannot access '{other}': No such file or directory"));
-                    return Some(2);
-                }
-            };
-            shell.print(listing);
-            Some(0)
-        }
+        "ls" => Some(list(paths.first().copied().unwrap_or("/usr/bin"), shell)),
         "rm" | "mkdir" | "touch" | "chmod" | "chown" | "mv" | "cp" | "ln" | "install" | "mount"
         | "truncate" => {
             if name == "touch" {
@@ -384,6 +380,27 @@ fn files(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
         }
         _ => None,
     }
+}
+
+fn list(path: &str, shell: &mut Shell<'_>) -> i32 {
+    let listing = match path {
+        "/" => "bin\nboot\ndev\netc\nhome\nlib\nopt\nproc\nroot\nrun\nsrv\nsys\ntmp\nusr\nvar\n",
+        "/tmp" | "/root" => "",
+        "/var/log" => "amazon\nbtmp\ncloud-init.log\njournal\nlastlog\nmessages\nsecure\n",
+        "/etc" => "hostname\nhosts\nos-release\npasswd\nssh\nsystemd\n",
+        "/usr/bin" => "amazon-ssm-agent\nbash\ncat\nls\nsh\n",
+        other if shell.file(other).is_some() => {
+            let line = format!("{other}\n");
+            shell.print(&line);
+            return 0;
+        }
+        other => {
+            shell.complain(&format!("ls: cannot access '{other}': No such file or directory"));
+            return 2;
+        }
+    };
+    shell.print(listing);
+    0
 }
 
 fn os_release(platform: Platform) -> String {

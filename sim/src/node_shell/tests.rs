@@ -122,6 +122,7 @@ fn unknown_programs_are_not_found() {
     assert_eq!((answer.code, answer.stderr.as_slice()), (127, b"sh: 1: frobnicate: not found\n".as_slice()));
     assert_eq!(run("echo 'open").code, 2);
     assert_eq!(run("sleep 3; sleep 0.5").asked_seconds, 3.5);
+    assert_eq!(run("date +%Q%9").code, 0);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Order<'a> {
     pub(crate) document: &'a str,
     pub(crate) plugin: &'a str,
     pub(crate) script: &'a str,
+    /// `script` is what the document's `commands` said, not its parameters.
+    pub(crate) is_script: bool,
     pub(crate) directory: &'a str,
 }
 
@@ -170,7 +172,7 @@ impl<'a> Order<'a> {
                 code: 1,
                 ..Answer::default()
             },
-            _ if self.document == "AWS-RunShellScript" => shell(self.script, &around),
+            "aws:runShellScript" if self.is_script => shell(self.script, &around),
             _ => Answer {
                 stdout: format!("{} finished on {}\n", self.document, node.name).into_bytes(),
                 is_slow: true,

@@ -15,6 +15,8 @@ pub(crate) struct Command {
     pub(crate) plugin: String,
     pub(crate) comment: String,
     pub(crate) script: String,
+    /// `script` is a script, not a text of parameters.
+    pub(crate) is_script: bool,
     pub(crate) directory: String,
     pub(crate) parameters: Map<String, Value>,
     pub(crate) instance_ids: Vec<String>,
@@ -66,7 +68,9 @@ impl Command {
         match stale {
             None => now,
             Some(StaleCounters::Never) => self.requested_at,
-            Some(StaleCounters::Seconds(seconds)) => now.plus_seconds(-seconds).max(self.requested_at),
+            Some(StaleCounters::Seconds(seconds)) => {
+                now.plus_seconds(-seconds / self.limits.speed).max(self.requested_at)
+            }
         }
     }
 
@@ -139,6 +143,7 @@ mod tests {
             plugin: String::new(),
             comment: String::new(),
             script: String::new(),
+            is_script: true,
             directory: String::new(),
             parameters: Map::new(),
             instance_ids: vec![],

@@ -74,6 +74,13 @@ fn shipped(
 
 /// Every document of a simulation.
 pub(crate) fn all(spec: &Spec) -> Vec<Document> {
+    let mut documents = amazon();
+    documents.extend(spec.scenario.iter().flat_map(|scenario| &scenario.documents).map(own));
+    documents
+}
+
+/// A few of AWS's own.
+fn amazon() -> Vec<Document> {
     let every = ["Windows", "Linux", "MacOS"];
     let script = || {
         vec![
@@ -82,7 +89,7 @@ pub(crate) fn all(spec: &Spec) -> Vec<Document> {
             parameter("executionTimeout", false, Some("3600"), &[]),
         ]
     };
-    let mut documents = vec![
+    vec![
         shipped(
             "AWS-ConfigureAWSPackage",
             &every,
@@ -140,9 +147,7 @@ pub(crate) fn all(spec: &Spec) -> Vec<Document> {
                 parameter("allowDowngrade", false, Some("false"), &["true", "false"]),
             ],
         ),
-    ];
-    documents.extend(spec.scenario.iter().flat_map(|scenario| &scenario.documents).map(own));
-    documents
+    ]
 }
 
 fn own(rule: &DocumentRule) -> Document {
@@ -164,6 +169,11 @@ fn own(rule: &DocumentRule) -> Document {
 }
 
 impl Document {
+    /// True where the document runs the script in its parameter `commands`.
+    pub(crate) fn is_script(&self) -> bool {
+        self.parameters.iter().any(|parameter| parameter.name == "commands")
+    }
+
     /// The document's own text.
     fn content(&self) -> String {
         let parameters: Map<String, Value> = self

@@ -125,7 +125,7 @@ pub(super) fn commands(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value
         ),
         None => None,
     };
-    let hidden = ssm.now.plus_seconds(-ssm.spec.switches.hidden_commands);
+    let hidden = ssm.now.plus_seconds(-ssm.spec.switches.hidden_commands / ssm.spec.speed);
     let mut page: Vec<Value> = Vec::new();
     let mut last: Option<Cursor> = None;
     for command in ssm.candidates(&query)? {

@@ -22,6 +22,21 @@ const DELIVERY_SECONDS: i64 = 3600;
 /// The agent's default, also for values that it does not accept.
 const EXECUTION_SECONDS: i64 = 3600;
 
+/// Members of a request that are given back as they came.
+const ECHOED: [&str; 11] = [
+    "DocumentVersion",
+    "Targets",
+    "OutputS3Region",
+    "OutputS3BucketName",
+    "OutputS3KeyPrefix",
+    "MaxConcurrency",
+    "MaxErrors",
+    "NotificationConfig",
+    "CloudWatchOutputConfig",
+    "AlarmConfiguration",
+    "Comment",
+];
+
 fn is_concurrency(text: &str) -> bool {
     text != "0" && text != "0%" && is_errors(text)
 }
@@ -260,23 +275,13 @@ fn build(
         let items = request.parameters.get(key).and_then(Value::as_array).into_iter().flatten();
         items.filter_map(Value::as_str).collect::<Vec<_>>().join(join)
     };
-    let script = if document.parameters.iter().any(|parameter| parameter.name == "commands") {
+    let script = if document.is_script() {
         text("commands", "\n")
     } else {
         Value::Object(request.parameters.clone()).to_string()
     };
-    let asked: i64 = text("executionTimeout", "").parse().unwrap_or(EXECUTION_SECONDS);
-    let execution = if (5..=172_800).contains(&asked) { asked } else { EXECUTION_SECONDS };
-    let (now, speed) = (ssm.now, ssm.spec.speed);
-    let count = nodes.len() as u32;
-    let limits = Limits {
-        delivery: request.timeout as f64 / speed,
-        execution: execution as f64 / speed,
-        concurrency: portion(request.concurrency.as_deref().unwrap_or("50"), count).max(1),
-        errors: portion(request.errors.as_deref().unwrap_or("0"), count),
-        ramp: !request.targets.is_empty(),
-        speed,
-    };
+    let limits = limits(ssm, request, nodes.len() as u32, text("executionTimeout", "").parse().ok());
+    let now = ssm.now;
     let sequence = ssm.region.next_sequence();
     let id = Draw::new(ssm.spec.seed)
         .text(&ssm.region.account)
@@ -288,19 +293,6 @@ fn build(
     let refused = refusal(ssm, nodes.len());
     let drafts =
         if refused.is_some() { Vec::new() } else { drafts(ssm, document, nodes, (&id, &script, &directory)) };
-    const ECHOED: [&str; 11] = [
-        "DocumentVersion",
-        "Targets",
-        "OutputS3Region",
-        "OutputS3BucketName",
-        "OutputS3KeyPrefix",
-        "MaxConcurrency",
-        "MaxErrors",
-        "NotificationConfig",
-        "CloudWatchOutputConfig",
-        "AlarmConfiguration",
-        "Comment",
-    ];
     let echoed = body.iter().filter(|(key, value)| ECHOED.contains(&key.as_str()) && !value.is_null());
     Command {
         sequence,
@@ -308,6 +300,7 @@ fn build(
         plugin: document.plugin.clone(),
         comment: request.comment.clone(),
         script,
+        is_script: document.is_script(),
         directory,
         parameters: request.parameters.clone(),
         instance_ids: request.instance_ids.clone(),
@@ -321,6 +314,19 @@ fn build(
         refused,
         is_foreign: false,
         id,
+    }
+}
+
+fn limits(ssm: &Ssm<'_>, request: &Request, count: u32, asked: Option<i64>) -> Limits {
+    let execution = asked.filter(|asked| (5..=172_800).contains(asked)).unwrap_or(EXECUTION_SECONDS);
+    let speed = ssm.spec.speed;
+    Limits {
+        delivery: request.timeout as f64 / speed,
+        execution: execution as f64 / speed,
+        concurrency: portion(request.concurrency.as_deref().unwrap_or("50"), count).max(1),
+        errors: portion(request.errors.as_deref().unwrap_or("0"), count),
+        ramp: !request.targets.is_empty(),
+        speed,
     }
 }
 
@@ -355,6 +361,7 @@ fn drafts(
         document: &document.name,
         plugin: &document.plugin,
         script,
+        is_script: document.is_script(),
         directory,
     };
     let drafted = nodes.iter().zip(occurrences).filter_map(|(index, occurrence)| {

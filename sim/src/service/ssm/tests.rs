@@ -1,6 +1,7 @@
 //! Run Command through its operations, with a clock that tests move.
 
 use super::*;
+use crate::switches::StatusFilter;
 use crate::world::World;
 use serde_json::json;
 
@@ -243,8 +244,6 @@ fn filters_and_their_switches() {
     );
 }
 
-use crate::switches::StatusFilter;
-
 #[test]
 fn cancelling_some_and_all() {
     let mut bench = Bench::new("nodes=3,windows=0");
@@ -360,4 +359,85 @@ fn documents_are_described() {
             .len(),
         2
     );
+}
+
+fn scenario(text: &str) -> Bench {
+    let mut bench = Bench::new("5");
+    bench.spec = Spec::scenario(text, std::path::Path::new("test.toml")).unwrap();
+    bench.world = World::new(&bench.spec, bench.now);
+    bench
+}
+
+#[test]
+fn scenarios_decide_what_nodes_answer() {
+    let mut bench = scenario(
+        r#"
+        [spec]
+        nodes = 5
+        windows = 0
+        [[node]]
+        nodes = "db-1"
+        kernel = "1.2.3"
+        [[answer]]
+        command = "check"
+        nodes = "web-*"
+        stdout = "{name} {n}\n"
+        exit = 4
+        duration = "2s"
+        [[answer]]
+        command = "big"
+        bytes = 24000
+        [[document]]
+        name = "Own-Script"
+        platforms = ["Linux"]
+        parameters = { commands = { type = "StringList", required = true } }
+        "#,
+    );
+    let ids = bench.ids();
+    let (check, kernel, big) =
+        (bench.send(&ids, "check it"), bench.send(&ids, "uname -r"), bench.send(&ids, "big"));
+    let own = json!({"DocumentName": "Own-Script", "InstanceIds": [ids[0]], "Parameters": {"commands": ["echo own"]}});
+    let own = bench.call("SendCommand", own).unwrap()["Command"]["CommandId"].as_str().unwrap().to_owned();
+    bench.wait(100.0);
+    let mut get = |id: &str, node: usize| {
+        bench.call("GetCommandInvocation", json!({"CommandId": id, "InstanceId": ids[node]})).unwrap()
+    };
+    let answer = get(&check, 1);
+    assert_eq!(
+        (&answer["StandardOutputContent"], &answer["ResponseCode"], &answer["ExecutionElapsedTime"]),
+        (&json!("web-2 1\n"), &json!(4), &json!("PT2S"))
+    );
+    assert_eq!(get(&check, 2)["ResponseCode"], 127);
+    assert_eq!(get(&kernel, 3)["StandardOutputContent"], "1.2.3\n");
+    let bodies =
+        (get(&big, 0)["StandardOutputContent"].clone(), get(&big, 1)["StandardOutputContent"].clone());
+    assert!(bodies.0 != bodies.1 && bodies.0.as_str().unwrap().len() == 24_000);
+    assert_eq!(get(&big, 0)["StandardOutputContent"], bodies.0);
+    assert_eq!(get(&own, 0)["StandardOutputContent"], "own\n");
+}
+
+#[test]
+fn ailing_nodes_end_as_they_should() {
+    let mut bench =
+        Bench::new("nodes=12,windows=0,offline=1,unreachable=1,broken=1,dying=1,undeliverable=1,denied=1");
+    let ids = bench.ids();
+    let id = bench.send(&ids, "exit 194");
+    bench.wait(5000.0);
+    let list = bench.call("ListCommandInvocations", json!({"CommandId": id})).unwrap();
+    let mut details: Vec<&str> = list["CommandInvocations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["StatusDetails"].as_str().unwrap())
+        .collect();
+    details.sort_unstable();
+    assert_eq!(
+        details[..6],
+        ["AccessDenied", "DeliveryTimedOut", "DeliveryTimedOut", "DeliveryTimedOut", "Failed", "Success"]
+    );
+    assert_eq!(details[11], "Undeliverable");
+    let truth = crate::truth::truth(&bench.world, bench.now);
+    assert!(truth.settled);
+    assert_eq!(truth.executions.iter().filter(|one| one.runs == 2).count(), 6);
+    assert_eq!(truth.runs_of(&ids[0], ""), 1);
 }
