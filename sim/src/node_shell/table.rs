@@ -237,18 +237,7 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
             shell.print("{\"status\":\"ok\"}");
             Some(0)
         }
-        ("nginx", _) => {
-            if node.role != "web" {
-                return None;
-            }
-            if words.contains(&"-v") {
-                shell.complain("nginx version: nginx/1.26.3");
-            } else {
-                shell.complain("nginx: the configuration file /etc/nginx/nginx.conf syntax is ok");
-                shell.complain("nginx: configuration file /etc/nginx/nginx.conf test is successful");
-            }
-            Some(0)
-        }
+        ("nginx", _) if node.role == "web" => Some(nginx(words, shell)),
         ("pgrep" | "pidof", _) => {
             if known {
                 shell.print("2017\n");
@@ -258,6 +247,16 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
         ("kill" | "pkill" | "killall", _) => Some(0),
         _ => None,
     }
+}
+
+fn nginx(words: &[&str], shell: &mut Shell<'_>) -> i32 {
+    if words.contains(&"-v") {
+        shell.complain("nginx version: nginx/1.26.3");
+    } else {
+        shell.complain("nginx: the configuration file /etc/nginx/nginx.conf syntax is ok");
+        shell.complain("nginx: configuration file /etc/nginx/nginx.conf test is successful");
+    }
+    0
 }
 
 fn systemctl(words: &[&str], (unit, known): (&str, bool), shell: &mut Shell<'_>) -> Option<i32> {

@@ -79,16 +79,18 @@ pub(crate) fn all(spec: &Spec) -> Vec<Document> {
     documents
 }
 
+/// The parameters of documents that run a script.
+fn script() -> Vec<Parameter> {
+    vec![
+        parameter("commands", true, None, &[]),
+        parameter("workingDirectory", false, Some(""), &[]),
+        parameter("executionTimeout", false, Some("3600"), &[]),
+    ]
+}
+
 /// A few of AWS's own.
 fn amazon() -> Vec<Document> {
     let every = ["Windows", "Linux", "MacOS"];
-    let script = || {
-        vec![
-            parameter("commands", true, None, &[]),
-            parameter("workingDirectory", false, Some(""), &[]),
-            parameter("executionTimeout", false, Some("3600"), &[]),
-        ]
-    };
     vec![
         shipped(
             "AWS-ConfigureAWSPackage",
