@@ -88,6 +88,18 @@ fn script() -> Vec<Parameter> {
     ]
 }
 
+fn patch_baseline() -> Vec<Parameter> {
+    vec![
+        parameter("Operation", false, None, &["Scan", "Install"]),
+        parameter("AssociationId", false, Some(""), &[]),
+        parameter("SnapshotId", false, Some(""), &[]),
+        parameter("InstallOverrideList", false, Some(""), &[]),
+        parameter("BaselineOverride", false, Some(""), &[]),
+        parameter("RebootOption", false, Some("RebootIfNeeded"), &["RebootIfNeeded", "NoReboot"]),
+        parameter("StepTimeoutSeconds", false, Some("7200"), &[]),
+    ]
+}
+
 /// A few of AWS's own.
 fn amazon() -> Vec<Document> {
     let every = ["Windows", "Linux", "MacOS"];
@@ -115,15 +127,7 @@ fn amazon() -> Vec<Document> {
             &every,
             "aws:runShellScript",
             "Scans for or installs patches from a patch baseline",
-            vec![
-                parameter("Operation", false, None, &["Scan", "Install"]),
-                parameter("AssociationId", false, Some(""), &[]),
-                parameter("SnapshotId", false, Some(""), &[]),
-                parameter("InstallOverrideList", false, Some(""), &[]),
-                parameter("BaselineOverride", false, Some(""), &[]),
-                parameter("RebootOption", false, Some("RebootIfNeeded"), &["RebootIfNeeded", "NoReboot"]),
-                parameter("StepTimeoutSeconds", false, Some("7200"), &[]),
-            ],
+            patch_baseline(),
         ),
         shipped(
             "AWS-RunPowerShellScript",
