@@ -3,9 +3,8 @@
 //! stdout is data, stderr is talk. Questions go to the terminal itself, never to stdin. Nothing else in herder may
 //! touch these streams; `clippy.toml` sees to it.
 
-use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Cursor, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +40,7 @@ pub struct Style {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
     /// Always this.
+    #[cfg(test)]
     Fixed(usize),
     /// What the terminal says.
     Measured,
@@ -51,6 +51,7 @@ impl Width {
     #[must_use]
     pub fn columns(self) -> usize {
         let columns = match self {
+            #[cfg(test)]
             Width::Fixed(columns) => Some(columns),
             Width::Measured => {
                 let mut on_stderr = comfy_table::Table::new();
@@ -65,13 +66,19 @@ impl Width {
 #[derive(Clone)]
 enum Input {
     System,
+    #[cfg(test)]
     Fake(Vec<u8>),
 }
 
 #[derive(Clone)]
 enum Terminal {
     System,
-    Fake { answers: Arc<Mutex<VecDeque<String>>>, asked: Arc<Mutex<Vec<u8>>> },
+    #[cfg(test)]
+    Fake {
+        answers: Arc<Mutex<std::collections::VecDeque<String>>>,
+        asked: Arc<Mutex<Vec<u8>>>,
+    },
+    #[cfg(test)]
     None,
 }
 
@@ -99,6 +106,15 @@ enum Echo {
     Hidden,
 }
 
+impl std::fmt::Debug for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Io")
+            .field("stdout", &self.stdout_style)
+            .field("stderr", &self.stderr_style)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Io {
     /// The process' own. `variable` looks an environment variable up.
     #[must_use]
@@ -120,32 +136,6 @@ impl Io {
             width: Width::Measured,
             terminal: Terminal::System,
         }
-    }
-
-    /// Streams in memory, for tests.
-    #[must_use]
-    pub fn test(fake: Fake) -> (Io, Captured) {
-        let captured = Captured::default();
-        let style = |is_tty| Style { is_tty, colour: fake.colour && is_tty, unicode: fake.unicode };
-        let buffer = |kept: &Arc<Mutex<Vec<u8>>>, room| Box::new(Buffer { kept: kept.clone(), room });
-        let terminal = match fake.answers {
-            Some(answers) => Terminal::Fake {
-                answers: Arc::new(Mutex::new(answers.into())),
-                asked: captured.asked.clone(),
-            },
-            None => Terminal::None,
-        };
-        let io = Io {
-            stdout: Out::new(buffer(&captured.stdout, fake.stdout_room), OnError::Report),
-            stderr: Out::new(buffer(&captured.stderr, None), OnError::Ignore),
-            stdin: Input::Fake(fake.stdin),
-            stdout_style: style(fake.is_stdout_tty),
-            stderr_style: style(fake.is_stderr_tty),
-            is_stdin_tty: false,
-            width: Width::Fixed(fake.width),
-            terminal,
-        };
-        (io, captured)
     }
 
     /// Where data goes.
@@ -190,7 +180,8 @@ impl Io {
     pub fn stdin(&self) -> Box<dyn Read + Send> {
         match &self.stdin {
             Input::System => Box::new(io::stdin()),
-            Input::Fake(bytes) => Box::new(Cursor::new(bytes.clone())),
+            #[cfg(test)]
+            Input::Fake(bytes) => Box::new(io::Cursor::new(bytes.clone())),
         }
     }
 
@@ -221,7 +212,9 @@ impl Io {
 
     fn prompt(&self, text: &str, echo: Echo) -> Result<String, PromptError> {
         match &self.terminal {
+            #[cfg(test)]
             Terminal::None => Err(PromptError::NoTerminal),
+            #[cfg(test)]
             Terminal::Fake { answers, asked } => {
                 lock(asked).extend_from_slice(text.as_bytes());
                 lock(answers).pop_front().ok_or(PromptError::Ended)
@@ -345,138 +338,9 @@ impl Write for Out {
     }
 }
 
-/// What [`Io::test`] is like.
-#[derive(Clone, Debug)]
-pub struct Fake {
-    /// Whether a person looks at stdout.
-    pub is_stdout_tty: bool,
-    /// Whether a person looks at stderr.
-    pub is_stderr_tty: bool,
-    /// Whether terminals are coloured.
-    pub colour: bool,
-    /// Whether more than ASCII is shown.
-    pub unicode: bool,
-    /// The terminals' width.
-    pub width: usize,
-    /// What is piped in.
-    pub stdin: Vec<u8>,
-    /// What the person at the terminal types; `None` for no terminal.
-    pub answers: Option<Vec<String>>,
-    /// After so many bytes stdout's reader goes away.
-    pub stdout_room: Option<usize>,
-}
-
-impl Default for Fake {
-    fn default() -> Fake {
-        Fake {
-            is_stdout_tty: false,
-            is_stderr_tty: false,
-            colour: false,
-            unicode: true,
-            width: DEFAULT_WIDTH,
-            stdin: Vec::new(),
-            answers: None,
-            stdout_room: None,
-        }
-    }
-}
-
-/// What was written to an [`Io::test`].
-#[derive(Clone, Default)]
-pub struct Captured {
-    stdout: Arc<Mutex<Vec<u8>>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
-    asked: Arc<Mutex<Vec<u8>>>,
-}
-
-impl Captured {
-    /// Everything flushed to stdout so far.
-    #[must_use]
-    pub fn stdout(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.stdout)).into_owned()
-    }
-
-    /// Everything flushed to stderr so far.
-    #[must_use]
-    pub fn stderr(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.stderr)).into_owned()
-    }
-
-    /// Every question asked on the terminal.
-    #[must_use]
-    pub fn asked(&self) -> String {
-        String::from_utf8_lossy(&lock(&self.asked)).into_owned()
-    }
-}
-
-struct Buffer {
-    kept: Arc<Mutex<Vec<u8>>>,
-    room: Option<usize>,
-}
-
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = lock(&self.kept);
-        if self.room.is_some_and(|room| kept.len() + bytes.len() > room) {
-            return Err(io::Error::from(io::ErrorKind::BrokenPipe));
-        }
-        kept.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+#[cfg(test)]
+#[path = "io_tests.rs"]
+mod tests;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broken_pipe_is_remembered() {
-        let (io, captured) = Io::test(Fake { stdout_room: Some(4), ..Fake::default() });
-        let mut out = io.stdout();
-        out.write_all(b"1234").unwrap();
-        out.flush().unwrap();
-        out.write_all(b"5").unwrap();
-        assert_eq!(out.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert!(io.stdout().is_closed());
-        assert_eq!(out.write_all(b"6").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
-        assert_eq!(captured.stdout(), "1234");
-    }
-
-    #[test]
-    fn stderr_never_fails() {
-        struct Dead;
-        impl Write for Dead {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::Error::other("the terminal is gone"))
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut out = Out::new(Box::new(Dead), OnError::Ignore);
-        out.write_all(b"x").unwrap();
-        out.flush().unwrap();
-        assert!(out.is_closed());
-        out.write_all(&[0; 200_000]).unwrap();
-    }
-
-    #[test]
-    fn questions_are_asked_on_the_terminal() {
-        let answers = Some(["yes", "Y", "no", "", "123456"].map(str::to_owned).to_vec());
-        let (io, captured) = Io::test(Fake { answers, stdin: b"y\n".to_vec(), ..Fake::default() });
-        let given: Vec<bool> = (0..4).map(|_| io.confirm("Go?").unwrap()).collect();
-        assert_eq!(given, [true, true, false, false]);
-        assert_eq!(io.ask_hidden("MFA code").unwrap(), "123456");
-        assert!(matches!(io.ask("name"), Err(PromptError::Ended)));
-        assert!(captured.asked().starts_with("Go? [y/N] Go? [y/N] "));
-        let (io, _) = Io::test(Fake { stdin: b"y\n".to_vec(), ..Fake::default() });
-        assert!(matches!(io.confirm("Go?"), Err(PromptError::NoTerminal)));
-        let mut piped = String::new();
-        io.stdin().read_to_string(&mut piped).unwrap();
-        assert_eq!(piped, "y\n");
-    }
-}
+pub(crate) use self::tests::{Captured, Fake};

@@ -1,1 +1,159 @@
-//! herder.
+//! `herder`: an ops CLI for fleets on AWS. The executable calls [`run`]; man pages and completions are made from [`command`].
+
+mod args;
+mod cli;
+mod commands;
+mod ctx;
+mod dispatch;
+mod exit;
+mod failure;
+mod interrupts;
+mod io;
+mod ops;
+mod render;
+mod settings;
+mod sim;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, Parser as _};
+use tokio::sync::watch;
+
+pub use self::exit::Exit;
+use self::io::Io;
+
+use self::cli::{Cli, Command};
+use self::ctx::{Clock, Ctx};
+use self::failure::{Changed, Failure, Kind};
+use self::render::{ErrorReport, Format};
+use self::settings::{Environment, Settings};
+
+/// The command line, for man pages, completions and the reference.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command line to its end.
+pub fn run(
+    args: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Exit {
+    let environment = Environment::new(variables);
+    let io = Io::system(&|name| environment.get(name).map(str::to_owned));
+    let args: Vec<OsString> = args.into_iter().collect();
+    let format = error_format(&args);
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&io, &error, format),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return report(&io, &Failure::new(Kind::Local, "no threads can be started").caused_by(&error), format);
+        }
+    };
+    let result = runtime.block_on(async {
+        let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
+        tokio::select! {
+            result = execute(&io, cli, environment, watched) => result,
+            never = interrupts::forward(&io, interrupts) => match never {},
+        }
+    });
+    // Threads that still wait for a reader that never comes must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match result {
+        Ok(exit) => exit,
+        Err(failure) => report(&io, &failure, format),
+    }
+}
+
+async fn execute(
+    io: &Io,
+    cli: Cli,
+    environment: Environment,
+    interrupts: watch::Receiver<herder_core::fanout::Interrupt>,
+) -> Result<Exit, Failure> {
+    let settings = Settings::new(&cli.global, &environment)?;
+    let mut ctx = Ctx::new(settings, environment, Clock::system(), interrupts)?;
+    ctx.mfa = Some(io.clone());
+    if cli.command.uses_aws()
+        && let Some(spec) = &ctx.settings.sim
+    {
+        ctx.sim = Some(Arc::new(sim::InProcess::start(&spec.value).await?));
+    }
+    match cli.command {
+        Command::Exec(args) => commands::exec::run(&ctx, io, *args).await,
+        Command::Nodes(args) => commands::nodes::run(&ctx, io, args).await,
+        Command::Runs(args) => commands::runs::run(&ctx, io, args).await,
+        #[cfg(feature = "sim")]
+        Command::Sim(args) => commands::sim::run(&ctx, io, args).await,
+        Command::Completions(args) => commands::completions::run(io, &args),
+        Command::Man(args) => commands::man::run(io, &args),
+        Command::Help(args) => commands::help::run(io, &args),
+    }
+}
+
+/// Shows a failure and says how to exit.
+pub(crate) fn report(io: &Io, failure: &Failure, format: Option<Format>) -> Exit {
+    let shown = ErrorReport {
+        kind: failure.kind.as_str(),
+        message: &failure.message,
+        causes: &failure.causes,
+        hints: &failure.hints,
+        request_id: failure.request_id.as_deref(),
+        changed: failure.changed == Changed::Possibly,
+    };
+    // Nobody reads any more: the exit code still tells.
+    let _ = shown.write(io, format.unwrap_or_default());
+    failure.exit()
+}
+
+/// What clap has to say: help and version on stdout, mistakes on stderr and, where JSON was asked for, as JSON too.
+fn usage(io: &Io, error: &clap::Error, format: Option<Format>) -> Exit {
+    if !error.use_stderr() {
+        let text = error.render();
+        let shown = if io.stdout_style().colour { text.ansi().to_string() } else { text.to_string() };
+        let _ = io.stdout().write_all(shown.as_bytes());
+        return Exit::Success;
+    }
+    let text = error.render();
+    let shown = if io.stderr_style().colour { text.ansi().to_string() } else { text.to_string() };
+    let _ = io.stderr().write_all(shown.as_bytes());
+    if format.is_some() {
+        let plain = text.to_string();
+        let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::usage(message).hint("See --help.");
+        let document = ErrorReport {
+            kind: failure.kind.as_str(),
+            message: &failure.message,
+            causes: &failure.causes,
+            hints: &failure.hints,
+            request_id: None,
+            changed: false,
+        };
+        let _ = writeln!(io.stdout(), "{}", document.json());
+    }
+    Exit::Usage
+}
+
+/// Whether errors are to be JSON as well. Known before the arguments parse, since they may not.
+fn error_format(args: &[OsString]) -> Option<Format> {
+    let mut words = args.iter().skip(1).filter_map(|arg| arg.to_str()).take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        let value = match word {
+            "--json" => return Some(Format::Json),
+            "--jsonl" => return Some(Format::Jsonl),
+            "-o" | "--output" => words.next(),
+            _ => word.strip_prefix("--output=").or_else(|| word.strip_prefix("-o")),
+        };
+        match value {
+            Some("json") => return Some(Format::Json),
+            Some("jsonl") => return Some(Format::Jsonl),
+            _ => {}
+        }
+    }
+    None
+}

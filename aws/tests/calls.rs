@@ -46,7 +46,8 @@ async fn send(scope: &Scope) -> Result<Sent, SendError> {
         max_concurrency: 0,
         max_errors: 0,
     };
-    scope.ssm().send_command(permit(dir.path()).await, &command).await
+    let slot = scope.ssm().send_slot().await;
+    scope.ssm().send_command(slot, permit(dir.path()).await, &command).await
 }
 
 fn totals(scope: &Scope) -> (u64, u64, u64) {
@@ -55,20 +56,24 @@ fn totals(scope: &Scope) -> (u64, u64, u64) {
 }
 
 #[tokio::test]
-async fn a_throttled_send_is_repeated_and_no_error() {
+async fn a_throttled_send_comes_back_and_slows_the_next() {
     let server = Server::start(|n, _| match n {
         0 => Answer::Json(400, r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#),
         _ => Answer::Json(200, SENT),
     });
     let scope = scope(&server.url).await;
+    let error = send(&scope).await.unwrap_err();
+    assert_eq!((&error.call().kind, error.call().effect), (&CallErrorKind::Throttled, Effect::None));
     let sent = send(&scope).await.unwrap();
     assert_eq!(sent.command_id, "11111111-2222-3333-4444-555555555555");
     assert_eq!(sent.requested_at.unwrap().to_string(), "2026-11-21T09:30:00.25Z");
     assert_eq!(sent.expires_after, None);
     assert_eq!(totals(&scope), (1, 1, 0));
+    assert!(scope.meter().counts()[0].rate < 3.0);
     // The service's time, from its Date.
     let now = scope.server_clock().now().unwrap();
     assert_eq!(now.strftime("%Y-%m-%d %H:%M").to_string(), "2026-11-21 09:30");
+    assert!(!scope.is_simulated());
 
     let request: serde_json::Value = serde_json::from_str(&server.seen()[1].body).unwrap();
     assert_eq!(request["Comment"].as_str().unwrap().len(), 100);
@@ -98,12 +103,15 @@ async fn a_send_without_a_usable_answer_is_sent_once_and_its_fate_is_open() {
 }
 
 #[tokio::test]
-async fn a_send_that_never_left_is_repeated_and_changed_nothing() {
+async fn what_never_left_changed_nothing() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let scope = scope(&format!("http://127.0.0.1:{port}")).await;
     let error = send(&scope).await.unwrap_err();
     assert_eq!((&error.call().kind, error.call().effect), (&CallErrorKind::Unreachable, Effect::None));
-    assert_eq!(totals(&scope), (0, 0, 3));
+    assert_eq!(totals(&scope), (0, 0, 1));
+    let read = scope.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap_err();
+    assert_eq!(read.kind, CallErrorKind::Unreachable);
+    assert_eq!(totals(&scope), (0, 0, 4), "reads are tried three times");
     let text = error.call().to_string();
     assert_eq!(text, "ssm:SendCommand of AWS-RunShellScript to 2 nodes failed: AWS can't be reached");
     assert!(std::error::Error::source(error.call()).is_some());
@@ -174,16 +182,21 @@ async fn a_missing_permission_is_named() {
 
 #[tokio::test]
 async fn expired_credentials_are_made_anew_once() {
-    let expired = r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#;
-    let server = Server::start(move |n, _| if n == 0 { Answer::Json(400, expired) } else { Answer::Json(200, SENT) });
-    send(&scope(&server.url).await).await.unwrap();
-    assert_eq!(server.count("SendCommand"), 2);
+    let expired =
+        r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#;
+    let server =
+        Server::start(move |n, _| Answer::Json(if n == 0 { 400 } else { 200 }, if n == 0 { expired } else { "{}" }));
+    scope(&server.url).await.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap();
+    assert_eq!(server.count("ListCommands"), 2);
 
     let server = Server::start(move |_, _| Answer::Json(400, expired));
-    let error = send(&scope(&server.url).await).await.unwrap_err();
+    let scope = scope(&server.url).await;
+    let error = scope.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap_err();
+    assert_eq!((&error.kind, server.count("ListCommands")), (&CallErrorKind::CredentialsExpired, 2));
+    assert!(!error.hints().is_empty());
+    let error = send(&scope).await.unwrap_err();
     assert_eq!((&error.call().kind, error.call().effect), (&CallErrorKind::CredentialsExpired, Effect::None));
-    assert_eq!(server.count("SendCommand"), 2);
-    assert!(!error.call().hints().is_empty());
+    assert_eq!(server.count("SendCommand"), 1);
 }
 
 #[tokio::test]
@@ -193,9 +206,9 @@ async fn a_wrong_clock_is_corrected_with_the_services_time() {
             400,
             r#"{"__type":"InvalidSignatureException","message":"Signature expired: 20200101T000000Z is now earlier than 20261121T092500Z"}"#,
         ),
-        _ => Answer::Json(200, SENT),
+        _ => Answer::Json(200, "{}"),
     });
-    send(&scope(&server.url).await).await.unwrap();
+    scope(&server.url).await.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap();
     let dates: Vec<_> = server
         .seen()
         .iter()

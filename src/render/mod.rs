@@ -36,8 +36,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub use self::error::ErrorReport;
-pub use self::list::{Column, Kind, ListError, ListOptions, ListWriter};
-pub use self::records::{RunColumn, UnknownColumn};
+pub use self::list::{Column, ListOptions, ListWriter};
+pub use self::records::RunColumn;
 
 use self::board::Board;
 use self::chain::Chain;

@@ -286,9 +286,7 @@ fn live_view_is_drawn_and_taken_away() {
     [----------------------------------------] 0/7 0%  0s
     SIMULATED  0 running
     <ESC>[2A<CR><ESC>[Jrun 20261121-093000-1f2e3d: 7 nodes, 2 waves: cat /etc/motd (SIMULATED)
-    [----------------------------------------] 0/7 0%  0s
-    SIMULATED  0 running
-    <ESC>[2A<CR><ESC>[Jgoing on with 7 nodes that had no verdict
+    going on with 7 nodes that had no verdict
     wave 1 of 2: 5 nodes
     [##################################------] 6/7 85%  12s  0.5/s  2s left
     SIMULATED  4 ok  1 failed  1 undelivered  0 running  wave 1 of 2  1 throttled

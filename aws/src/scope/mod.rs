@@ -85,7 +85,7 @@ pub struct Scope(Arc<Inner>);
 
 struct Inner {
     region: String,
-    endpoint_url: Option<String>,
+    endpoint: Option<String>,
     meter: Arc<Meter>,
     clock: ServerClock,
     store: Arc<CredentialStore>,
@@ -163,7 +163,6 @@ impl Scope {
     fn build(config: SdkConfig, recipe: Recipe, meter: Arc<Meter>, fixed_account: Option<String>) -> Scope {
         let clock = ServerClock::default();
         let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
-        let endpoint_url = endpoint_of(&config);
         let endpoint = endpoint_of_ssm(&config);
         let store = Arc::new(CredentialStore::new(recipe, config.clone()));
         let config = config
@@ -180,7 +179,7 @@ impl Scope {
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(clock.clone()).build();
         Scope(Arc::new(Inner {
             region,
-            endpoint_url,
+            endpoint,
             meter,
             clock,
             store,
@@ -216,12 +215,6 @@ impl Scope {
     #[must_use]
     pub fn meter(&self) -> &Arc<Meter> {
         &self.0.meter
-    }
-
-    /// The endpoint of Systems Manager, where it isn't AWS's own (`AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SSM`, a profile's).
-    #[must_use]
-    pub fn endpoint_url(&self) -> Option<&str> {
-        self.0.endpoint_url.as_deref()
     }
 
     /// Whether an answer so far said that it comes from herder's simulator.
@@ -378,20 +371,6 @@ impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").field("region", &self.0.region).finish_non_exhaustive()
     }
-}
-
-/// The endpoint of SSM: its own setting before the one for all, as the SDK resolves it for the client.
-fn endpoint_of(config: &SdkConfig) -> Option<String> {
-    let own = config.service_config().and_then(|service| {
-        let key = aws_types::service_config::ServiceConfigKey::builder()
-            .service_id("SSM")
-            .env("AWS_ENDPOINT_URL")
-            .profile("endpoint_url")
-            .build()
-            .ok()?;
-        service.load_config(key)
-    });
-    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 /// The timeouts of a client whose attempts may take this long.

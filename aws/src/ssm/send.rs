@@ -160,12 +160,9 @@ impl Ssm {
             .set_comment(Some(comment).filter(|c| !c.is_empty()))
             .max_concurrency(command.max_concurrency.max(1).to_string())
             .max_errors(command.max_errors.to_string());
-        let attempt = || request.clone().customize().config_override(patient()).send();
-        let answer = self
-            .scope
-            .call(call.clone(), attempt)
-            .await
-            .map_err(|e| SendError::of(e, &command.instance_ids))?;
+        let attempt = request.customize().config_override(patient()).send();
+        let answer = self.scope.call_once(slot.0, &call, attempt).await;
+        let answer = answer.map_err(|error| SendError::of(error, &command.instance_ids))?;
         drop(permit);
         let sent = answer.command();
         let Some(command_id) = sent.and_then(|c| c.command_id()) else {

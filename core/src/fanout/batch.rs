@@ -5,14 +5,20 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Accepted, Batch, Counters};
+use super::job::{Accepted, Batch, Counters, SweepScope};
 
 /// How long after a command's expiry herder still looks before it calls what is left unknown.
 pub(super) const GRACE_AFTER_EXPIRY: Duration = Duration::from_secs(60);
 
+/// How much longer, when the service can't be asked.
+const GRACE_WITHOUT_ANSWER: Duration = Duration::from_secs(15 * 60);
+/// The time that looks after the expiry get to show what there is.
+const LAST_LOOKS: Duration = Duration::from_secs(20);
+
 /// A command on its way.
 #[derive(Debug)]
 pub(super) struct OpenBatch {
+    /// As it was sent: the service counts all of its targets.
     pub(super) batch: Batch,
     pub(super) command_id: String,
     pub(super) sent_at: Instant,
@@ -29,18 +35,27 @@ pub(super) struct OpenBatch {
     pub(super) moved_at: Instant,
     /// Whether any sweep has shown it.
     pub(super) was_listed: bool,
-    /// The latest sweep should have shown it and did not.
-    pub(super) is_gone: bool,
+    /// Sweeps in a row that did not show it.
+    pub(super) unlisted: u32,
+    /// The latest sweep was of this scope, should have shown it and did not.
+    pub(super) gone_from: Option<SweepScope>,
+    /// To be read whatever listings say.
+    pub(super) is_wanted: bool,
     /// Since when the counters tell of results that were not read.
     pub(super) unread_since: Option<Instant>,
     /// Not before this.
     pub(super) next_look: Instant,
     /// Looks in a row that found it unfinished although it seemed done.
     pub(super) disappointments: u32,
-    /// Whether it has been looked at.
-    pub(super) was_looked_at: bool,
+    /// When it was last read, and how many results there were then.
+    pub(super) looked_at: Option<Instant>,
+    pub(super) found: u64,
+    /// Its counters were caught telling less than results that had been read before.
+    pub(super) is_stale: bool,
     /// A look is under way.
     pub(super) is_busy: bool,
+    /// A cancel was asked for.
+    pub(super) is_cancelled: bool,
     /// Details asked for and not answered.
     pub(super) details: BTreeSet<usize>,
 }
@@ -58,17 +73,22 @@ impl OpenBatch {
             counters: Counters::default(),
             moved_at: now,
             was_listed: false,
-            is_gone: false,
+            unlisted: 0,
+            gone_from: None,
+            is_wanted: false,
             unread_since: None,
             next_look: now + Duration::from_millis(400),
             disappointments: 0,
-            was_looked_at: false,
+            looked_at: None,
+            found: 0,
+            is_stale: false,
             is_busy: false,
+            is_cancelled: false,
             details: BTreeSet::new(),
         }
     }
 
-    fn judged(&self) -> u64 {
+    pub(super) fn judged(&self) -> u64 {
         (self.batch.targets.len() - self.open.len()) as u64
     }
 
@@ -80,19 +100,41 @@ impl OpenBatch {
 
     /// Bad targets that the counters tell of and that are not judged yet.
     pub(super) fn bad_ahead(&self) -> u64 {
-        (self.counters.errors + self.counters.delivery_timed_out).saturating_sub(self.bad)
+        let told = self.counters.errors.saturating_add(self.counters.delivery_timed_out);
+        told.saturating_sub(self.bad).min(self.open.len() as u64)
     }
 
     /// Whether the listings say that there is nothing left to wait for.
     pub(super) fn seems_done(&self) -> bool {
-        self.is_gone || self.counters.is_done || self.counters.completed >= self.batch.targets.len() as u64
+        self.gone_from.is_some()
+            || self.counters.is_done
+            || self.counters.completed >= self.batch.targets.len() as u64
     }
 
-    /// Takes what a sweep says of it.
-    pub(super) fn note_counters(&mut self, counters: Counters, now: Instant) {
+    /// Whether what is still open has to be called unknown: it is past its time, and was read since, or could not be for long.
+    pub(super) fn is_lost(&self, now: Instant) -> bool {
+        let was_read = self.looked_at.is_some_and(|at| at >= self.gives_up_at);
+        !self.is_busy
+            && self.details.is_empty()
+            && ((was_read && now >= self.gives_up_at + LAST_LOOKS)
+                || now >= self.gives_up_at + GRACE_WITHOUT_ANSWER)
+    }
+
+    /// The next moment at which that may change.
+    pub(super) fn next_expiry(&self, now: Instant) -> Option<Instant> {
+        [Duration::ZERO, LAST_LOOKS, GRACE_WITHOUT_ANSWER]
+            .into_iter()
+            .map(|grace| self.gives_up_at + grace)
+            .find(|at| *at > now)
+    }
+
+    /// Takes what a sweep says of it. True when it moved.
+    pub(super) fn note_counters(&mut self, counters: Counters, now: Instant) -> bool {
         self.was_listed = true;
-        self.is_gone = false;
-        if counters.completed > self.counters.completed {
+        self.unlisted = 0;
+        self.gone_from = None;
+        let moved = counters.completed > self.counters.completed;
+        if moved {
             self.moved_at = now;
         }
         // A stale answer may come after a fresher one: counters never go back.
@@ -105,6 +147,20 @@ impl OpenBatch {
         if self.counters.completed > self.judged() {
             self.unread_since.get_or_insert(now);
         }
+        moved
+    }
+
+    /// Takes that a sweep did not show it. What was listed as in progress and no longer is, is done; what was never listed
+    /// may be too new.
+    pub(super) fn note_absence(&mut self, scope: SweepScope, is_complete: bool, now: Instant) {
+        self.unlisted = self.unlisted.saturating_add(1);
+        let patience = match scope {
+            SweepScope::InProgress if self.was_listed => Duration::ZERO,
+            SweepScope::InProgress => Duration::from_secs(3),
+            SweepScope::All => Duration::from_secs(10),
+        };
+        let is_gone = is_complete && now >= self.sent_at + patience;
+        self.gone_from = is_gone.then_some(scope);
     }
 }
 

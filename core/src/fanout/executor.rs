@@ -10,24 +10,14 @@ use tokio::time::Instant;
 
 use super::batch::{Doubt, OpenBatch};
 use super::interrupt::Interrupt;
-use super::job::{Accepted, Batch, Collected, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
+use super::job::{Accepted, Batch, Collected, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
 use super::policy::{Budget, Policy};
 use super::queue::{Group, Queue};
 use super::schedule::{Schedule, Situation};
 use crate::event::Event;
 use crate::journal::{Journal, JournalError};
 use crate::target::Target;
-use crate::verdict::{Reason, Tally, Verdict};
-
-/// Looks under way at once; the limiter paces them, this bounds memory.
-const LOOKS: usize = 10;
-/// Detail reads under way at once, and how many may wait before no further batch is read.
-const DETAILS: usize = 24;
-const DETAILS_WAITING: usize = 200;
-/// Sends under way at once: at 40/s and 120 ms latency five are in flight.
-const SENDS: usize = 8;
-/// How long a remote cancel is waited for (CLI.md).
-const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
+use crate::verdict::{Tally, Verdict};
 
 /// What to run on what.
 #[derive(Debug)]
@@ -103,11 +93,11 @@ pub async fn fan_out<J: Job>(job: Arc<J>, plan: Plan, ports: Ports) -> Report<J:
 
 /// What a task came back with.
 pub(super) enum Done<E> {
-    Ready(Group),
+    Ready(u32),
     Sent { ticket: u64, batch: Batch, outcome: Result<SendOutcome<E>, (Group, JournalError)> },
     Located { intent: u64, result: Result<Option<Accepted>, Trouble<E>> },
     Swept { scope: SweepScope, asked: Vec<u64>, result: Result<Sweep, Trouble<E>> },
-    Collected { intent: u64, result: Result<Collected, Trouble<E>> },
+    Collected { intent: u64, lane: u32, result: Result<Collected, Trouble<E>> },
     Detailed { wanted: Wanted, result: Result<Option<Outcome>, Trouble<E>> },
     Cancelled { intent: u64, result: Result<(), Trouble<E>> },
 }
@@ -129,6 +119,14 @@ pub(super) struct Pause {
     pub(super) length: Duration,
 }
 
+/// Sends of a lane did not leave: none is tried before `until`.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) until: Instant,
+    /// In a row; those that fail together count once.
+    pub(super) failures: u32,
+}
+
 pub(super) struct Executor<J: Job> {
     pub(super) job: Arc<J>,
     pub(super) targets: Vec<Target>,
@@ -137,27 +135,39 @@ pub(super) struct Executor<J: Job> {
     pub(super) policy: Policy,
     pub(super) budget: Budget,
     pub(super) ports: Ports,
+    pub(super) is_interruptible: bool,
 
     pub(super) verdicts: Vec<Option<Verdict>>,
-    pub(super) bad: u64,
-    /// The wave that is being sent, from 0; `waves.len()` after the last.
+    pub(super) tally: Tally,
+    /// Targets without a verdict: of the run, and of each wave.
+    pub(super) unjudged: usize,
+    pub(super) unjudged_in: Vec<usize>,
+    /// The send that a target belongs to, once the service took it or may have taken it.
+    pub(super) owner: Vec<Option<u64>>,
+    /// The wave that is being sent, from 0.
     pub(super) wave: usize,
     pub(super) wave_of: Vec<u32>,
     pub(super) queue: Queue,
-    pub(super) sending: BTreeMap<u64, usize>,
-    pub(super) readying: BTreeMap<u32, usize>,
+    /// Groups that wait for a place in the quota of their lane.
+    pub(super) readying: BTreeMap<u32, Group>,
+    /// Lane and size of each send under way.
+    pub(super) sending: BTreeMap<u64, (u32, usize)>,
     pub(super) ticket: u64,
-    pub(super) send_failures: u32,
-    pub(super) sends_held_until: Option<Instant>,
+    pub(super) holds: BTreeMap<u32, Hold>,
     pub(super) open: BTreeMap<u64, OpenBatch>,
     pub(super) doubts: BTreeMap<u64, Doubt>,
     pub(super) details: VecDeque<Wanted>,
-    pub(super) looking: usize,
+    pub(super) details_held_until: Option<Instant>,
+    /// Looks under way, by lane.
+    pub(super) looking: BTreeMap<u32, usize>,
     pub(super) detailing: usize,
     pub(super) schedule: Schedule,
     pub(super) pause: Option<Pause>,
+    /// When a kind of warning was last given.
+    pub(super) warned: BTreeMap<&'static str, Instant>,
     pub(super) interrupt: Interrupt,
     pub(super) leave_at: Option<Instant>,
+    pub(super) has_left: bool,
     pub(super) stopped: Option<StopReason>,
     pub(super) fatal: Option<J::Error>,
     pub(super) journal_error: Option<JournalError>,
@@ -169,79 +179,113 @@ impl<J: Job> Executor<J> {
     fn new(job: Arc<J>, plan: Plan, ports: Ports) -> Executor<J> {
         let count = plan.targets.len();
         let now = Instant::now();
-        let mut verdicts = vec![None; count];
-        for (index, verdict) in &plan.recovered.verdicts {
-            if let Some(slot) = verdicts.get_mut(*index) {
-                *slot = Some(*verdict);
-            }
-        }
+        let waves = whole_waves(plan.waves, count);
         let mut wave_of = Vec::with_capacity(count);
-        for (number, end) in (1_u32..).zip(&plan.waves) {
-            wave_of.resize((*end).min(count), number);
+        for (number, end) in (1_u32..).zip(&waves) {
+            wave_of.resize((*end).max(wave_of.len()), number);
         }
-        wave_of.resize(count, u32::try_from(plan.waves.len()).unwrap_or(u32::MAX));
-        let bad = verdicts.iter().flatten().filter(|v: &&Verdict| v.is_bad()).count() as u64;
+        let policy = Policy {
+            concurrency: plan.policy.concurrency.max(1),
+            batch: plan.policy.batch.max(1),
+            ..plan.policy
+        };
         let mut executor = Executor {
             job,
             targets: plan.targets,
-            waves: plan.waves,
             judged_before: plan.judged,
-            budget: Budget::new(plan.policy.max_errors),
-            schedule: Schedule::new(plan.policy.eagerness),
-            policy: plan.policy,
+            budget: Budget::new(policy.max_errors),
+            schedule: Schedule::new(policy.eagerness, now),
+            policy,
             ports,
-            verdicts,
-            bad,
+            is_interruptible: true,
+            verdicts: vec![None; count],
+            tally: Tally::default(),
+            unjudged: count,
+            unjudged_in: (0..waves.len()).map(|w| wave_bounds(&waves, w).len()).collect(),
+            owner: vec![None; count],
             wave: 0,
+            waves,
             wave_of,
             queue: Queue::default(),
-            sending: BTreeMap::new(),
             readying: BTreeMap::new(),
+            sending: BTreeMap::new(),
             ticket: 0,
-            send_failures: 0,
-            sends_held_until: None,
+            holds: BTreeMap::new(),
             open: BTreeMap::new(),
             doubts: BTreeMap::new(),
             details: VecDeque::new(),
-            looking: 0,
+            details_held_until: None,
+            looking: BTreeMap::new(),
             detailing: 0,
             pause: None,
+            warned: BTreeMap::new(),
             interrupt: Interrupt::None,
             leave_at: None,
+            has_left: false,
             stopped: None,
             fatal: None,
             journal_error: None,
             anything_sent: false,
             tasks: JoinSet::new(),
         };
-        executor.recover(plan.recovered.sent, plan.recovered.in_doubt, now);
+        executor.recover(plan.recovered, now);
         executor
     }
 
-    fn recover(&mut self, sent: Vec<(Batch, Accepted)>, in_doubt: Vec<Batch>, now: Instant) {
-        self.anything_sent = !sent.is_empty() || !in_doubt.is_empty();
-        for (batch, accepted) in sent {
-            self.schedule.note_sent(now);
-            let mut open = OpenBatch::new(batch, accepted, now);
-            open.open.retain(|t| self.verdicts.get(*t).is_some_and(Option::is_none));
-            open.next_look = now;
-            open.is_gone = true;
-            if !open.open.is_empty() {
-                self.open.insert(open.batch.intent, open);
+    fn recover(&mut self, recovered: Recovered, now: Instant) {
+        for (target, verdict) in recovered.verdicts {
+            self.note_verdict(target, verdict);
+        }
+        let ran = |v: &Verdict| !matches!(v, Verdict::Undelivered | Verdict::Denied | Verdict::NotRun);
+        let any_ran = self.verdicts.iter().flatten().any(ran);
+        self.anything_sent = any_ran || !recovered.sent.is_empty() || !recovered.in_doubt.is_empty();
+        // A target may stand in several sends: the latest is the one that counts.
+        let sent = recovered.sent.iter().map(|(batch, _)| batch);
+        for batch in sent.chain(&recovered.in_doubt) {
+            for target in &batch.targets {
+                if let Some(owner) = self.owner.get_mut(*target) {
+                    *owner = (*owner).max(Some(batch.intent));
+                }
             }
         }
-        for batch in in_doubt {
-            let mut doubt = Doubt::new(batch, now);
-            doubt.next_look = now;
-            self.doubts.insert(doubt.batch.intent, doubt);
+        for (batch, accepted) in recovered.sent {
+            self.schedule.note_sent(now);
+            let mut open = OpenBatch::new(batch, accepted, now);
+            open.next_look = now;
+            open.is_wanted = true;
+            self.keep_if_open(open);
+        }
+        for batch in recovered.in_doubt {
+            if batch.targets.iter().any(|t| self.is_open_in(*t, batch.intent)) {
+                let mut doubt = Doubt::new(batch, now);
+                doubt.next_look = now;
+                self.doubts.insert(doubt.batch.intent, doubt);
+            }
+        }
+    }
+
+    /// Whether a target waits for the answer of this very send.
+    pub(super) fn is_open_in(&self, target: usize, intent: u64) -> bool {
+        self.owner.get(target).is_some_and(|owner| *owner == Some(intent))
+            && self.verdicts.get(target).is_some_and(Option::is_none)
+    }
+
+    /// Keeps a batch as long as targets of it wait for their verdicts.
+    pub(super) fn keep_if_open(&mut self, mut open: OpenBatch) {
+        let intent = open.batch.intent;
+        open.open.retain(|t| self.is_open_in(*t, intent));
+        if !open.open.is_empty() {
+            self.open.insert(intent, open);
         }
     }
 
     async fn run(mut self) -> Report<J::Error> {
-        self.begin_wave().await;
+        self.begin_first_wave().await;
+        self.note_interrupt().await;
         loop {
-            self.check_budget().await;
+            // In this order: targets that are offline count as soon as their wave begins.
             self.advance_waves().await;
+            self.check_budget().await;
             self.start_sends();
             self.start_looks();
             if self.is_over() {
@@ -251,14 +295,13 @@ impl<J: Job> Executor<J> {
             tokio::select! {
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.absorb(done).await,
-                    // A panic inside a job is a bug; what it worked on stays open and ends unknown at its expiry.
+                    // A panic inside a job is a bug, and not to be swallowed.
                     Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
                     Err(_) => {}
                 },
-                changed = self.ports.interrupts.changed() => match changed {
+                changed = self.ports.interrupts.changed(), if self.is_interruptible => match changed {
                     Ok(()) => self.note_interrupt().await,
-                    // Nobody can interrupt any more: wait for the rest.
-                    Err(_) => tokio::time::sleep_until(wake).await,
+                    Err(_) => self.is_interruptible = false,
                 },
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -266,16 +309,8 @@ impl<J: Job> Executor<J> {
         }
         self.tasks.abort_all();
         self.finish_wave().await;
-        self.report()
-    }
-
-    fn report(self) -> Report<J::Error> {
-        let mut tally = Tally::default();
-        for verdict in self.verdicts.iter().flatten() {
-            tally.add(*verdict);
-        }
         Report {
-            tally,
+            tally: self.tally,
             stopped: self.stopped,
             interrupt: self.interrupt,
             fatal: self.fatal,
@@ -285,10 +320,7 @@ impl<J: Job> Executor<J> {
     }
 
     fn is_over(&self) -> bool {
-        if self.leave_at.is_some_and(|at| at <= Instant::now()) {
-            return true;
-        }
-        self.verdicts.iter().all(Option::is_some) && self.sending.is_empty()
+        self.unjudged == 0 && (self.sending.is_empty() || self.has_left)
     }
 
     pub(super) fn situation(&self) -> Situation {
@@ -300,196 +332,43 @@ impl<J: Job> Executor<J> {
     }
 
     /// Targets that may still be sent to now.
-    fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         let running: usize = self.open.values().map(OpenBatch::in_flight).sum();
-        let sending: usize = self.sending.values().sum();
+        let sending: usize = self.sending.values().map(|(_, size)| size).sum();
         let doubtful: usize = self.doubts.values().map(|d| d.batch.targets.len()).sum();
-        let readying: usize = self.readying.values().sum();
+        let readying: usize = self.readying.values().map(|g| g.targets.len()).sum();
         self.policy.concurrency.saturating_sub(running + sending + doubtful + readying)
     }
 
     /// The smallest batch worth a call while more targets are waiting: half the window, at most a full batch. A full batch
     /// each time would wait for stragglers; single targets would cost fifty times the calls.
-    fn floor(&self) -> usize {
+    pub(super) fn floor(&self) -> usize {
         self.policy.batch.min(self.policy.concurrency.div_ceil(2)).max(1)
     }
 
-    fn may_send(&self) -> bool {
-        let now = Instant::now();
-        self.stopped.is_none()
-            && self.pause.as_ref().is_none_or(|p| p.until <= now)
-            && self.sends_held_until.is_none_or(|at| at <= now)
-    }
-
-    fn start_sends(&mut self) {
-        while self.may_send() && self.sending.len() + self.readying.len() < SENDS {
-            let Some(group) = self.queue.next(self.free(), self.policy.batch, self.floor()) else { return };
-            // One waiter a lane: places in the quota are handed out one after the other anyway.
-            if self.readying.contains_key(&group.lane) {
-                self.queue.push_group(group);
-                return;
-            }
-            self.readying.insert(group.lane, group.targets.len());
-            let job = Arc::clone(&self.job);
-            self.start(async move {
-                job.ready(group.lane).await;
-                Done::Ready(group)
-            });
-        }
-    }
-
-    /// A place in the quota is there: intent to disk, then the call. Things may have changed while it waited.
-    pub(super) fn send_now(&mut self, group: Group) {
-        self.readying.remove(&group.lane);
-        if !self.may_send() {
-            self.queue.push_group(group);
-            return;
-        }
-        self.ticket += 1;
-        self.sending.insert(self.ticket, group.targets.len());
-        let ticket = self.ticket;
-        let limits = self.limits(group.targets.len());
-        let job = Arc::clone(&self.job);
-        let journal = self.ports.journal.clone();
-        self.start(async move {
-            let server_at = job.server_now();
-            let lines = group.targets.iter().filter_map(|t| u32::try_from(*t).ok()).collect();
-            let permit = journal.intend_send(lines, group.lane, group.attempt, server_at).await;
-            let mut batch = Batch {
-                intent: ticket,
-                lane: group.lane,
-                attempt: group.attempt,
-                targets: group.targets.clone(),
-                server_at,
-            };
-            let outcome = match permit {
-                Ok(permit) => {
-                    batch.intent = permit.intent();
-                    Ok(job.send(&batch, limits, permit).await)
-                }
-                Err(error) => Err((group, error)),
-            };
-            Done::Sent { ticket, batch, outcome }
-        });
-    }
-
-    /// The service brakes inside a batch while herder brakes between batches.
-    fn limits(&self, targets: usize) -> Limits {
-        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let left = self.budget.left(self.known_bad());
-        Limits {
-            max_concurrency: clamp(self.policy.concurrency.min(targets).max(1)),
-            max_errors: u32::try_from(left).unwrap_or(u32::MAX).min(clamp(targets)),
-        }
-    }
-
-    fn start_looks(&mut self) {
-        let now = Instant::now();
-        if self.pause.as_ref().is_some_and(|p| p.until > now) {
-            return;
-        }
-        self.start_locating(now);
-        self.start_details();
-        let situation = self.situation();
-        if let Some(scope) = self.schedule.sweep_due(situation) {
-            self.schedule.note_sweep_started();
-            let (asked, ids) = self.open.values().map(|b| (b.batch.intent, b.command_id.clone())).unzip();
-            let job = Arc::clone(&self.job);
-            self.start(async move { Done::Swept { scope, asked, result: job.sweep(scope, ids).await } });
-        }
-        self.start_collecting(situation);
-    }
-
-    fn start_collecting(&mut self, situation: Situation) {
-        let room = LOOKS.saturating_sub(self.looking);
-        if room == 0 || self.details.len() >= DETAILS_WAITING {
-            return;
-        }
-        let mut wanted: Vec<(Instant, u64)> = self
-            .open
-            .values()
-            .filter(|b| self.schedule.wants_look(b, situation))
-            .map(|b| (b.unread_since.unwrap_or(b.moved_at), b.batch.intent))
-            .collect();
-        // What has been waiting longest comes first.
-        wanted.sort_unstable();
-        for (_, intent) in wanted.into_iter().take(room) {
-            let Some(open) = self.open.get_mut(&intent) else { continue };
-            open.is_busy = true;
-            let (batch, command_id) = (open.batch.clone(), open.command_id.clone());
-            self.looking += 1;
-            let job = Arc::clone(&self.job);
-            self.start(
-                async move { Done::Collected { intent, result: job.collect(&batch, &command_id).await } },
-            );
-        }
-    }
-
-    fn start_details(&mut self) {
-        while self.detailing < DETAILS {
-            let Some(wanted) = self.details.pop_front() else { return };
-            let Some(open) = self.open.get(&wanted.intent) else { continue };
-            self.detailing += 1;
-            let command_id = open.command_id.clone();
-            let job = Arc::clone(&self.job);
-            self.start(async move {
-                let result = job.detail(wanted.target, &command_id).await;
-                Done::Detailed { wanted, result }
-            });
-        }
-    }
-
-    fn start_locating(&mut self, now: Instant) {
-        let due: Vec<u64> = self
-            .doubts
-            .values()
-            .filter(|d| !d.is_busy && d.next_look <= now)
-            .map(|d| d.batch.intent)
-            .collect();
-        for intent in due {
-            let Some(doubt) = self.doubts.get_mut(&intent) else { continue };
-            doubt.is_busy = true;
-            let batch = doubt.batch.clone();
-            let job = Arc::clone(&self.job);
-            self.start(async move { Done::Located { intent, result: job.locate(&batch).await } });
-        }
-    }
-
-    pub(super) fn start_cancelling(&mut self) {
-        let commands: Vec<(u64, u32, String)> =
-            self.open.values().map(|b| (b.batch.intent, b.batch.lane, b.command_id.clone())).collect();
-        for (intent, lane, command_id) in commands {
-            let job = Arc::clone(&self.job);
-            let journal = self.ports.journal.clone();
-            self.start(async move {
-                let result = match journal.intend_cancel(command_id.clone()).await {
-                    Ok(permit) => job.cancel(lane, &command_id, permit).await,
-                    // Without a journal nothing is changed, not even to stop.
-                    Err(_) => Ok(()),
-                };
-                Done::Cancelled { intent, result }
-            });
-        }
-        self.leave_at = Some(Instant::now() + CANCEL_PATIENCE);
-    }
-
     #[expect(clippy::disallowed_methods, reason = "the one spawner of per-target work")]
-    fn start(&mut self, task: impl Future<Output = Done<J::Error>> + Send + 'static) {
+    pub(super) fn start(&mut self, task: impl Future<Output = Done<J::Error>> + Send + 'static) {
         self.tasks.spawn(task);
     }
 
+    /// When something may be due that no task's end announces.
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
-        let situation = self.situation();
-        let held = self.pause.as_ref().map(|p| p.until).filter(|at| *at > now);
-        let looks = match held {
-            Some(until) => Some(until),
-            None => self.schedule.next_wake(self.open.values(), situation),
+        let (is_paused, paused) = match &self.pause {
+            Some(pause) => (pause.until > now, Some(pause.until)),
+            None => (false, None),
         };
-        let doubts = self.doubts.values().filter(|d| !d.is_busy && held.is_none()).map(|d| d.next_look).min();
-        let sends = self.sends_held_until.filter(|at| *at > now);
-        let expiry = self.open.values().map(|b| b.gives_up_at).filter(|at| *at > now).min();
-        let soonest = [looks, doubts, sends, expiry, self.leave_at].into_iter().flatten().min();
+        let situation = self.situation();
+        let looks = self.open.values().filter(|b| self.has_room_to_look(b.batch.lane));
+        let looks = looks.filter_map(|b| self.schedule.due_at(b, situation)).min();
+        let doubts = self.doubts.values().filter(|d| !d.is_busy).map(|d| d.next_look).min();
+        let details = self.details_held_until.filter(|_| !self.details.is_empty());
+        let held = [looks, self.schedule.sweep_at(situation), doubts, details];
+        let held = held.into_iter().flatten().min().filter(|_| !is_paused);
+        let sends = self.holds.values().map(|h| h.until).filter(|at| *at > now).min();
+        let paused = paused.filter(|at| *at > now);
+        let expiry = self.open.values().filter_map(|b| b.next_expiry(now)).min();
+        let soonest = [held, paused, sends, expiry, self.leave_at].into_iter().flatten().min();
         // Never spin: what is overdue waits for room among the tasks.
         soonest.map_or(now + Duration::from_secs(1), |at| at.max(now + Duration::from_millis(20)))
     }
@@ -499,13 +378,33 @@ impl<J: Job> Executor<J> {
         let _ = self.ports.events.send(event).await;
     }
 
+    /// Bad targets, those included that only counters tell of.
     pub(super) fn known_bad(&self) -> u64 {
-        self.bad + self.open.values().map(OpenBatch::bad_ahead).sum::<u64>()
+        self.tally.bad() + self.open.values().map(OpenBatch::bad_ahead).sum::<u64>()
     }
 
     async fn check_budget(&mut self) {
         if self.stopped.is_none() && self.budget.is_exceeded_by(self.known_bad()) {
-            self.stop(StopReason::Budget, Reason::BUDGET).await;
+            self.stop(StopReason::Budget).await;
         }
     }
+}
+
+/// Ascending wave ends, of which the last is the number of targets: nothing is left out, whatever the plan says.
+fn whole_waves(mut waves: Vec<usize>, count: usize) -> Vec<usize> {
+    let mut highest = 0;
+    for end in &mut waves {
+        highest = (*end).clamp(highest, count);
+        *end = highest;
+    }
+    if highest < count || waves.is_empty() {
+        waves.push(count);
+    }
+    waves
+}
+
+/// The targets of a wave, counted from 0.
+pub(super) fn wave_bounds(waves: &[usize], wave: usize) -> std::ops::Range<usize> {
+    let start = wave.checked_sub(1).and_then(|w| waves.get(w)).copied().unwrap_or(0);
+    start..waves.get(wave).copied().unwrap_or(start).max(start)
 }

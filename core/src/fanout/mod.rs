@@ -8,18 +8,24 @@
 //! - [`policy`]: concurrency, error budget, waves
 //! - `queue`: which targets go into the next batch
 //! - `schedule`: when to look at what (pure)
-//! - `executor`: the loop
+//! - `executor`: the loop; `launch`: what it starts; `settle`, `judge`: what it makes of the answers; `waves`, `stop`
+//! - [`Recovered::from_replay`]: going on with a run that was killed
 
 mod batch;
 mod executor;
 mod interrupt;
 mod job;
+mod judge;
+mod launch;
 mod policy;
 mod queue;
+mod recover;
 mod schedule;
 mod settle;
+mod stop;
 #[cfg(test)]
 mod tests;
+mod waves;
 
 pub use executor::{Plan, Ports, Recovered, Report, StopReason, fan_out};
 pub use interrupt::Interrupt;

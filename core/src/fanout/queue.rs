@@ -1,6 +1,6 @@
 //! [`Queue`]: which targets go into the next batch.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Targets of one wave that wait to be sent, by lane, in order; and groups that must go as they are (the halves of a
 /// bisected batch, a throttled send).
@@ -37,25 +37,39 @@ impl Queue {
         self.waiting
     }
 
-    /// The next batch: at most `batch` targets and at most `free`. Fewer than `floor` are not worth a call while more
-    /// are coming, unless the lane holds no more than that.
-    pub(super) fn next(&mut self, free: usize, batch: usize, floor: usize) -> Option<Group> {
+    /// The lanes that targets wait in.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = u32> + '_ {
+        let lanes = self.lanes.iter().filter(|(_, targets)| !targets.is_empty()).map(|(lane, _)| *lane);
+        lanes.chain(self.groups.iter().map(|g| g.lane))
+    }
+
+    /// The next batch of a lane that isn't busy: at most `batch` targets and at most `free`. Fewer than `floor` are not worth a
+    /// call while more are coming, unless the lane holds no more than that.
+    pub(super) fn next(
+        &mut self,
+        free: usize,
+        batch: usize,
+        floor: usize,
+        busy: &BTreeSet<u32>,
+    ) -> Option<Group> {
         if free == 0 {
             return None;
         }
-        if let Some(group) = self.groups.front() {
-            if group.targets.len() <= free {
-                let group = self.groups.pop_front()?;
-                self.waiting -= group.targets.len();
-                return Some(group);
-            }
-            return None;
+        if let Some(at) = self.groups.iter().position(|g| !busy.contains(&g.lane)) {
+            // One that doesn't fit is waited for: others would take its room for ever.
+            let group = self.groups.get(at).filter(|g| g.targets.len() <= free)?.clone();
+            self.groups.remove(at);
+            self.waiting -= group.targets.len();
+            return Some(group);
         }
         // The fullest lane first: it is the one that ends last.
-        let (lane, targets) =
-            self.lanes.iter_mut().max_by_key(|(lane, t)| (t.len(), std::cmp::Reverse(**lane)))?;
+        let (lane, targets) = self
+            .lanes
+            .iter_mut()
+            .filter(|(lane, targets)| !busy.contains(lane) && !targets.is_empty())
+            .max_by_key(|(lane, t)| (t.len(), std::cmp::Reverse(**lane)))?;
         let take = targets.len().min(batch).min(free);
-        if take == 0 || (take < floor && take < targets.len()) {
+        if take < floor && take < targets.len() {
             return None;
         }
         let group = Group { lane: *lane, attempt: 1, targets: targets.drain(..take).collect() };
@@ -92,19 +106,19 @@ mod tests {
     #[test]
     fn batches_never_mix_lanes_and_keep_order() {
         let mut queue = queue(&[(0, 3), (1, 2)]);
-        assert_eq!(queue.next(100, 50, 1).unwrap().targets, [0, 1, 2]);
-        let second = queue.next(100, 50, 1).unwrap();
+        assert_eq!(queue.next(100, 50, 1, &BTreeSet::new()).unwrap().targets, [0, 1, 2]);
+        let second = queue.next(100, 50, 1, &BTreeSet::new()).unwrap();
         assert_eq!((second.lane, second.targets), (1, vec![3, 4]));
-        assert_eq!(queue.next(100, 50, 1), None);
+        assert_eq!(queue.next(100, 50, 1, &BTreeSet::new()), None);
         assert_eq!(queue.len(), 0);
     }
 
     #[test]
     fn a_window_too_small_waits_unless_it_takes_the_last() {
         let mut queue = queue(&[(0, 60)]);
-        assert_eq!(queue.next(10, 50, 25), None);
-        assert_eq!(queue.next(30, 50, 25).unwrap().targets.len(), 30);
-        assert_eq!(queue.next(50, 50, 50).unwrap().targets.len(), 30);
+        assert_eq!(queue.next(10, 50, 25, &BTreeSet::new()), None);
+        assert_eq!(queue.next(30, 50, 25, &BTreeSet::new()).unwrap().targets.len(), 30);
+        assert_eq!(queue.next(50, 50, 50, &BTreeSet::new()).unwrap().targets.len(), 30);
     }
 
     #[test]
@@ -112,10 +126,21 @@ mod tests {
         let mut queue = queue(&[(0, 5)]);
         queue.push_group(Group { lane: 3, attempt: 2, targets: vec![7, 8] });
         assert_eq!(queue.len(), 7);
-        assert_eq!(queue.next(1, 50, 1), None);
-        assert_eq!(queue.next(2, 50, 1).unwrap().attempt, 2);
+        assert_eq!(queue.next(1, 50, 1, &BTreeSet::new()), None);
+        assert_eq!(queue.next(2, 50, 1, &BTreeSet::new()).unwrap().attempt, 2);
         queue.push_group(Group { lane: 0, attempt: 1, targets: vec![9] });
         assert_eq!(queue.drain(), [0, 1, 2, 3, 4, 9]);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_busy_lane_keeps_no_other_waiting() {
+        let mut queue = queue(&[(0, 60), (1, 5)]);
+        queue.push_group(Group { lane: 0, attempt: 1, targets: vec![99] });
+        let busy = BTreeSet::from([0]);
+        assert_eq!(queue.next(100, 50, 1, &busy).unwrap().lane, 1);
+        assert_eq!(queue.next(100, 50, 1, &busy), None);
+        assert_eq!(queue.next(100, 50, 1, &BTreeSet::new()).unwrap().targets, [99]);
+        assert_eq!(queue.lanes().collect::<Vec<_>>(), [0]);
     }
 }

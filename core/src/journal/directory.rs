@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs4::fs_std::FileExt;
 
@@ -143,8 +144,16 @@ impl RunDirectory {
     /// # Errors
     /// The file is damaged.
     pub fn targets(&self) -> Result<Vec<Target>, JournalError> {
+        let path = self.0.join("targets.jsonl");
         let mut targets = Vec::new();
-        for_each_line(&self.0.join("targets.jsonl"), |target| targets.push(target))?;
+        for_each_line(&path, |target| targets.push(target))?;
+        // They were on disk before `run.json` was: whatever is missing was lost later.
+        let planned = self.record()?.waves.last().map(|last| *last as usize);
+        if planned.is_some_and(|planned| planned != targets.len()) {
+            let what = format!("it has {} targets, the run has {}", targets.len(), planned.unwrap_or(0));
+            let source = io::Error::new(io::ErrorKind::UnexpectedEof, what);
+            return Err(JournalError::Io { action: "read", path, source });
+        }
         Ok(targets)
     }
 
@@ -170,7 +179,7 @@ impl RunDirectory {
             .mode(0o600)
             .open(&path)
             .map_err(JournalError::io("open", &path))?;
-        match FileExt::try_lock_exclusive(&file) {
+        match try_lock(&file) {
             Ok(true) => {}
             Ok(false) => {
                 let mut text = String::new();
@@ -195,6 +204,17 @@ impl RunDirectory {
         let Ok(file) = File::open(self.0.join("lock")) else { return false };
         !matches!(FileExt::try_lock_shared(&file), Ok(true))
     }
+}
+
+/// Asks a few times: [`RunDirectory::is_driven`] of another process holds the lock for a moment.
+fn try_lock(file: &File) -> io::Result<bool> {
+    for _ in 0..5 {
+        if FileExt::try_lock_exclusive(file)? {
+            return Ok(true);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    FileExt::try_lock_exclusive(file)
 }
 
 /// Held while a process drives a run; the kernel lets go of it when the process dies, however it dies.

@@ -16,21 +16,23 @@ pub(super) struct LineWriter {
     file: File,
     path: PathBuf,
     line: Vec<u8>,
+    /// The end of the last whole line.
+    end: u64,
 }
 
 impl LineWriter {
-    /// Opens or makes the file (mode 0600) and cuts off a last line that has no end.
+    /// Opens or makes the file (mode 0600) and cuts off a last line that readers leave out.
     pub(super) fn open(path: &Path) -> Result<LineWriter, JournalError> {
-        let open = || -> io::Result<File> {
+        let open = || -> io::Result<(File, u64)> {
             let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
-            cut_torn_tail(&mut file)?;
-            Ok(file)
+            let end = cut_torn_tail(&mut file)?;
+            Ok((file, end))
         };
-        let file = open().map_err(JournalError::io("open", path))?;
-        Ok(LineWriter { file, path: path.to_owned(), line: Vec::new() })
+        let (file, end) = open().map_err(JournalError::io("open", path))?;
+        Ok(LineWriter { file, path: path.to_owned(), line: Vec::new(), end })
     }
 
-    /// Appends one record.
+    /// Appends one record. What a failed write left behind is cut off again: nothing may follow half a line.
     pub(super) fn append<T: Serialize>(&mut self, record: &T) -> Result<(), JournalError> {
         self.line.clear();
         let write = |line: &mut Vec<u8>, file: &mut File| -> io::Result<()> {
@@ -38,7 +40,17 @@ impl LineWriter {
             line.push(b'\n');
             file.write_all(line)
         };
-        write(&mut self.line, &mut self.file).map_err(JournalError::io("write", &self.path))
+        match write(&mut self.line, &mut self.file) {
+            Ok(()) => {
+                self.end += self.line.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // If even that fails, the next process that opens the file does it.
+                let _ = self.file.set_len(self.end);
+                Err(JournalError::io("write", &self.path)(error))
+            }
+        }
     }
 
     /// Makes what was appended durable (fdatasync).
@@ -47,9 +59,28 @@ impl LineWriter {
     }
 }
 
-fn cut_torn_tail(file: &mut File) -> io::Result<()> {
+/// Cuts off a last line that has no end or does not parse, and says where the file ends then.
+fn cut_torn_tail(file: &mut File) -> io::Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;
-    let mut end = length;
+    let mut end = line_start(file, length)?;
+    if end == length && end > 0 {
+        let start = line_start(file, end - 1)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut line = Vec::new();
+        BufReader::new(&*file).take(end - start).read_to_end(&mut line)?;
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_err() {
+            end = start;
+        }
+    }
+    if end < length {
+        file.set_len(end)?;
+    }
+    Ok(end)
+}
+
+/// Where the line that a position is in starts: right behind the newline before it.
+fn line_start(file: &mut File, position: u64) -> io::Result<u64> {
+    let mut end = position;
     let mut block = [0_u8; 4096];
     while end > 0 {
         let start = end.saturating_sub(block.len() as u64);
@@ -58,12 +89,11 @@ fn cut_torn_tail(file: &mut File) -> io::Result<()> {
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(part)?;
         if let Some(newline) = part.iter().rposition(|b| *b == b'\n') {
-            end = start + newline as u64 + 1;
-            break;
+            return Ok(start + newline as u64 + 1);
         }
         end = start;
     }
-    if end < length { file.set_len(end) } else { Ok(()) }
+    Ok(0)
 }
 
 /// Reads every whole line of a file, one at a time, and hands it over. A missing file has no lines; a torn last line is left out.
@@ -148,5 +178,34 @@ mod tests {
         assert!(matches!(read(&path), Err(JournalError::Damaged { line: 2, .. })));
         std::fs::write(&path, "1\nnot json\n").unwrap();
         assert_eq!(read(&path).unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_damaged_last_line_is_cut_before_anything_follows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.jsonl");
+        for damaged in ["not json\n", "\0\0\0\0\n", "\n", "{\"a\":\n"] {
+            std::fs::write(&path, format!("1\n2\n{damaged}")).unwrap();
+            assert_eq!(read(&path).unwrap(), [1, 2]);
+            let mut writer = LineWriter::open(&path).unwrap();
+            writer.append(&3).unwrap();
+            assert_eq!(read(&path).unwrap(), [1, 2, 3], "after {damaged:?}");
+        }
+        std::fs::write(&path, "not json\n").unwrap();
+        LineWriter::open(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_written_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.jsonl");
+        let mut writer = LineWriter::open(&path).unwrap();
+        writer.append(&1).unwrap();
+        // Half a line, as a full disk leaves it.
+        writer.file.write_all(b"2222").unwrap();
+        writer.append(&std::collections::HashMap::from([(vec![1], 1)])).unwrap_err();
+        writer.append(&3).unwrap();
+        assert_eq!(read(&path).unwrap(), [1, 3]);
     }
 }

@@ -15,14 +15,18 @@
 
 mod bodies;
 mod directory;
+mod keyed_hash;
 mod lines;
 mod permit;
 mod record;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use bodies::{Bodies, BodyRef, StoredOutput};
 pub use directory::{RunDirectory, RunLock, RunsDirectory};
+pub use keyed_hash::HashKey;
 pub use permit::Permit;
 pub use record::{FORMAT_VERSION, Identity, Record, RunRecord, StoredEvent};
 pub use replay::{BatchState, Replay, SendState};

@@ -61,13 +61,10 @@ impl Replay {
     /// # Errors
     /// A file is damaged or can't be read.
     pub fn read(directory: &RunDirectory) -> Result<Replay, JournalError> {
-        let index: BTreeMap<(String, String, String), usize> = directory
-            .targets()?
-            .into_iter()
-            .enumerate()
-            .map(|(n, t)| ((t.account, t.region, t.id), n))
-            .collect();
-        let mut replay = Replay { next_intent: 1, verdicts: vec![None; index.len()], ..Replay::default() };
+        let targets = directory.targets()?;
+        let mut replay = Replay { next_intent: 1, verdicts: vec![None; targets.len()], ..Replay::default() };
+        let index: BTreeMap<(String, String, String), usize> =
+            targets.into_iter().enumerate().map(|(n, t)| ((t.account, t.region, t.id), n)).collect();
         for_each_line(&directory.journal(), |record| replay.fold(record))?;
         directory.for_each_event(|stored| {
             replay.next_seq = replay.next_seq.max(stored.envelope.seq + 1);

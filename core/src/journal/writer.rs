@@ -59,10 +59,12 @@ impl Journal {
         record: impl FnOnce(u64) -> Record + Send + 'static,
     ) -> Result<Permit, JournalError> {
         self.blocking(|inner| {
+            if let Some(why) = &inner.broken {
+                return Err(JournalError::Broken(why.clone()));
+            }
             let intent = inner.next_intent;
             inner.next_intent += 1;
-            inner.lines.append(&record(intent))?;
-            inner.lines.sync()?;
+            inner.write(&record(intent))?;
             Ok(Permit::new(intent))
         })
         .await
@@ -92,12 +94,9 @@ impl Journal {
         self.note(Record::Lost { intent }).await
     }
 
+    /// What has happened is noted even after a failed write: it may work, and a resume will know more.
     async fn note(&self, record: Record) -> Result<(), JournalError> {
-        self.blocking(move |inner| {
-            inner.lines.append(&record)?;
-            inner.lines.sync()
-        })
-        .await
+        self.blocking(move |inner| inner.write(&record)).await
     }
 
     /// After a failed write nothing may be intended any more: the run stops sending.
@@ -110,21 +109,21 @@ impl Journal {
         work: impl FnOnce(&mut Inner) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, JournalError> {
         let inner = Arc::clone(&self.inner);
-        let done = tokio::task::spawn_blocking(move || {
-            let mut inner = lock(&inner);
-            if let Some(why) = &inner.broken {
-                return Err(JournalError::Broken(why.clone()));
-            }
-            let result = work(&mut inner);
-            if let Err(error) = &result {
-                inner.broken = Some(error.to_string());
-            }
-            result
-        });
-        match done.await {
+        match tokio::task::spawn_blocking(move || work(&mut lock(&inner))).await {
             Ok(result) => result,
             Err(join) => Err(JournalError::Broken(join.to_string())),
         }
+    }
+}
+
+impl Inner {
+    /// Writes a record and makes it durable; if that fails, nothing may be intended any more.
+    fn write(&mut self, record: &Record) -> Result<(), JournalError> {
+        let result = self.lines.append(record).and_then(|()| self.lines.sync());
+        if let Err(error) = &result {
+            self.broken.get_or_insert_with(|| error.to_string());
+        }
+        result
     }
 }
 

@@ -291,3 +291,113 @@ impl Limiter {
         self.rate = grown.min(self.cap);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn go(limiter: &mut Limiter, now: Duration) -> bool {
+        limiter.try_take(now) == Take::Go
+    }
+
+    #[test]
+    fn starts_with_a_small_burst_and_then_waits() {
+        let mut limiter = Limiter::new(LimiterOptions::default());
+        let taken = (0..10).filter(|_| go(&mut limiter, at(0))).count();
+        assert_eq!(taken, 3);
+        let Take::Wait(wait) = limiter.try_take(at(0)) else { panic!("a fourth at once") };
+        assert!(wait <= Duration::from_millis(334), "{wait:?}");
+        assert!(go(&mut limiter, wait));
+    }
+
+    #[test]
+    fn an_idle_limiter_does_not_grow() {
+        let mut limiter = Limiter::new(LimiterOptions::default());
+        for second in 0..60 {
+            assert!(go(&mut limiter, at(second * 1000)));
+            limiter.accepted(at(second * 1000 + 120));
+        }
+        assert!((limiter.rate() - DEFAULT_RATE).abs() < f64::EPSILON);
+        assert_eq!(limiter.learned(), None);
+    }
+
+    #[test]
+    fn the_service_is_waited_for_as_long_as_it_asks_but_not_for_ever() {
+        for (asked, waits) in [(5, 5), (86_400, 60)] {
+            let mut limiter = Limiter::new(LimiterOptions::default());
+            assert!(go(&mut limiter, at(0)));
+            limiter.throttled(at(100), Some(Duration::from_secs(asked)));
+            let Take::Wait(wait) = limiter.try_take(at(100)) else { panic!("no wait") };
+            assert_eq!(wait.as_secs_f64().round() as u64, waits);
+        }
+    }
+
+    #[test]
+    fn throttles_of_one_burst_cut_once() {
+        let mut limiter = Limiter::new(LimiterOptions { learned: Some(20.0), ..Default::default() });
+        let sent = (0..20).filter(|_| go(&mut limiter, at(0))).count();
+        limiter.throttled(at(100), None);
+        let rate = limiter.rate();
+        for _ in 1..sent {
+            limiter.throttled(at(101), None);
+        }
+        assert!((limiter.rate() - rate).abs() < f64::EPSILON, "{} after {rate}", limiter.rate());
+    }
+
+    #[test]
+    fn the_cap_holds() {
+        let mut limiter = Limiter::new(LimiterOptions { cap: Some(0.2), learned: Some(30.0), seed: 0 });
+        let mut now = Duration::ZERO;
+        let mut taken = 0;
+        while now < Duration::from_secs(100) {
+            match limiter.try_take(now) {
+                Take::Go => {
+                    taken += 1;
+                    limiter.accepted(now);
+                }
+                Take::Wait(wait) => now += wait,
+            }
+        }
+        assert!((19..=22).contains(&taken), "{taken}");
+        assert!(limiter.rate() <= 0.2);
+    }
+
+    proptest! {
+        /// Whatever happens, in whatever order, with whatever clock: the rate stays within its bounds, and a caller that
+        /// waits as told gets its token soon.
+        #[test]
+        fn stays_sane(
+            learned in proptest::option::of(prop_oneof![Just(f64::NAN), -1.0..1e9]),
+            seed in any::<u64>(),
+            steps in proptest::collection::vec((0_u8..5, 0_u64..5_000), 0..200),
+        ) {
+            let mut limiter = Limiter::new(LimiterOptions { learned, cap: None, seed });
+            let mut now = Duration::ZERO;
+            for (what, ms) in steps {
+                now += at(ms);
+                match what {
+                    0 => limiter.accepted(now),
+                    1 => limiter.throttled(now, None),
+                    2 => limiter.abandoned(now),
+                    // Backwards.
+                    3 => limiter.accepted(now.saturating_sub(at(ms * 2))),
+                    _ => drop(limiter.try_take(now)),
+                }
+                prop_assert!((MIN_RATE * 0.8..=MAX_RATE).contains(&limiter.rate()), "{}", limiter.rate());
+                prop_assert!(limiter.learned().is_none_or(f64::is_finite));
+            }
+            let begun = now;
+            while let Take::Wait(wait) = limiter.try_take(now) {
+                prop_assert!(wait > Duration::ZERO);
+                now += wait;
+            }
+            prop_assert!(now - begun <= Duration::from_secs(8), "{:?}", now - begun);
+        }
+    }
+}

@@ -126,83 +126,109 @@ fn solo(rate: f64, burst: f64, options: LimiterOptions, wants: usize) -> Outcome
     herder.outcome
 }
 
+/// How much longer than ideal 200 calls took, in seconds, and the share that was throttled; the worst of 20 seeds.
+fn worst(rate: f64, burst: f64, learned: Option<f64>) -> (f64, f64) {
+    let wants = 200;
+    let ideal = (wants as f64 - burst) / rate;
+    (0..20).fold((0.0, 0.0), |(late, share), seed| {
+        let outcome = solo(rate, burst, LimiterOptions { learned, seed, cap: None }, wants);
+        let took = outcome.accepted.last().unwrap().as_secs_f64();
+        (f64::max(late, took - ideal), f64::max(share, outcome.throttled_share()))
+    })
+}
+
 #[test]
-#[ignore = "prints figures for tuning"]
-fn figures() {
-    for learned in [None, Some(1.0)] {
-        for wants in [200, 1000] {
-            for (rate, burst) in [
-                (2.0, 2.0),
-                (5.0, 5.0),
-                (10.0, 10.0),
-                (20.0, 20.0),
-                (40.0, 40.0),
-                (2.0, 10.0),
-                (5.0, 10.0),
-                (20.0, 10.0),
-                (40.0, 10.0),
-                (10.0, 50.0),
-                (20.0, 100.0),
-                (10.0, 1.0),
-                (10.0, 3.0),
-            ] {
-                let (mut late, mut worst_late, mut share, mut worst_share) = (0.0, 0.0_f64, 0.0, 0.0_f64);
-                let ideal = (wants as f64 - burst) / rate;
-                for seed in 0..50 {
-                    let options = LimiterOptions {
-                        learned: learned.map(|x: f64| x * rate),
-                        seed,
-                        ..Default::default()
-                    };
-                    let outcome = solo(rate, burst, options, wants);
-                    let l = outcome.accepted.last().unwrap().as_secs_f64() - ideal;
-                    late += l / 50.0;
-                    worst_late = worst_late.max(l);
-                    share += outcome.throttled_share() / 50.0;
-                    worst_share = worst_share.max(outcome.throttled_share());
-                }
-                println!(
-                    "learned {learned:?} wants {wants} rate {rate} burst {burst}: ideal {ideal:.1} late {late:.2} (worst {worst_late:.2}) = {:.1}% throttled {:.1}% (worst {:.1}%)",
-                    late / ideal * 100.0,
-                    share * 100.0,
-                    worst_share * 100.0
-                );
-            }
-        }
+fn two_hundred_calls_at_the_usual_quota_from_cold() {
+    let (late, share) = worst(10.0, 10.0, None);
+    assert!(late <= 1.5, "{late:.2} s over the ideal 19 s");
+    assert!(share <= 0.03, "{share:.3} throttled");
+}
+
+#[test]
+fn other_quotas_from_cold() {
+    // Rate, burst, seconds over the ideal.
+    for (rate, burst, bound) in [
+        (2.0, 2.0, 10.0),
+        (2.0, 10.0, 5.0),
+        (5.0, 5.0, 1.5),
+        (5.0, 10.0, 1.5),
+        (20.0, 20.0, 2.5),
+        (20.0, 10.0, 2.5),
+        (40.0, 40.0, 3.5),
+        (40.0, 10.0, 3.5),
+    ] {
+        let (late, share) = worst(rate, burst, None);
+        assert!(late <= bound, "{late:.2} s late at {rate}/s, burst {burst}");
+        assert!(share <= 0.06, "{share:.3} throttled at {rate}/s, burst {burst}");
     }
 }
 
 #[test]
-#[ignore = "prints figures for tuning"]
-fn shared_figures() {
-    for (rate, burst) in [(2.0, 2.0), (10.0, 10.0), (40.0, 40.0)] {
-        for second in [0, 30] {
-            let (mut least, mut sum, mut used, mut share) = (1.0_f64, 0.0, 0.0, 0.0_f64);
-            for seed in 0..40 {
-                let mut herders = [
-                    Herder::new(LimiterOptions { seed, ..Default::default() }, Duration::ZERO, 100_000),
-                    Herder::new(
-                        LimiterOptions { seed: seed + 1000, ..Default::default() },
-                        Duration::from_secs(second),
-                        100_000,
-                    ),
-                ];
-                run(&mut Quota::new(rate, burst), &mut herders, Duration::from_secs(210));
-                for (a, b) in [(30, 90), (90, 150), (150, 210)] {
-                    let c: Vec<_> = herders.iter().map(|h| h.outcome.accepted_within(a, b) as f64).collect();
-                    let smaller = c[0].min(c[1]) / (c[0] + c[1]);
-                    least = least.min(smaller);
-                    sum += smaller / 120.0;
-                    used += (c[0] + c[1]) / 60.0 / rate / 120.0;
-                }
-                for h in &herders {
-                    share = share.max(h.outcome.throttled_share());
-                }
-            }
-            println!(
-                "shared rate {rate} second at {second}: smaller share mean {sum:.2} least {least:.2} used {used:.3} worst throttled {:.1}%",
-                share * 100.0
-            );
-        }
+fn a_learned_rate_saves_the_search() {
+    for (rate, bound) in [(2.0, 7.0), (5.0, 1.0), (10.0, 1.0), (20.0, 2.0), (40.0, 2.0)] {
+        let (late, share) = worst(rate, rate, Some(rate));
+        assert!(late <= bound, "{late:.2} s late at {rate}/s");
+        assert!(share <= 0.03, "{share:.3} throttled at {rate}/s");
     }
+}
+
+#[test]
+fn a_wrong_learned_rate_does_little_harm() {
+    for learned in [1.0, 4.0, 40.0] {
+        let (late, share) = worst(10.0, 10.0, Some(learned));
+        assert!(late <= 16.0, "learned {learned}: {late:.2} s late");
+        assert!(share <= 0.08, "learned {learned}: {share:.3} throttled");
+    }
+}
+
+#[test]
+fn a_long_run_uses_the_quota() {
+    for rate in [2.0, 5.0, 10.0, 20.0, 40.0] {
+        let wants = (rate * 300.0) as usize;
+        let outcome = solo(rate, rate, LimiterOptions::default(), wants);
+        let used = outcome.accepted_within(30, 270) as f64 / 240.0 / rate;
+        assert!(used >= 0.9, "{used:.3} of {rate}/s used");
+        assert!(outcome.throttled_share() <= 0.05, "{:.3} throttled at {rate}/s", outcome.throttled_share());
+    }
+}
+
+#[test]
+fn two_herders_share_a_quota() {
+    // Rate, when the second starts, share of throttled attempts at most.
+    for (rate, second, throttled) in
+        [(10.0, 0, 0.05), (10.0, 30, 0.05), (40.0, 0, 0.03), (40.0, 30, 0.03), (2.0, 30, 0.2)]
+    {
+        let (mut fairness, mut used) = (0.0, 0.0);
+        let seeds = 20;
+        for seed in 0..seeds {
+            let options = |seed| LimiterOptions { seed, ..LimiterOptions::default() };
+            let mut herders = [
+                Herder::new(options(seed), Duration::ZERO, 100_000),
+                Herder::new(options(seed + 1000), Duration::from_secs(second), 100_000),
+            ];
+            run(&mut Quota::new(rate, rate), &mut herders, Duration::from_secs(210));
+            let [one, two] =
+                herders.map(|h| (h.outcome.accepted_within(60, 210), h.outcome.throttled_share()));
+            let sum = one.0 + two.0;
+            fairness += one.0.min(two.0) as f64 / sum as f64 / seeds as f64;
+            used += sum as f64 / 150.0 / rate / seeds as f64;
+            assert!(one.1.max(two.1) <= throttled, "{:.3}, {:.3} throttled at {rate}/s", one.1, two.1);
+        }
+        assert!(fairness >= 0.3, "the slower got {fairness:.2} of {rate}/s");
+        assert!(used >= 0.9, "{used:.3} of {rate}/s used");
+    }
+}
+
+#[test]
+fn a_herder_that_is_left_alone_takes_over_what_is_free() {
+    let mut herders = [
+        Herder::new(LimiterOptions { seed: 1, ..LimiterOptions::default() }, Duration::ZERO, 100_000),
+        Herder::new(LimiterOptions { seed: 2, ..LimiterOptions::default() }, Duration::ZERO, 400),
+    ];
+    run(&mut Quota::new(10.0, 10.0), &mut herders, Duration::from_secs(240));
+    let [one, two] = herders;
+    let ended = two.outcome.accepted.last().unwrap().as_secs();
+    assert!(ended < 150, "the other ended after {ended} s");
+    let alone = one.outcome.accepted_within(ended + 40, ended + 80) as f64 / 40.0;
+    assert!(alone >= 9.0, "{alone:.1} calls a second of 10");
 }

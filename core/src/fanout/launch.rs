@@ -1,0 +1,208 @@
+//! Starting: sends as the window, the quota and the budget allow, and looks as the schedule wants them.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::executor::{Done, Executor};
+use super::job::{Batch, Job, Limits};
+use super::schedule::Situation;
+
+/// Looks under way at once, in a lane and altogether; the limiter paces them, this bounds memory.
+const LOOKS: usize = 10;
+const ALL_LOOKS: usize = 40;
+/// Detail reads under way at once, and how many may wait before no further batch is read.
+const DETAILS: usize = 24;
+const DETAILS_WAITING: usize = 200;
+/// Sends of a lane under way at once: at 40/s and 120 ms latency five are in flight.
+const SENDS: usize = 8;
+
+impl<J: Job> Executor<J> {
+    fn may_send(&self) -> bool {
+        self.stopped.is_none() && self.pause.as_ref().is_none_or(|p| p.until <= Instant::now())
+    }
+
+    /// Whether a lane can't take a further send now. One group waits in each: places in the quota are handed out one after the
+    /// other anyway.
+    fn is_lane_busy(&self, lane: u32) -> bool {
+        self.readying.contains_key(&lane)
+            || self.is_held(lane)
+            || self.sending.values().filter(|(l, _)| *l == lane).count() >= SENDS
+    }
+
+    fn is_held(&self, lane: u32) -> bool {
+        self.holds.get(&lane).is_some_and(|h| h.until > Instant::now())
+    }
+
+    pub(super) fn start_sends(&mut self) {
+        while self.may_send() && self.queue.len() > 0 {
+            let (free, floor) = (self.free(), self.floor());
+            let busy = self.queue.lanes().filter(|lane| self.is_lane_busy(*lane)).collect();
+            let Some(group) = self.queue.next(free, self.policy.batch, floor, &busy) else { return };
+            let lane = group.lane;
+            self.readying.insert(lane, group);
+            let job = Arc::clone(&self.job);
+            self.start(async move {
+                job.ready(lane).await;
+                Done::Ready(lane)
+            });
+        }
+    }
+
+    /// A place in the quota is there: intent to disk, then the call. Things may have changed while it waited.
+    pub(super) fn send_now(&mut self, lane: u32) {
+        let Some(group) = self.readying.remove(&lane) else { return };
+        if !self.may_send() || self.is_held(lane) {
+            self.queue.push_group(group);
+            return;
+        }
+        self.ticket += 1;
+        self.sending.insert(self.ticket, (lane, group.targets.len()));
+        let ticket = self.ticket;
+        let limits = self.limits(group.targets.len());
+        let job = Arc::clone(&self.job);
+        let journal = self.ports.journal.clone();
+        self.start(async move {
+            let server_at = job.server_now();
+            let lines = group.targets.iter().filter_map(|t| u32::try_from(*t).ok()).collect();
+            let permit = journal.intend_send(lines, group.lane, group.attempt, server_at).await;
+            let mut batch = Batch {
+                intent: 0,
+                lane: group.lane,
+                attempt: group.attempt,
+                targets: group.targets.clone(),
+                server_at,
+            };
+            let outcome = match permit {
+                Ok(permit) => {
+                    batch.intent = permit.intent();
+                    Ok(job.send(&batch, limits, permit).await)
+                }
+                Err(error) => Err((group, error)),
+            };
+            Done::Sent { ticket, batch, outcome }
+        });
+    }
+
+    /// The service brakes inside a batch while herder brakes between batches.
+    fn limits(&self, targets: usize) -> Limits {
+        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let left = self.budget.left(self.known_bad());
+        Limits {
+            max_concurrency: clamp(self.policy.concurrency.min(targets).max(1)),
+            max_errors: u32::try_from(left).unwrap_or(u32::MAX).min(clamp(targets)),
+        }
+    }
+
+    pub(super) fn start_looks(&mut self) {
+        let now = Instant::now();
+        if self.pause.as_ref().is_some_and(|p| p.until > now) {
+            return;
+        }
+        self.start_locating(now);
+        self.start_details(now);
+        let situation = self.situation();
+        if let Some(scope) = self.schedule.sweep_due(situation) {
+            self.schedule.note_sweep_started();
+            let (asked, ids) = self.open.values().map(|b| (b.batch.intent, b.command_id.clone())).unzip();
+            let job = Arc::clone(&self.job);
+            self.start(async move { Done::Swept { scope, asked, result: job.sweep(scope, ids).await } });
+        }
+        self.start_collecting(situation);
+    }
+
+    pub(super) fn has_room_to_look(&self, lane: u32) -> bool {
+        self.details.len() < DETAILS_WAITING
+            && self.looking.get(&lane).is_none_or(|n| *n < LOOKS)
+            && self.looking.values().sum::<usize>() < ALL_LOOKS
+    }
+
+    fn start_collecting(&mut self, situation: Situation) {
+        let mut wanted: Vec<(Instant, u64)> = self
+            .open
+            .values()
+            .filter(|b| self.schedule.wants_look(b, situation))
+            .map(|b| (b.unread_since.unwrap_or(b.moved_at), b.batch.intent))
+            .collect();
+        // What has been waiting longest comes first.
+        wanted.sort_unstable();
+        for (_, intent) in wanted {
+            let Some(lane) = self.open.get(&intent).map(|b| b.batch.lane) else { continue };
+            if !self.has_room_to_look(lane) {
+                continue;
+            }
+            let Some(open) = self.open.get_mut(&intent) else { continue };
+            // Asked once more: a probe started just now puts off the others.
+            if !self.schedule.wants_look(open, situation) {
+                continue;
+            }
+            self.schedule.note_look_started(open, situation);
+            open.is_busy = true;
+            let (batch, command_id) = (open.batch.clone(), open.command_id.clone());
+            *self.looking.entry(lane).or_insert(0) += 1;
+            let job = Arc::clone(&self.job);
+            self.start(async move {
+                Done::Collected { intent, lane, result: job.collect(&batch, &command_id).await }
+            });
+        }
+    }
+
+    fn start_details(&mut self, now: Instant) {
+        if self.details_held_until.is_some_and(|at| at > now) {
+            return;
+        }
+        self.details_held_until = None;
+        while self.detailing < DETAILS {
+            let Some(wanted) = self.details.pop_front() else { return };
+            let Some(open) = self.open.get(&wanted.intent) else { continue };
+            self.detailing += 1;
+            let command_id = open.command_id.clone();
+            let job = Arc::clone(&self.job);
+            self.start(async move {
+                let result = job.detail(wanted.target, &command_id).await;
+                Done::Detailed { wanted, result }
+            });
+        }
+    }
+
+    fn start_locating(&mut self, now: Instant) {
+        let due: Vec<u64> = self
+            .doubts
+            .values()
+            .filter(|d| !d.is_busy && d.next_look <= now)
+            .map(|d| d.batch.intent)
+            .collect();
+        for intent in due {
+            let Some(doubt) = self.doubts.get_mut(&intent) else { continue };
+            doubt.is_busy = true;
+            let batch = doubt.batch.clone();
+            let job = Arc::clone(&self.job);
+            self.start(async move { Done::Located { intent, result: job.locate(&batch).await } });
+        }
+    }
+
+    /// Asks the service to cancel every command that was not asked for yet.
+    pub(super) fn start_cancelling(&mut self) {
+        let commands: Vec<(u64, u32, String)> = self
+            .open
+            .values_mut()
+            .filter(|b| !b.is_cancelled)
+            .map(|b| {
+                b.is_cancelled = true;
+                (b.batch.intent, b.batch.lane, b.command_id.clone())
+            })
+            .collect();
+        for (intent, lane, command_id) in commands {
+            let job = Arc::clone(&self.job);
+            let journal = self.ports.journal.clone();
+            self.start(async move {
+                let result = match journal.intend_cancel(command_id.clone()).await {
+                    Ok(permit) => job.cancel(lane, &command_id, permit).await,
+                    // Without a journal nothing is changed, not even to stop.
+                    Err(_) => Ok(()),
+                };
+                Done::Cancelled { intent, result }
+            });
+        }
+    }
+}

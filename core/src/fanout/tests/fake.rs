@@ -1,0 +1,602 @@
+//! [`Fake`]: a scripted service with a fleet behind it, on tokio's paused clock. It knows the truth and notes every
+//! breach of the executor's promises that it can see from its side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::fanout::{
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
+    Trouble,
+};
+use crate::journal::Permit;
+use crate::verdict::{Reason, Verdict};
+
+/// One target's truth.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) takes: Duration,
+    pub(super) verdict: Verdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Counts {
+    Fresh,
+    Lag(Duration),
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Listing {
+    /// As documented.
+    Good,
+    /// The filter for commands in progress finds nothing.
+    FilterEmpty,
+    /// The filter is ignored.
+    FilterIgnored,
+    /// No listing finds anything.
+    Empty,
+    /// Every n-th command is in no listing.
+    Hides(u64),
+    /// Commands are listed only some time after they were sent.
+    Late(Duration),
+    /// Never read to its end: the oldest few are missing.
+    Incomplete,
+    Denied,
+    Failing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fault {
+    Throttled,
+    LostBefore,
+    LostAfter,
+    NotSent,
+    Refused,
+    Fatal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Details {
+    None,
+    /// Every n-th target's output is cut.
+    Every(usize),
+    /// The listing of results doesn't know the targets.
+    Unlisted,
+    /// As `Every(3)`, and the reads of details fail.
+    Failing,
+    /// As `Unlisted`, and two of three reads of details fail.
+    UnlistedFlaky,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Script {
+    pub(super) nodes: Vec<Node>,
+    pub(super) latency: Duration,
+    /// Calls a second, of each API.
+    pub(super) quota: f64,
+    pub(super) counts: Counts,
+    pub(super) listing: Listing,
+    /// How long after its end a result can be read.
+    pub(super) result_lag: Duration,
+    pub(super) details: Details,
+    /// By the number of the send, from 1.
+    pub(super) faults: BTreeMap<u64, Fault>,
+    /// Targets that the service refuses, and whether it says which.
+    pub(super) bad: BTreeSet<usize>,
+    pub(super) names_bad: bool,
+    /// From and to, since the start.
+    pub(super) no_credentials: Option<(Duration, Duration)>,
+    pub(super) collect_denied: bool,
+    pub(super) locate_denied: bool,
+    /// Every n-th look fails; 0 for none.
+    pub(super) flaky: u64,
+    pub(super) lanes: u32,
+    /// A lane whose quota gives no place for so long.
+    pub(super) slow_lane: Option<(u32, Duration)>,
+    pub(super) cancels: bool,
+    pub(super) expires_in: Duration,
+    /// Nodes that never end.
+    pub(super) stuck: BTreeSet<usize>,
+}
+
+impl Script {
+    /// So many nodes that answer `ok` after some seconds.
+    pub(super) fn of(count: usize) -> Script {
+        let takes = |n: usize| Duration::from_millis(1000 + (n as u64 * 7919) % 9000);
+        Script {
+            nodes: (0..count).map(|n| Node { takes: takes(n), verdict: Verdict::Ok }).collect(),
+            latency: Duration::from_millis(120),
+            quota: 10.0,
+            counts: Counts::Fresh,
+            listing: Listing::Good,
+            result_lag: Duration::ZERO,
+            details: Details::None,
+            faults: BTreeMap::new(),
+            bad: BTreeSet::new(),
+            names_bad: false,
+            no_credentials: None,
+            collect_denied: false,
+            locate_denied: false,
+            flaky: 0,
+            lanes: 1,
+            slow_lane: None,
+            cancels: true,
+            expires_in: Duration::from_secs(600),
+            stuck: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn failing(mut self, targets: impl IntoIterator<Item = usize>) -> Script {
+        for target in targets {
+            self.nodes[target].verdict = Verdict::Failed;
+        }
+        self
+    }
+}
+
+#[derive(Debug)]
+struct Command {
+    id: String,
+    intent: u64,
+    targets: Vec<usize>,
+    at: Instant,
+    cancelled_at: Option<Instant>,
+    /// What the executor was told: ended, and bad of them.
+    told_results: BTreeSet<usize>,
+    told_completed: u64,
+    told_bad: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls {
+    pub(super) sends: u64,
+    pub(super) sweeps: u64,
+    pub(super) sweep_pages: u64,
+    pub(super) collects: u64,
+    pub(super) details: u64,
+    pub(super) locates: u64,
+    pub(super) cancels: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    commands: Vec<Command>,
+    /// How often each target ran.
+    pub(super) ran: Vec<u32>,
+    pub(super) calls: Calls,
+    pub(super) last_end: Option<Instant>,
+    /// When the executor was told that more are bad than it may bear.
+    pub(super) over_budget_at: Option<Instant>,
+    /// Targets sent and not told to have ended when the budget ran out.
+    pub(super) in_flight_then: usize,
+    pub(super) breaches: Vec<String>,
+    refused_bad: u64,
+    places: BTreeMap<(&'static str, u32), Instant>,
+    looks: u64,
+    steps: u64,
+    /// Until these are set, nothing of it is checked.
+    pub(super) concurrency: Option<usize>,
+    pub(super) max_errors: Option<u64>,
+    pub(super) journal: Option<PathBuf>,
+    /// The process dies at this step; every call has one before its effect and one after.
+    pub(super) dies_at: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(super) struct Fake {
+    pub(super) script: Script,
+    start: Instant,
+    state: Mutex<State>,
+    pub(super) died: Notify,
+}
+
+/// How long a connection is tried.
+const CONNECT: Duration = Duration::from_secs(3);
+
+type Looked<T> = Result<T, Trouble<String>>;
+
+impl Fake {
+    pub(super) fn new(script: Script) -> Fake {
+        let state = State { ran: vec![0; script.nodes.len()], ..State::default() };
+        Fake { script, start: Instant::now(), state: Mutex::new(state), died: Notify::new() }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Whether a target's command ended with a cancel.
+    pub(super) fn was_cancelled(&self, target: usize) -> bool {
+        let state = self.state();
+        let mut of = state.commands.iter().filter(|c| c.targets.contains(&target));
+        of.any(|c| self.end(c, target).is_some_and(|(_, v)| v == Verdict::Cancelled))
+    }
+
+    pub(super) fn has_effect(&self, intent: u64) -> bool {
+        self.state().commands.iter().any(|c| c.intent == intent)
+    }
+
+    /// When each target ended, since the fake's start.
+    pub(super) fn ended_at(&self, target: usize) -> Option<Duration> {
+        let state = self.state();
+        let command = state.commands.iter().find(|c| c.targets.contains(&target))?;
+        Some(self.end(command, target)?.0 - self.start)
+    }
+
+    pub(super) fn calls(&self) -> Calls {
+        self.state().calls.clone()
+    }
+
+    /// When the last of the targets ended, since the fake's start.
+    pub(super) fn last_end(&self) -> Duration {
+        self.state().last_end.map_or(Duration::ZERO, |at| at - self.start)
+    }
+
+    async fn step(&self) {
+        let (step, dies_at) = {
+            let mut state = self.state();
+            state.steps += 1;
+            (state.steps, state.dies_at.unwrap_or(u64::MAX))
+        };
+        if step == dies_at {
+            self.died.notify_one();
+        }
+        if step >= dies_at {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn pace(&self, api: &'static str, lane: u32, calls: u32) {
+        let at = {
+            let mut state = self.state();
+            let place = state.places.entry((api, lane)).or_insert_with(Instant::now);
+            let at = (*place).max(Instant::now())
+                + Duration::from_secs_f64(f64::from(calls - 1) / self.script.quota);
+            *place = at + Duration::from_secs_f64(1.0 / self.script.quota);
+            at
+        };
+        tokio::time::sleep_until(at).await;
+    }
+
+    fn has_credentials(&self) -> bool {
+        let now = self.start.elapsed();
+        self.script.no_credentials.is_none_or(|(from, to)| now < from || now >= to)
+    }
+
+    fn paused<T>() -> Trouble<T> {
+        Trouble::Paused { reason: "credentials expired".into(), hint: "Log in again.".into() }
+    }
+
+    async fn look(&self) -> Looked<()> {
+        self.step().await;
+        tokio::time::sleep(self.script.latency).await;
+        if !self.has_credentials() {
+            return Err(Fake::paused());
+        }
+        let mut state = self.state();
+        state.looks += 1;
+        if self.script.flaky > 0 && state.looks.is_multiple_of(self.script.flaky) {
+            return Err(Trouble::Transient("connection reset".into()));
+        }
+        Ok(())
+    }
+
+    fn end(&self, command: &Command, target: usize) -> Option<(Instant, Verdict)> {
+        let node = &self.script.nodes[target];
+        let end = command.at + node.takes;
+        let is_stuck = self.script.stuck.contains(&target);
+        match command.cancelled_at {
+            Some(at) if at < end || is_stuck => Some((at + Duration::from_secs(1), Verdict::Cancelled)),
+            _ if is_stuck => None,
+            _ => Some((end, node.verdict)),
+        }
+    }
+
+    fn counters(&self, command: &Command) -> Counters {
+        let now = Instant::now();
+        let lag = match self.script.counts {
+            Counts::Fresh => Duration::ZERO,
+            Counts::Lag(lag) => lag,
+            Counts::Never => return Counters::default(),
+        };
+        let mut counters = Counters::default();
+        for target in &command.targets {
+            let Some((_, verdict)) = self.end(command, *target).filter(|(at, _)| *at + lag <= now) else {
+                continue;
+            };
+            counters.completed += 1;
+            match verdict {
+                Verdict::Failed | Verdict::TimedOut => counters.errors += 1,
+                Verdict::Undelivered => counters.delivery_timed_out += 1,
+                _ => {}
+            }
+        }
+        counters.is_done = counters.completed == command.targets.len() as u64;
+        counters
+    }
+
+    fn is_listed(&self, command: &Command, scope: SweepScope) -> bool {
+        let now = Instant::now();
+        let in_progress =
+            command.targets.iter().any(|t| self.end(command, *t).is_none_or(|(at, _)| at > now));
+        match (self.script.listing, scope) {
+            (Listing::FilterEmpty, SweepScope::InProgress) | (Listing::Empty, _) => false,
+            (Listing::FilterIgnored, _) => true,
+            (Listing::Hides(n), _) if command.intent.is_multiple_of(n) => false,
+            (Listing::Late(lag), _) if now < command.at + lag => false,
+            (_, SweepScope::InProgress) => in_progress,
+            (_, SweepScope::All) => true,
+        }
+    }
+
+    /// Books what the executor knows from now on.
+    fn note_told(&self, state: &mut State) {
+        let bad = |v: Verdict| v.is_bad();
+        let mut known_bad = state.refused_bad;
+        let mut in_flight = 0;
+        for command in &state.commands {
+            let read = command.told_results.iter();
+            let read = read.filter(|t| self.end(command, **t).is_some_and(|(_, v)| bad(v))).count() as u64;
+            known_bad += read.max(command.told_bad);
+            in_flight += command.targets.len() - command.told_results.len();
+        }
+        if state.over_budget_at.is_none() && state.max_errors.is_some_and(|max| known_bad > max) {
+            state.over_budget_at = Some(Instant::now());
+            state.in_flight_then = in_flight;
+        }
+    }
+
+    fn check_send(&self, batch: &Batch, permit: &Permit) {
+        let mut state = self.state();
+        let running: u64 = state
+            .commands
+            .iter()
+            .map(|c| c.targets.len() as u64 - c.told_completed.max(c.told_results.len() as u64))
+            .sum();
+        let mut breaches = Vec::new();
+        if state.concurrency.is_some_and(|most| running + batch.targets.len() as u64 > most as u64) {
+            breaches.push(format!("{} more while {running} run", batch.targets.len()));
+        }
+        if state.over_budget_at.is_some_and(|at| Instant::now() > at + self.script.latency) {
+            breaches.push("sent after the budget was known to be spent".into());
+        }
+        if batch.targets.iter().any(|t| self.lane(*t) != batch.lane) {
+            breaches.push("a batch mixes lanes".into());
+        }
+        if permit.intent() != batch.intent {
+            breaches.push("a permit of another intent".into());
+        }
+        if let Some(path) = &state.journal {
+            let text = std::fs::read_to_string(path).unwrap();
+            let mark = format!("\"type\":\"send\",\"intent\":{},", batch.intent);
+            if !text.contains(&mark) {
+                breaches.push(format!("intent {} is not on disk", batch.intent));
+            }
+        }
+        state.breaches.extend(breaches);
+    }
+
+    fn take_effect(&self, batch: &Batch) -> Accepted {
+        let mut state = self.state();
+        let now = Instant::now();
+        for target in &batch.targets {
+            state.ran[*target] += 1;
+        }
+        let id = format!("command-{}", batch.intent);
+        let command = Command {
+            id: id.clone(),
+            intent: batch.intent,
+            targets: batch.targets.clone(),
+            at: now,
+            cancelled_at: None,
+            told_results: BTreeSet::new(),
+            told_completed: 0,
+            told_bad: 0,
+        };
+        let last = command.targets.iter().filter_map(|t| self.end(&command, *t)).map(|(at, _)| at).max();
+        state.last_end = state.last_end.max(last);
+        state.commands.push(command);
+        Accepted { command_id: id, expires_in: self.script.expires_in }
+    }
+
+    fn refuse_bad(&self, batch: &Batch) -> Option<SendOutcome<String>> {
+        let bad: Vec<usize> = batch.targets.iter().copied().filter(|t| self.script.bad.contains(t)).collect();
+        if bad.is_empty() {
+            return None;
+        }
+        // Some services name only the first.
+        let named = if self.script.names_bad { bad[..1].to_vec() } else { Vec::new() };
+        if batch.targets.len() == 1 || !named.is_empty() {
+            self.state().refused_bad += 1;
+        }
+        let reason = Reason::INVALID_INSTANCE;
+        Some(SendOutcome::BadTargets { bad: named, verdict: Verdict::Undelivered, reason })
+    }
+
+    fn outcome(&self, target: usize, verdict: Verdict) -> Outcome {
+        let mut outcome = Outcome::bare(verdict, None);
+        outcome.stdout = format!("{target}\n").into();
+        outcome
+    }
+
+    fn result(&self, command: &Command, target: usize) -> Option<Verdict> {
+        let now = Instant::now();
+        let end = self.end(command, target);
+        end.filter(|(at, _)| *at + self.script.result_lag <= now).map(|(_, verdict)| verdict)
+    }
+}
+
+impl Job for Fake {
+    type Error = String;
+
+    fn lane(&self, target: usize) -> u32 {
+        target as u32 % self.script.lanes
+    }
+
+    fn server_now(&self) -> Option<Timestamp> {
+        None
+    }
+
+    async fn ready(&self, lane: u32) {
+        if let Some((slow, pause)) = self.script.slow_lane
+            && slow == lane
+        {
+            tokio::time::sleep(pause).await;
+        }
+        self.pace("send", lane, 1).await;
+    }
+
+    async fn send(&self, batch: &Batch, _limits: Limits, permit: Permit) -> SendOutcome<String> {
+        self.check_send(batch, &permit);
+        let number = {
+            let mut state = self.state();
+            state.calls.sends += 1;
+            state.calls.sends
+        };
+        self.step().await;
+        let fault = self.script.faults.get(&number).copied();
+        if fault == Some(Fault::NotSent) {
+            tokio::time::sleep(CONNECT).await;
+            return SendOutcome::NotSent(Trouble::Transient("connection refused".into()));
+        }
+        if !self.has_credentials() {
+            return SendOutcome::NotSent(Fake::paused());
+        }
+        tokio::time::sleep(self.script.latency / 2).await;
+        let error = "no answer".to_owned();
+        let outcome = match fault {
+            Some(Fault::Throttled) => SendOutcome::Throttled,
+            Some(Fault::LostBefore) => SendOutcome::Lost(error),
+            Some(Fault::Refused) => {
+                SendOutcome::Refused { verdict: Verdict::Denied, reason: Reason::ACCESS_DENIED, error }
+            }
+            Some(Fault::Fatal) => SendOutcome::Fatal(error),
+            Some(Fault::LostAfter) if !batch.targets.iter().any(|t| self.script.bad.contains(t)) => {
+                self.take_effect(batch);
+                SendOutcome::Lost(error)
+            }
+            _ => self.refuse_bad(batch).unwrap_or_else(|| SendOutcome::Accepted(self.take_effect(batch))),
+        };
+        self.step().await;
+        tokio::time::sleep(self.script.latency / 2).await;
+        self.note_told(&mut self.state());
+        outcome
+    }
+
+    async fn locate(&self, batch: &Batch) -> Looked<Option<Accepted>> {
+        self.state().calls.locates += 1;
+        self.pace("locate", batch.lane, 1).await;
+        self.look().await?;
+        if self.script.locate_denied {
+            return Err(Trouble::Denied("not authorized".into()));
+        }
+        let state = self.state();
+        let found = state.commands.iter().find(|c| c.intent == batch.intent);
+        let expires_in = self.script.expires_in;
+        Ok(found.map(|c| Accepted { command_id: c.id.clone(), expires_in }))
+    }
+
+    async fn sweep(&self, scope: SweepScope, ids: Vec<String>) -> Looked<Sweep> {
+        let pages = (ids.len() as u32).div_ceil(50).max(1);
+        {
+            let mut state = self.state();
+            state.calls.sweeps += 1;
+            state.calls.sweep_pages += u64::from(pages);
+        }
+        self.pace("sweep", 0, pages).await;
+        self.look().await?;
+        match self.script.listing {
+            Listing::Denied => return Err(Trouble::Denied("not authorized".into())),
+            Listing::Failing => return Err(Trouble::Transient("internal error".into())),
+            _ => {}
+        }
+        let mut state = self.state();
+        let mut sweep = Sweep { is_complete: self.script.listing != Listing::Incomplete, ..Sweep::default() };
+        let from = if sweep.is_complete { 0 } else { state.commands.len().saturating_sub(3) };
+        for command in state.commands.iter_mut().skip(from) {
+            if !ids.contains(&command.id) || !self.is_listed(command, scope) {
+                continue;
+            }
+            let counters = self.counters(command);
+            command.told_completed = command.told_completed.max(counters.completed);
+            command.told_bad = command.told_bad.max(counters.errors + counters.delivery_timed_out);
+            sweep.seen.insert(command.id.clone(), counters);
+        }
+        self.note_told(&mut state);
+        Ok(sweep)
+    }
+
+    async fn collect(&self, batch: &Batch, command_id: &str) -> Looked<Collected> {
+        self.state().calls.collects += 1;
+        self.pace("collect", batch.lane, 1).await;
+        self.look().await?;
+        if self.script.collect_denied {
+            return Err(Trouble::Denied("not authorized".into()));
+        }
+        let mut state = self.state();
+        let mut collected = Collected::default();
+        let Some(command) = state.commands.iter_mut().find(|c| c.id == command_id) else {
+            return Ok(collected);
+        };
+        for target in &batch.targets {
+            let Some(verdict) = self.result(command, *target) else {
+                if command.cancelled_at.is_some() {
+                    collected.findings.push((*target, Finding::Cancelling));
+                } else if matches!(self.script.details, Details::Unlisted | Details::UnlistedFlaky) {
+                    collected.findings.push((*target, Finding::Unlisted));
+                }
+                continue;
+            };
+            let outcome = Box::new(self.outcome(*target, verdict));
+            let finding = match self.script.details {
+                Details::Every(n) if *target % n == 0 => Finding::NeedsDetail(outcome),
+                Details::Failing if *target % 3 == 0 => Finding::NeedsDetail(outcome),
+                Details::Unlisted | Details::UnlistedFlaky => Finding::Unlisted,
+                _ => {
+                    command.told_results.insert(*target);
+                    Finding::Finished(outcome)
+                }
+            };
+            collected.findings.push((*target, finding));
+        }
+        self.note_told(&mut state);
+        Ok(collected)
+    }
+
+    async fn detail(&self, target: usize, command_id: &str) -> Looked<Option<Outcome>> {
+        let number = {
+            let mut state = self.state();
+            state.calls.details += 1;
+            state.calls.details
+        };
+        self.pace("detail", self.lane(target), 1).await;
+        self.look().await?;
+        let is_flaky = self.script.details == Details::UnlistedFlaky && number % 3 != 0;
+        if is_flaky || self.script.details == Details::Failing {
+            return Err(Trouble::Transient("internal error".into()));
+        }
+        let mut state = self.state();
+        let Some(command) = state.commands.iter_mut().find(|c| c.id == command_id) else { return Ok(None) };
+        let Some(verdict) = self.result(command, target) else { return Ok(None) };
+        command.told_results.insert(target);
+        self.note_told(&mut state);
+        Ok(Some(self.outcome(target, verdict)))
+    }
+
+    async fn cancel(&self, _lane: u32, command_id: &str, _permit: Permit) -> Looked<()> {
+        self.state().calls.cancels += 1;
+        self.look().await?;
+        if self.script.cancels
+            && let Some(command) = self.state().commands.iter_mut().find(|c| c.id == command_id)
+        {
+            command.cancelled_at.get_or_insert(Instant::now());
+        }
+        Ok(())
+    }
+}

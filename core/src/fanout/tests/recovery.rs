@@ -1,0 +1,230 @@
+//! A run that is killed anywhere goes on where it was and does nothing twice.
+
+use std::path::PathBuf;
+
+use super::fake::Fault;
+use super::*;
+use crate::fanout::Eagerness;
+use crate::journal::Record;
+
+const COUNT: usize = 14;
+const WAVES: [usize; 3] = [1, 6, COUNT];
+
+fn script() -> Script {
+    let mut script = Script::of(COUNT).failing([2, 9]);
+    script.bad = [4].into();
+    script.lanes = 2;
+    script.faults = [(3, Fault::Throttled), (5, Fault::LostAfter)].into();
+    script.details = super::fake::Details::Every(5);
+    script
+}
+
+fn setup(resend: bool) -> Setup {
+    let setup = Setup::new(script()).concurrency(6).batch(3).waves(&WAVES);
+    let policy = Policy { eagerness: Eagerness::AsCompleted, resend_ambiguous: resend, ..setup.policy };
+    Setup { policy, ..setup }
+}
+
+/// Writes the events of a process as the dispatcher does.
+fn log(run: &RunDirectory, seq: &mut u64, events: Vec<(Duration, Event)>) {
+    let mut log = EventLog::open(run).unwrap();
+    for (_, event) in events {
+        let run = RunId::new(jiff::Timestamp::UNIX_EPOCH, 1);
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        log.append(Envelope { v: SCHEMA_VERSION, seq: *seq, at, run, event }).unwrap();
+        *seq += 1;
+    }
+}
+
+/// Drives the run until it ends or the process dies at a step; what it told is in the log, but for the last events.
+async fn until_death(fake: &Arc<Fake>, run: &RunDirectory, dies_at: Option<u64>, resend: bool) -> bool {
+    fake.state().dies_at = dies_at;
+    let replay = Replay::read(run).unwrap();
+    let recovered = Recovered::from_replay(&replay, Duration::from_secs(600));
+    let journal = Journal::open(run, replay.next_intent).unwrap();
+    let Setup { policy, waves, .. } = setup(resend);
+    let (sender, mut receiver) = mpsc::channel(10_000);
+    let (_interrupt, interrupts) = watch::channel(Interrupt::None);
+    let plan = Plan { targets: targets(COUNT), waves, judged: BTreeMap::new(), policy, recovered };
+    let ports = Ports { journal, events: sender, interrupts };
+    let hour = Duration::from_secs(3600);
+    let ended = tokio::select! {
+        report = tokio::time::timeout(hour, fan_out(Arc::clone(fake), plan, ports)) => {
+            assert_eq!(report.expect("the run hangs").tally.total(), COUNT as u64);
+            true
+        }
+        () = fake.died.notified() => false,
+    };
+    let mut events = Vec::new();
+    while let Ok(event) = receiver.try_recv() {
+        events.push((Duration::ZERO, event));
+    }
+    let mut seq = replay.next_seq;
+    log(run, &mut seq, events);
+    ended
+}
+
+struct Killed {
+    fake: Arc<Fake>,
+    run: RunDirectory,
+    _directory: TempDir,
+}
+
+async fn killed_at(step: u64, resend: bool) -> Option<Killed> {
+    let directory = tempdir();
+    let run = new_run(directory.path(), COUNT, &WAVES);
+    let fake = Arc::new(Fake::new(script()));
+    let ended = until_death(&fake, &run, Some(step), resend).await;
+    (!ended).then_some(Killed { fake, run, _directory: directory })
+}
+
+/// Goes on to the end and compares with a run that was never killed.
+async fn goes_on(killed: &Killed, resend: bool, case: &str) {
+    let fake = &killed.fake;
+    assert!(until_death(fake, &killed.run, None, resend).await);
+    let replay = Replay::read(&killed.run).unwrap();
+    let mut lost = 0;
+    for (target, node) in fake.script.nodes.iter().enumerate() {
+        let ran = fake.state().ran[target];
+        assert!(ran <= 1, "{case}: {target} ran {ran} times");
+        let expected = match (fake.script.bad.contains(&target), ran) {
+            (true, _) => Verdict::Undelivered,
+            (false, 1) => node.verdict,
+            // The process died between the intent and the call: nobody can tell that from a call that was lost.
+            (false, _) => Verdict::Unknown,
+        };
+        let verdict = replay.verdicts[target];
+        if verdict == Some(Verdict::Unknown) && ran == 0 {
+            lost += 1;
+            continue;
+        }
+        assert_eq!(verdict, Some(expected), "{case}: {target}, ran {ran} times");
+    }
+    assert!(lost <= if resend { 0 } else { 6 }, "{case}: {lost} unknown");
+    // An intent may stay without an answer only where its targets have their verdicts all the same.
+    let open: BTreeSet<usize> = replay.open().collect();
+    for send in replay.sends.values().filter(|s| s.state == SendState::InDoubt) {
+        assert!(send.targets.iter().all(|t| !open.contains(&(*t as usize))), "{case}: {send:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_at_every_call_before_and_after_its_effect() {
+    for resend in [true, false] {
+        let mut step = 0;
+        loop {
+            step += 1;
+            let Some(killed) = killed_at(step, resend).await else { break };
+            goes_on(&killed, resend, &format!("step {step}")).await;
+        }
+        assert!(step > 30, "{step} steps");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_twice() {
+    for first in (1..60).step_by(3) {
+        for second in (first + 1..first + 40).step_by(5) {
+            let Some(killed) = killed_at(first, true).await else { return };
+            let ended = until_death(&killed.fake, &killed.run, Some(second), true).await;
+            let case = format!("steps {first} and {second}, ended: {ended}");
+            goes_on(&killed, true, &case).await;
+        }
+    }
+}
+
+fn journal_of(run: &RunDirectory) -> PathBuf {
+    run.path().join("journal.jsonl")
+}
+
+/// Cuts so many bytes off the last record, if a kill can do that: an intent is on disk before its call.
+fn cut_last_record(killed: &Killed, bytes: usize) -> bool {
+    let whole = std::fs::read(journal_of(&killed.run)).unwrap();
+    let Some(last) = whole.split_inclusive(|b| *b == b'\n').next_back() else { return false };
+    let is_done = match serde_json::from_slice(last).unwrap() {
+        Record::Send { intent, .. } => killed.fake.has_effect(intent),
+        _ => false,
+    };
+    if is_done || bytes > last.len() {
+        return false;
+    }
+    std::fs::write(journal_of(&killed.run), &whole[..whole.len() - bytes]).unwrap();
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn killed_while_writing_the_last_record() {
+    let mut cuts = 0;
+    for step in 1_usize.. {
+        let every_byte = step % 5 == 0;
+        for bytes in (1..120).step_by(if every_byte { 1 } else { 29 }) {
+            // One world can be gone on with once: each cut has its own.
+            let Some(killed) = killed_at(step as u64, true).await else {
+                assert!(cuts > 200, "{cuts}");
+                return;
+            };
+            if cut_last_record(&killed, bytes) {
+                goes_on(&killed, true, &format!("step {step}, {bytes} bytes of the last record cut")).await;
+                cuts += 1;
+            }
+        }
+    }
+}
+
+/// Events are not synced: the last of them may be missing, and one may be torn.
+#[tokio::test(start_paused = true)]
+async fn the_last_events_are_missing() {
+    for missing in [1, 3, 100] {
+        for step in (1..1000).step_by(4) {
+            let Some(killed) = killed_at(step, true).await else { break };
+            let path = killed.run.path().join("events.jsonl");
+            let whole = std::fs::read(&path).unwrap();
+            let lines: Vec<&[u8]> = whole.split_inclusive(|b| *b == b'\n').collect();
+            let kept = lines.len().saturating_sub(missing);
+            let mut text = lines[..kept].concat();
+            text.extend(lines.get(kept).map_or(&[][..], |torn| &torn[..torn.len() / 2]));
+            std::fs::write(&path, text).unwrap();
+            goes_on(&killed, true, &format!("step {step}, without the last {missing} events")).await;
+        }
+    }
+}
+
+#[test]
+fn a_replay_becomes_what_the_executor_wants() {
+    use crate::journal::BatchState;
+    let send = |targets: &[u32], attempt, state| BatchState {
+        targets: targets.to_vec(),
+        lane: 3,
+        attempt,
+        server_at: None,
+        state,
+    };
+    let sent = |id: &str| SendState::Sent { command_id: id.into() };
+    let verdicts = vec![
+        Some(Verdict::Ok),
+        None,
+        Some(Verdict::NotRun),
+        Some(Verdict::Unknown),
+        Some(Verdict::Failed),
+        None,
+        None,
+        Some(Verdict::Cancelled),
+    ];
+    let sends = BTreeMap::from([
+        (1, send(&[0, 1], 1, sent("a"))),
+        (2, send(&[3], 1, SendState::Lost)),
+        (3, send(&[4, 7], 1, sent("done"))),
+        (4, send(&[5], 1, SendState::Lost)),
+        (5, send(&[5], 2, SendState::InDoubt)),
+        (6, send(&[6, 99], 1, SendState::NotSent)),
+    ]);
+    let replay = Replay { verdicts, sends, ..Replay::default() };
+    let recovered = Recovered::from_replay(&replay, Duration::from_secs(9));
+    assert_eq!(recovered.verdicts.keys().copied().collect::<Vec<_>>(), [0, 4, 7]);
+    let sent: Vec<_> = recovered.sent.iter().map(|(b, a)| (b.intent, a.command_id.as_str())).collect();
+    assert_eq!(sent, [(1, "a")]);
+    // Target 5 belongs to its second send.
+    let in_doubt: Vec<_> = recovered.in_doubt.iter().map(|b| (b.intent, b.attempt, b.lane)).collect();
+    assert_eq!(in_doubt, [(2, 1, 3), (5, 2, 3)]);
+    assert_eq!(recovered.sent[0].1.expires_in, Duration::from_secs(9));
+}

@@ -1,0 +1,157 @@
+//! Concurrency, budget and waves.
+
+use proptest::prelude::*;
+
+use super::fake::Counts;
+use super::*;
+use crate::fanout::StopReason;
+
+#[tokio::test(start_paused = true)]
+async fn concurrency_is_never_exceeded_and_used() {
+    for (concurrency, batch) in [(1, 50), (7, 50), (50, 50), (120, 50), (30, 4)] {
+        let ran = Setup::new(Script::of(300)).concurrency(concurrency).batch(batch).run().await;
+        ran.is_true();
+        // At least half the window works all the time; the fake's targets take 5.5 s on average.
+        let most = 300.0 * 5.5 / (concurrency as f64 / 2.0) + 60.0;
+        println!("{concurrency}/{batch}: {:?} {:?}", ran.took, ran.fake.calls());
+        assert!(ran.took.as_secs_f64() < most.max(40.0), "{concurrency}: {:?}", ran.took);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spent_budget_stops_the_run_within_what_was_in_flight() {
+    for counts in [Counts::Fresh, Counts::Never] {
+        for (concurrency, max_errors, every) in [(50, 0, 10), (100, 5, 7), (200, 20, 3), (10, 3, 2)] {
+            let mut script = Script::of(2000).failing((0..2000).step_by(every));
+            script.counts = counts;
+            let ran = Setup::new(script).concurrency(concurrency).max_errors(max_errors).run().await;
+            ran.is_true();
+            assert_eq!(ran.report.stopped, Some(StopReason::Budget));
+            let bad = ran.report.tally.bad();
+            let in_flight = ran.fake.state().in_flight_then as u64;
+            assert!(bad > max_errors && bad <= max_errors + 1 + in_flight, "{bad} {in_flight}");
+            assert!(in_flight <= concurrency as u64);
+            for target in ran.of(Verdict::NotRun) {
+                assert_eq!(ran.reason(target), Some(Reason::BUDGET));
+            }
+            assert!(ran.report.tally.count(Verdict::NotRun) > 0);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_fails_touches_one() {
+    let ran = Setup::new(Script::of(1000).failing([0])).max_errors(0).waves(&[1, 100, 1000]).run().await;
+    ran.is_true();
+    assert_eq!(ran.fake.state().ran.iter().sum::<u32>(), 1);
+    assert_eq!(ran.report.tally.count(Verdict::NotRun), 999);
+    let waves: Vec<u32> = ran
+        .events
+        .iter()
+        .filter_map(|(_, e)| match e {
+            Event::WaveStarted { wave, .. } | Event::WaveFinished { wave, .. } => Some(*wave),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(waves, [1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_target_of_a_wave_is_sent_before_the_wave_before_is_judged() {
+    let ran = Setup::new(Script::of(400)).waves(&[1, 40, 40, 400]).run().await;
+    ran.is_true();
+    let started: Vec<u64> = ran
+        .events
+        .iter()
+        .filter_map(|(_, e)| match e {
+            Event::WaveStarted { targets, .. } => Some(*targets),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(started, [1, 39, 0, 360]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn offline_targets_count_when_their_wave_begins() {
+    let setup = Setup::new(Script::of(100)).waves(&[10, 100]).offline(&[3, 50, 51]);
+    let ran = setup.max_errors(2).run().await;
+    ran.is_counted_once();
+    assert_eq!(ran.of(Verdict::Undelivered), [3, 50, 51]);
+    assert_eq!(ran.report.tally.count(Verdict::Ok), 9);
+    assert_eq!(ran.report.tally.count(Verdict::NotRun), 88);
+    assert_eq!(ran.report.stopped, Some(StopReason::Budget));
+}
+
+#[tokio::test(start_paused = true)]
+async fn plans_that_make_no_sense_still_end() {
+    for waves in [&[][..], &[3], &[30, 5], &[0, 0, 500]] {
+        let ran = Setup::new(Script::of(20)).waves(waves).concurrency(0).batch(0).run().await;
+        assert_eq!(ran.report.tally.count(Verdict::Ok), 20);
+    }
+    let ran = Setup::new(Script::of(0)).run().await;
+    assert_eq!(ran.report.tally.total(), 0);
+}
+
+/// CLI.md: one at a time, in order; after the target that makes the bad more than the budget nothing is sent.
+fn serial_stop(fails: &[bool], max_errors: u64) -> usize {
+    let mut bad = 0;
+    for (n, fails) in fails.iter().enumerate() {
+        bad += u64::from(*fails);
+        if bad > max_errors {
+            return n + 1;
+        }
+    }
+    fails.len()
+}
+
+fn paused<T>(run: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(run)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn a_serial_run_stops_exactly_where_the_definition_says(
+        fails in proptest::collection::vec(proptest::bool::weighted(0.3), 1..25),
+        max_errors in 0_u64..6,
+        cuts in proptest::collection::vec(0_usize..25, 0..3),
+    ) {
+        let count = fails.len();
+        let mut waves: Vec<usize> = cuts.into_iter().map(|c| c.min(count)).chain([count]).collect();
+        waves.sort_unstable();
+        let failing = (0..count).filter(|n| fails[*n]);
+        let setup = Setup::new(Script::of(count).failing(failing)).concurrency(1).max_errors(max_errors);
+        let ran = paused(setup.waves(&waves).run());
+        ran.is_true();
+        let stop = serial_stop(&fails, max_errors);
+        let sent: Vec<u32> = (0..count).map(|n| u32::from(n < stop)).collect();
+        prop_assert_eq!(&ran.fake.state().ran, &sent);
+    }
+
+    #[test]
+    fn a_batched_run_never_overshoots_by_more_than_was_in_flight(
+        fails in proptest::collection::vec(proptest::bool::weighted(0.1), 1..300),
+        max_errors in 0_u64..10,
+        concurrency in 1_usize..80,
+        batch in 1_usize..50,
+        first in 1_usize..50,
+    ) {
+        let count = fails.len();
+        let failing: Vec<usize> = (0..count).filter(|n| fails[*n]).collect();
+        let waves = [first.min(count), count];
+        let setup = Setup::new(Script::of(count).failing(failing.iter().copied()));
+        let setup = setup.concurrency(concurrency).batch(batch).max_errors(max_errors).waves(&waves);
+        let ran = paused(setup.run());
+        ran.is_true();
+        let bad = ran.report.tally.bad();
+        prop_assert_eq!(ran.report.stopped.is_some(), failing.len() as u64 > max_errors);
+        prop_assert!(bad <= max_errors + 1 + ran.fake.state().in_flight_then as u64);
+        // The first wave's own failures are enough to keep the second from starting.
+        if failing.iter().filter(|n| **n < waves[0]).count() as u64 > max_errors {
+            prop_assert!(ran.fake.state().ran[waves[0]..].iter().all(|n| *n == 0));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Flags that every command takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// Flags that every command takes. `HERDER_<NAME>` sets each of them too.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// AWS profile
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// AWS region
+    #[arg(long, global = true, value_name = "REGION")]
+    pub region: Option<String>,
+
+    /// Role to assume with the profile's credentials
+    #[arg(long, global = true, value_name = "ARN")]
+    pub assume_role: Option<String>,
+
+    /// Use a simulated AWS in place of the real one
+    ///
+    /// SPEC is a number of nodes, `@scenario.toml`, or `key=value,…` (nodes, seed, rate, burst, throttle, errors, latency,
+    /// offline, slow, broken, regions, speed, log). Profiles and endpoint settings are ignored: a rehearsal can't reach an
+    /// account.
+    #[arg(long, global = true, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub sim: Option<String>,
+
+    /// Directory where runs are kept
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+
+    /// Show times in UTC
+    #[arg(long, global = true)]
+    pub utc: bool,
+
+    /// Answer yes to every question
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
+}

@@ -1,0 +1,33 @@
+//! What a command acts on.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+use herder_core::target::Share;
+
+/// What a command acts on.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Target options")]
+pub struct TargetArgs {
+    /// Nodes to act on: an id, a name, tag:KEY=VALUE, all, @FILE, - (can be repeated)
+    ///
+    /// Within one selector ` and ` (`&`) intersects and `not ` (`!`) negates; several selectors add up. See `herder help selectors`.
+    #[arg(short, long = "target", value_name = "SELECTOR", allow_hyphen_values = true)]
+    pub target: Vec<String>,
+
+    /// Nodes to leave out (can be repeated)
+    #[arg(long, value_name = "SELECTOR", allow_hyphen_values = true)]
+    pub exclude: Vec<String>,
+
+    /// Act on a random part of them only
+    #[arg(long, value_name = "N|N%")]
+    pub sample: Option<Share>,
+
+    /// Seed of --sample, for the same choice again
+    #[arg(long, value_name = "N", requires = "sample")]
+    pub seed: Option<u64>,
+
+    /// Act on this many of them at most
+    #[arg(long, value_name = "N")]
+    pub limit: Option<NonZeroUsize>,
+}

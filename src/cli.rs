@@ -1,0 +1,53 @@
+//! The root of the command line: one line a command.
+
+use clap::{Parser, Subcommand};
+
+use crate::args::GlobalArgs;
+use crate::commands;
+
+/// Run commands on fleets of EC2 instances and hybrid nodes through AWS Systems Manager
+///
+/// herder drives Systems Manager, EC2 and friends from the shell, for one node or for tens of thousands. Every target ends in
+/// exactly one verdict, every run is journalled and can be resumed, and `--sim` rehearses any command on a simulated AWS.
+#[derive(Debug, Parser)]
+#[command(name = "herder", disable_help_subcommand = true, version, propagate_version = true, max_term_width = 110, subcommand_required = true)]
+#[command(after_help = "\
+Examples:
+  herder --sim=1000 exec -t all --yes -- uptime      try it on a thousand simulated nodes
+  herder exec -t tag:env=prod -- systemctl is-active nginx
+  herder nodes list -t 'tag:role=web and ping:lost'
+  herder runs list
+
+Exit codes: 0 done, 1 something failed, 2 usage, 3 nothing matched, 4 denied, 5 unknown, 6 stopped early,
+8 refused, 70 bug, 130 interrupted. See `herder help exit-codes`.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Exec(Box<commands::exec::ExecArgs>),
+    Nodes(commands::nodes::NodesArgs),
+    Runs(commands::runs::RunsArgs),
+    #[cfg(feature = "sim")]
+    Sim(commands::sim::SimArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
+    Help(commands::help::HelpArgs),
+}
+
+impl Command {
+    /// Whether the command speaks to AWS, so that `--sim` has something to stand in for.
+    pub(crate) fn uses_aws(&self) -> bool {
+        match self {
+            Command::Exec(_) | Command::Nodes(_) | Command::Runs(_) => true,
+            #[cfg(feature = "sim")]
+            Command::Sim(_) => false,
+            Command::Completions(_) | Command::Man(_) | Command::Help(_) => false,
+        }
+    }
+}

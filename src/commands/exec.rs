@@ -1,0 +1,281 @@
+//! `herder exec`: arguments to options.
+
+use std::io::{Read as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use herder_core::fanout::{Eagerness, Interrupt};
+use herder_core::run_id::RunId;
+use herder_core::time::{Bounds, parse_duration};
+
+use crate::args::{OutputArgs, OutputFormat, RolloutArgs, TargetArgs};
+use crate::ctx::{Ctx, OpenScope};
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::exec::{
+    ExecOptions, GivenValues, Prepared, Recipe, WorkSource, absolute, prepare, split_env, split_parameters,
+};
+use crate::ops::run::{End, ThrottleEvents, drive};
+use crate::ops::targets::{Resolved, TargetSpec, resolve};
+use crate::render::renderer;
+
+/// Run a command on many nodes
+///
+/// COMMAND as one argument is a line for the node's shell, as with ssh. Several arguments are an exact argv, quoted so that the
+/// command receives them byte for byte. What is sent stands in Run Command's history as typed, values of --env included: keep
+/// secrets in Parameter Store and let the node fetch them.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder exec -t web-1 -- uptime
+  herder exec -t 'tag:env=prod and tag:role=web' -- systemctl restart nginx
+  herder exec -t tag:env=prod -c 10% --max-errors 2% -- 'df -h / | tail -1'
+  herder exec -t @nodes.txt --script ./fix.sh -- --force
+  herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
+  herder exec -t @last:failed -- journalctl -u nginx -n 20
+  herder exec -t tag:role=db --document AWS-RunPatchBaseline -p Operation=Scan")]
+pub(crate) struct ExecArgs {
+    #[command(flatten)]
+    pub(crate) targets: TargetArgs,
+
+    #[command(flatten)]
+    pub(crate) rollout: RolloutArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    /// Send this script; what stands after `--` are its arguments
+    #[arg(long, value_name = "FILE", help_heading = "Command options")]
+    pub(crate) script: Option<PathBuf>,
+
+    /// Give herder's standard input to the command, on each node
+    #[arg(long, help_heading = "Command options")]
+    pub(crate) stdin: bool,
+
+    /// Run it as this user, in a login environment
+    #[arg(long, value_name = "USER", help_heading = "Command options")]
+    pub(crate) user: Option<String>,
+
+    /// Run it in this directory
+    #[arg(long, value_name = "DIR", help_heading = "Command options")]
+    pub(crate) cwd: Option<String>,
+
+    /// Run it with this shell in place of the agent's `sh`
+    #[arg(long, value_name = "SHELL", conflicts_with = "script", help_heading = "Command options")]
+    pub(crate) shell: Option<String>,
+
+    /// Set a variable from herder's environment, or NAME=VALUE (can be repeated)
+    #[arg(long, value_name = "NAME[=VALUE]", help_heading = "Command options")]
+    pub(crate) env: Vec<String>,
+
+    /// Set the variables of a file of NAME=VALUE lines (can be repeated)
+    #[arg(long, value_name = "FILE", help_heading = "Command options")]
+    pub(crate) env_file: Vec<PathBuf>,
+
+    /// Run another document than the shell's
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["script", "stdin", "user", "cwd", "shell", "env", "env_file"], help_heading = "Command options")]
+    pub(crate) document: Option<String>,
+
+    /// The document's version
+    #[arg(long, value_name = "VERSION", requires = "document", help_heading = "Command options")]
+    pub(crate) document_version: Option<String>,
+
+    /// A parameter of the document (can be repeated; the same name again adds a value)
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE", requires = "document", help_heading = "Command options")]
+    pub(crate) parameters: Vec<String>,
+
+    /// How long it may run on a node, 5 s to 48 h
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = timeout, help_heading = "Command options")]
+    pub(crate) timeout: Duration,
+
+    /// How long a node may take to begin, 30 s to 30 d
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = delivery_timeout, help_heading = "Command options")]
+    pub(crate) delivery_timeout: Duration,
+
+    /// Send again where the answer to a send was lost and no trace of it is found; a node may run it twice
+    #[arg(long, help_heading = "Rollout options")]
+    pub(crate) resend_ambiguous: bool,
+
+    /// What the exit code tells: of the run, or of the command where there is one target
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = ExitOf::Run, help_heading = "Output options")]
+    pub(crate) exit: ExitOf,
+
+    /// The command
+    #[arg(last = true, value_name = "COMMAND", required_unless_present_any = ["script", "document"], conflicts_with = "document")]
+    pub(crate) command: Vec<String>,
+}
+
+/// Whose exit code herder's is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExitOf {
+    /// herder's own, by verdicts
+    Run,
+    /// The remote command's, where there is one target
+    Remote,
+}
+
+/// The agent takes 5 to 172,800 s and silently makes 3,600 of anything else (facts §4.1).
+fn timeout(text: &str) -> Result<Duration, String> {
+    let bounds = Bounds { min: Duration::from_secs(5), max: Duration::from_secs(172_800) };
+    parse_duration(text, bounds).map_err(|error| error.to_string())
+}
+
+/// `SendCommand`'s TimeoutSeconds: 30 to 2,592,000.
+fn delivery_timeout(text: &str) -> Result<Duration, String> {
+    let bounds = Bounds { min: Duration::from_secs(30), max: Duration::from_secs(2_592_000) };
+    parse_duration(text, bounds).map_err(|error| error.to_string())
+}
+
+pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Failure> {
+    let spec = TargetSpec::new(&args.targets, ctx)?;
+    if args.stdin && spec.reads_stdin() {
+        return Err(Failure::usage("standard input can't be both the targets (-t -) and the command's (--stdin)")
+            .hint("Put one of the two into a file: -t @FILE."));
+    }
+    let reads_stdin = args.stdin || spec.reads_stdin();
+    let input = if reads_stdin { Some(read_stdin(io)?) } else { None };
+    let (recipe, mut given) = recipe(&args)?;
+    warn_of_values(io, &args);
+    let throttles = ThrottleEvents::default();
+    let open = ctx.open_scope(Some(throttles.observer())).await?;
+    let listed = input.as_deref().filter(|_| !args.stdin);
+    let resolved = resolve(ctx, &open, spec, listed).await?;
+    given.stdin = input.filter(|_| args.stdin);
+    let count = resolved.targets.len() as u64;
+    confirm(ctx, io, &open, &resolved, &recipe.title())?;
+    let (concurrency, max_errors) = absolute(args.rollout.concurrency, args.rollout.max_errors, count);
+    let recipe = Recipe { concurrency, max_errors, ..recipe };
+    let options = ExecOptions {
+        recipe,
+        given,
+        resolved,
+        eagerness: eagerness(&args.output),
+        resend_ambiguous: args.resend_ambiguous,
+        note: args.rollout.reason.clone(),
+    };
+    let prepared = prepare(ctx, &open, options)?;
+    announce(io, &args.output, &prepared.start.run, count);
+    let renderer = renderer(io, &args.output.render_options(ctx));
+    let Prepared { start, _lock: lock } = prepared;
+    let run = start.run.clone();
+    let end = drive(ctx, &open, &throttles, start, renderer).await?;
+    drop(lock);
+    conclude(io, &run, &end);
+    Ok(match (args.exit, end.exit_code) {
+        (ExitOf::Remote, Some(code)) if count == 1 && matches!(end.exit, Exit::Success | Exit::Failed) => {
+            Exit::Remote(u8::try_from(code).unwrap_or(255))
+        }
+        _ => end.exit,
+    })
+}
+
+/// What a person should read after the results: the error that ended it, and how to go on after leaving.
+pub(crate) fn conclude(io: &Io, run: &RunId, end: &End) {
+    if let Some(failure) = &end.failure {
+        crate::report(io, failure, None);
+    }
+    if end.interrupt > Interrupt::None {
+        let mut stderr = io.stderr();
+        let _ = writeln!(stderr, "Go on with: herder runs resume {run}");
+    }
+}
+
+/// The run's id is on stderr before the first change, whatever the output is.
+pub(crate) fn announce(io: &Io, output: &OutputArgs, run: &RunId, targets: u64) {
+    if output.format() == Some(crate::args::OutputFormat::Quiet) {
+        return;
+    }
+    let nodes = if targets == 1 { "node" } else { "nodes" };
+    let _ = writeln!(io.stderr(), "run {run} on {targets} {nodes}");
+}
+
+/// Whether somebody reads results while the run goes on.
+pub(crate) fn eagerness(output: &OutputArgs) -> Eagerness {
+    match output.format() {
+        None | Some(OutputFormat::Jsonl) => Eagerness::AsCompleted,
+        Some(OutputFormat::Json | OutputFormat::Csv | OutputFormat::Table | OutputFormat::Quiet) => Eagerness::AtEnd,
+    }
+}
+
+pub(crate) fn read_stdin(io: &Io) -> Result<Vec<u8>, Failure> {
+    let mut input = Vec::new();
+    // One byte more than can be sent, so that what is too much is seen as such.
+    io.stdin()
+        .take(4 << 20)
+        .read_to_end(&mut input)
+        .map_err(|error| Failure::usage("could not read standard input").caused_by(&error))?;
+    Ok(input)
+}
+
+fn warn_of_values(io: &Io, args: &ExecArgs) {
+    if args.env.iter().any(|env| env.contains('=')) {
+        let _ = writeln!(
+            io.stderr(),
+            "warning: values given with --env NAME=VALUE stand in the process list; use --env NAME or --env-file"
+        );
+    }
+}
+
+fn recipe(args: &ExecArgs) -> Result<(Recipe, GivenValues), Failure> {
+    let absolute_path = |path: &PathBuf| {
+        std::path::absolute(path)
+            .map_err(|error| Failure::usage(format!("`{}` is not a path", path.display())).caused_by(&error))
+    };
+    let (env, values) = split_env(&args.env)?;
+    let parameters = split_parameters(&args.parameters)?;
+    let source = match (&args.document, &args.script, args.command.as_slice()) {
+        (Some(name), ..) => WorkSource::Document {
+            name: name.clone(),
+            version: args.document_version.clone(),
+            parameters: parameters.keys().cloned().collect(),
+        },
+        (None, Some(path), arguments) => {
+            WorkSource::Script { path: absolute_path(path)?, arguments: arguments.to_vec() }
+        }
+        (None, None, [line]) => WorkSource::Line { line: line.clone() },
+        (None, None, words) => WorkSource::Argv { words: words.to_vec() },
+    };
+    if let WorkSource::Line { line } = &source
+        && line.trim().is_empty()
+    {
+        return Err(Failure::usage("the command is empty"));
+    }
+    let recipe = Recipe {
+        source,
+        stdin: args.stdin,
+        user: args.user.clone(),
+        cwd: args.cwd.clone(),
+        shell: args.shell.clone(),
+        env,
+        env_files: args.env_file.iter().map(absolute_path).collect::<Result<_, _>>()?,
+        timeout_s: args.timeout.as_secs(),
+        delivery_timeout_s: args.delivery_timeout.as_secs(),
+        concurrency: 0,
+        max_errors: 0,
+        sends: String::new(),
+    };
+    Ok((recipe, GivenValues { env: values, parameters, stdin: None }))
+}
+
+/// `all` always asks, unless --yes.
+fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, resolved: &Resolved, title: &str) -> Result<(), Failure> {
+    if !resolved.is_all || ctx.settings.yes {
+        return Ok(());
+    }
+    let place = if open.identity.sim {
+        "the simulator".to_owned()
+    } else {
+        format!("account {} in {}", open.identity.account, open.identity.region)
+    };
+    let question = format!("Run `{title}` on all {} nodes of {place}?", resolved.targets.len());
+    let declined = |message: &str| {
+        Failure::new(Kind::Refused, message).hint("Give --yes to go ahead without being asked, or choose fewer nodes.")
+    };
+    match io.confirm(&question) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(declined("not confirmed; nothing was sent")),
+        Err(error) => Err(declined("`all` has to be confirmed, and there is no terminal to ask at").caused_by(&error)),
+    }
+}

@@ -1,0 +1,27 @@
+//! One file per command: arguments to options, one call into `ops`, and the answer to the renderer. Thin.
+
+pub(crate) mod completions;
+pub(crate) mod exec;
+pub(crate) mod help;
+pub(crate) mod man;
+pub(crate) mod nodes;
+pub(crate) mod runs;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
+
+use std::io::Write as _;
+
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+
+/// Writes a command's answer. A reader that has gone has read enough; any other error is one.
+pub(crate) fn write_out(io: &Io, bytes: &[u8]) -> Result<Exit, Failure> {
+    let mut stdout = io.stdout();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
+        }
+        _ => Ok(Exit::Success),
+    }
+}

@@ -1,0 +1,199 @@
+//! [`Ctx`]: what a command works with. Settings, environment, clock, interrupts, and AWS when it is first needed. No streams.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use herder_aws::{AssumeRole, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions, ThrottleNotice};
+use herder_core::fanout::Interrupt;
+use herder_core::journal::{Identity, RunsDirectory};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::failure::Failure;
+use crate::settings::{Environment, Settings};
+
+/// The wall clock. Only stamps are taken from it; durations are measured with tokio's.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(fn() -> Timestamp);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Clock {
+        #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock comes from")]
+        Clock(Timestamp::now)
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// Told of throttles, from any thread.
+pub(crate) type OnThrottle = Arc<dyn Fn(ThrottleNotice) + Send + Sync>;
+
+/// What a command works with.
+#[derive(Clone)]
+pub struct Ctx {
+    /// What holds for the whole process.
+    pub settings: Settings,
+    /// The process' environment.
+    pub environment: Environment,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Ctrl-C and SIGTERM.
+    pub interrupts: watch::Receiver<Interrupt>,
+    /// Random bytes of the kernel, drawn once: for jitter, samples, run ids and the key of hashes.
+    random: [u8; 32],
+    /// The first of them, as a number.
+    pub seed: u64,
+    /// Where MFA codes are asked for.
+    pub(crate) mfa: Option<crate::io::Io>,
+    /// The simulator in this process, if there is one.
+    pub(crate) sim: Option<Arc<crate::sim::InProcess>>,
+}
+
+impl Ctx {
+    /// A context without a simulator.
+    ///
+    /// # Errors
+    /// The kernel gives no random bytes.
+    pub fn new(
+        settings: Settings,
+        environment: Environment,
+        clock: Clock,
+        interrupts: watch::Receiver<Interrupt>,
+    ) -> Result<Ctx, Failure> {
+        let mut random = [0_u8; 32];
+        let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
+        read.map_err(|error| {
+            Failure::new(crate::failure::Kind::Local, "could not read `/dev/urandom`").caused_by(&error)
+        })?;
+        let seed = random.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+        Ok(Ctx { settings, environment, clock, interrupts, random, seed, mfa: None, sim: None })
+    }
+
+    /// Random bytes, for the key of a state directory.
+    #[must_use]
+    pub fn random(&self) -> [u8; 32] {
+        self.random
+    }
+
+    /// The directory of runs.
+    #[must_use]
+    pub fn runs(&self) -> RunsDirectory {
+        RunsDirectory::below(&self.settings.state_dir.value)
+    }
+
+    /// Opens the account and region that the settings name.
+    ///
+    /// # Errors
+    /// There is no region, no such profile, no credentials; or the simulator can't start.
+    pub(crate) async fn open_scope(&self, on_throttle: Option<OnThrottle>) -> Result<OpenScope, Failure> {
+        let endpoint = self.sim.as_ref().map(|sim| sim.endpoint());
+        // A simulator's quotas teach nothing about an account's.
+        let learned = match &endpoint {
+            Some(_) => None,
+            None => self.settings.cache_dir.as_ref().map(|dir| dir.join("limits.json")),
+        };
+        let meter = Arc::new(Meter::new(MeterOptions {
+            learned,
+            now: Some(self.clock.now()),
+            rate_cap: None,
+            seed: self.seed,
+            on_throttle,
+        }));
+        let is_fixed = endpoint.is_some();
+        let scope = Scope::open(self.scope_options(endpoint)?, Arc::clone(&meter)).await?;
+        let caller = scope.identity().await?;
+        let identity = Identity {
+            account: caller.account,
+            region: scope.region().to_owned(),
+            principal: without_session_name(&caller.arn),
+            // An in-process simulator has another port each time: it is named by what it is.
+            endpoint: match &self.sim {
+                Some(sim) => Some(sim.name().to_owned()),
+                None => scope.endpoint().map(str::to_owned),
+            },
+            sim: is_fixed || scope.is_simulated(),
+        };
+        Ok(OpenScope { scope, meter, identity })
+    }
+
+    fn scope_options(&self, endpoint: Option<FixedEndpoint>) -> Result<ScopeOptions, Failure> {
+        let value = |setting: &Option<crate::settings::Setting<String>>| setting.as_ref().map(|s| s.value.clone());
+        let region = value(&self.settings.region);
+        if region.as_ref().is_some_and(|r| r.contains(',') || r == "all") {
+            return Err(Failure::usage("this version works on one region at a time")
+                .hint("Run it once for each region."));
+        }
+        let variables = self.environment.all().clone();
+        let environment = herder_aws::Environment::new(move |name| variables.get(name).cloned());
+        Ok(ScopeOptions {
+            profile: value(&self.settings.profile),
+            region,
+            assume_role: value(&self.settings.assume_role).map(|role| AssumeRole {
+                role,
+                account: None,
+                external_id: None,
+            }),
+            endpoint,
+            mfa: self.mfa.clone().map(mfa_prompt),
+            ..ScopeOptions::new(environment)
+        })
+    }
+}
+
+/// An account and region, its quotas, and who is calling.
+#[derive(Debug)]
+pub(crate) struct OpenScope {
+    /// The services.
+    pub(crate) scope: Scope,
+    /// Their quotas.
+    pub(crate) meter: Arc<Meter>,
+    /// Who, where.
+    pub(crate) identity: Identity,
+}
+
+impl OpenScope {
+    /// Keeps what was learned of the quotas. A cache that can't be written costs nothing but speed.
+    pub(crate) fn keep_learned(&self, now: Timestamp) {
+        let _ = self.meter.save(now);
+    }
+}
+
+/// Asks at the terminal for the code of an MFA device.
+fn mfa_prompt(io: crate::io::Io) -> herder_aws::MfaPrompt {
+    Arc::new(move |question: &herder_aws::MfaQuestion| {
+        let text = format!("MFA code of {} (profile {}): ", question.serial, question.profile);
+        io.ask_hidden(&text).map_err(|error| error.to_string())
+    })
+}
+
+/// `arn:aws:sts::1:assumed-role/Admin/alice` and `…/bob` are one principal with two session names: the same role started the
+/// run and goes on with it.
+fn without_session_name(arn: &str) -> String {
+    match arn.split_once(":assumed-role/") {
+        Some((head, tail)) => {
+            let role = tail.split('/').next().unwrap_or(tail);
+            format!("{head}:assumed-role/{role}")
+        }
+        None => arn.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_one_principal_whatever_its_session_is_called() {
+        assert_eq!(
+            without_session_name("arn:aws:sts::1:assumed-role/Admin/alice"),
+            "arn:aws:sts::1:assumed-role/Admin"
+        );
+        assert_eq!(without_session_name("arn:aws:iam::1:user/alice"), "arn:aws:iam::1:user/alice");
+    }
+}

@@ -1,0 +1,153 @@
+//! `exec`: one command on many nodes. See docs/ARCHITECTURE.md for its way.
+
+mod job;
+mod options;
+mod payload;
+mod resume;
+mod shell;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use herder_core::event::{Event, RunStarted};
+use herder_core::fanout::{Eagerness, Plan, Policy, Recovered};
+use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
+use herder_core::run_id::RunId;
+use herder_core::target::{Platform, Target};
+
+use self::job::{ExecJob, ExecJobParts};
+pub(crate) use self::options::{
+    GivenValues, Recipe, Sources, WorkSource, absolute, hash_of, split_env, split_parameters,
+};
+use self::payload::{Payload, Wish, Work};
+pub(crate) use self::resume::{ResumeOptions, resume};
+use super::run::Start;
+use super::targets::Resolved;
+use crate::ctx::{Ctx, OpenScope};
+use crate::failure::Failure;
+
+/// The word for this workflow in journals and events.
+pub(crate) const COMMAND: &str = "exec";
+
+/// What is meant by an `exec`.
+#[derive(Debug)]
+pub(crate) struct ExecOptions {
+    /// What to run and how, complete but for the hash.
+    pub(crate) recipe: Recipe,
+    /// Values that are not kept.
+    pub(crate) given: GivenValues,
+    /// Who is meant.
+    pub(crate) resolved: Resolved,
+    /// Whether somebody reads results while it runs.
+    pub(crate) eagerness: Eagerness,
+    /// `--resend-ambiguous`.
+    pub(crate) resend_ambiguous: bool,
+    /// `--reason`.
+    pub(crate) note: Option<String>,
+}
+
+/// A run that only needs to be driven.
+pub(crate) struct Prepared {
+    /// For the executor and the dispatcher.
+    pub(crate) start: Start<ExecJob>,
+    /// Held while the run is driven.
+    pub(crate) _lock: RunLock,
+}
+
+/// Makes the run: builds what is sent, writes the run's directory. Nothing is sent yet.
+///
+/// # Errors
+/// It can't be sent as asked, or the state directory is not writable.
+pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Result<Prepared, Failure> {
+    let ExecOptions { mut recipe, given, resolved, .. } = options;
+    let wish = recipe.wish(Sources { environment: &ctx.environment, given: &given })?;
+    let payloads = payloads(&wish, &resolved.targets)?;
+    recipe.sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
+    let created = ctx.clock.now();
+    let run = RunId::new(created, (ctx.seed & 0x00ff_ffff) as u32);
+    let count = resolved.targets.len();
+    let record = RunRecord {
+        format: FORMAT_VERSION,
+        run: run.clone(),
+        created,
+        herder: env!("CARGO_PKG_VERSION").to_owned(),
+        command: COMMAND.to_owned(),
+        title: recipe.title(),
+        identity: open.identity.clone(),
+        waves: vec![u32::try_from(count).unwrap_or(u32::MAX)],
+        recipe: serde_json::to_value(&recipe)
+            .map_err(|error| Failure::new(crate::failure::Kind::Bug, "the recipe is not JSON").caused_by(&error))?,
+    };
+    let directory = ctx.runs().create(&record, &resolved.targets)?;
+    let lock = directory.lock()?;
+    let opening = opening(&record, &resolved, options.note);
+    let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
+    let job = ExecJob::new(open, parts(&record.run, &recipe, &wish, resolved.targets.clone(), payloads));
+    let plan = Plan {
+        waves: vec![count],
+        targets: resolved.targets,
+        judged: resolved.judged,
+        policy,
+        recovered: Recovered::default(),
+    };
+    let start = Start { job: Arc::new(job), plan, run, directory, next_intent: 1, next_seq: 0, opening };
+    Ok(Prepared { start, _lock: lock })
+}
+
+fn parts(
+    run: &RunId,
+    recipe: &Recipe,
+    wish: &Wish,
+    targets: Vec<Target>,
+    payloads: BTreeMap<Platform, Payload>,
+) -> ExecJobParts {
+    let is_document = matches!(wish.work, Work::Document { .. });
+    ExecJobParts {
+        run: run.clone(),
+        targets,
+        payloads,
+        delivery_timeout: std::time::Duration::from_secs(recipe.delivery_timeout_s),
+        execution_timeout: (!is_document).then(|| std::time::Duration::from_secs(recipe.timeout_s)),
+        lifetime: recipe.lifetime(),
+        since: None,
+    }
+}
+
+fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Policy {
+    Policy {
+        concurrency: usize::try_from(recipe.concurrency).unwrap_or(usize::MAX),
+        max_errors: recipe.max_errors,
+        batch: herder_aws::ssm::MAX_IDS,
+        eagerness,
+        resend_ambiguous,
+    }
+}
+
+fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>) -> Vec<Event> {
+    let started = Event::RunStarted(RunStarted {
+        command: record.command.clone(),
+        title: record.title.clone(),
+        sim: record.identity.sim,
+        targets: resolved.targets.len() as u64,
+        waves: 1,
+        accounts: vec![record.identity.account.clone()],
+        regions: vec![record.identity.region.clone()],
+        herder: record.herder.clone(),
+        note,
+    });
+    let warning = |message: &String| Event::Warning { message: message.clone(), hints: Vec::new() };
+    std::iter::once(started).chain(resolved.warnings.iter().map(warning)).collect()
+}
+
+/// What each platform among the targets is sent.
+fn payloads(wish: &Wish, targets: &[Target]) -> Result<BTreeMap<Platform, Payload>, Failure> {
+    let mut payloads = BTreeMap::new();
+    for target in targets {
+        let platform = target.platform.unwrap_or(Platform::Linux);
+        if !payloads.contains_key(&platform) {
+            payloads.insert(platform, wish.payload(platform)?);
+        }
+    }
+    Ok(payloads)
+}
+

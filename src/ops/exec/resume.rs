@@ -1,0 +1,85 @@
+//! `runs resume` of an `exec`: the rest of a run, from its journal.
+
+use std::sync::Arc;
+
+use herder_core::event::Event;
+use herder_core::fanout::{Eagerness, Plan, Recovered};
+use herder_core::journal::{HashKey, Replay, RunDirectory, RunRecord};
+
+use super::job::ExecJob;
+use super::options::{GivenValues, Recipe, Sources, hash_of};
+use super::{Prepared, parts, payloads, policy};
+use crate::ctx::{Ctx, OpenScope};
+use crate::failure::{Failure, Kind};
+use crate::ops::run::Start;
+
+/// What may be different from the first time.
+#[derive(Debug)]
+pub(crate) struct ResumeOptions {
+    /// Values that the journal doesn't keep.
+    pub(crate) given: GivenValues,
+    /// A new `--concurrency`, absolute.
+    pub(crate) concurrency: Option<u64>,
+    /// A new `--max-errors`, absolute.
+    pub(crate) max_errors: Option<u64>,
+    /// Whether somebody reads results while it runs.
+    pub(crate) eagerness: Eagerness,
+    /// `--resend-ambiguous`.
+    pub(crate) resend_ambiguous: bool,
+}
+
+/// Picks a run up where it was. `None`: there is nothing left to do.
+///
+/// # Errors
+/// Another process drives it, the journal can't be read, or what would be sent is not the same (exit 2).
+pub(crate) fn resume(
+    ctx: &Ctx,
+    open: &OpenScope,
+    directory: RunDirectory,
+    record: &RunRecord,
+    options: ResumeOptions,
+) -> Result<Option<Prepared>, Failure> {
+    let lock = directory.lock()?;
+    let replay = Replay::read(&directory)?;
+    let targets = directory.targets()?;
+    let mut recipe = recipe_of(record)?;
+    let recovered = Recovered::from_replay(&replay, recipe.lifetime());
+    let open_targets = targets.len() - recovered.verdicts.len();
+    if open_targets == 0 {
+        return Ok(None);
+    }
+    recipe.concurrency = options.concurrency.unwrap_or(recipe.concurrency);
+    recipe.max_errors = options.max_errors.unwrap_or(recipe.max_errors);
+    let wish = recipe.wish(Sources { environment: &ctx.environment, given: &options.given })?;
+    let sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
+    if sends != recipe.sends {
+        return Err(Failure::usage(format!("what would be sent is not what run {} sent", record.run))
+            .hint("Give the same script, variables and parameters as at the start; only a hash of them is kept."));
+    }
+    let payloads = payloads(&wish, &targets)?;
+    let mut job_parts = parts(&record.run, &recipe, &wish, targets.clone(), payloads);
+    job_parts.since = replay.sends.values().filter_map(|send| send.server_at).min();
+    let plan = Plan {
+        waves: record.waves.iter().map(|end| *end as usize).collect(),
+        targets,
+        judged: std::collections::BTreeMap::new(),
+        policy: policy(&recipe, options.eagerness, options.resend_ambiguous),
+        recovered,
+    };
+    let start = Start {
+        job: Arc::new(ExecJob::new(open, job_parts)),
+        plan,
+        run: record.run.clone(),
+        directory,
+        next_intent: replay.next_intent,
+        next_seq: replay.next_seq,
+        opening: vec![Event::RunResumed { open: open_targets as u64 }],
+    };
+    Ok(Some(Prepared { start, _lock: lock }))
+}
+
+fn recipe_of(record: &RunRecord) -> Result<Recipe, Failure> {
+    serde_json::from_value(record.recipe.clone()).map_err(|error| {
+        Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run)).caused_by(&error)
+    })
+}

@@ -1,0 +1,152 @@
+//! Driving one run: journal, dispatcher and executor together. Every workflow that fans out goes through here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use herder_core::event::Event;
+use herder_core::fanout::{Interrupt, Job, Plan, Ports, Report, fan_out};
+use herder_core::journal::{EventLog, Journal, JournalError, RunDirectory};
+use herder_core::run_id::RunId;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::ctx::{Ctx, OnThrottle, OpenScope};
+use crate::dispatch::{Dispatcher, Ending};
+use crate::exit::{Exit, RunEnd};
+use crate::failure::{Changed, Failure};
+use crate::render::Renderer;
+
+/// Events that may wait for the dispatcher. It only writes to disk, so that this seldom fills.
+const EVENTS_WAITING: usize = 4096;
+
+/// Where throttle notices of the meter become events of the run, while there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThrottleEvents(Arc<Mutex<Option<mpsc::Sender<Event>>>>);
+
+impl ThrottleEvents {
+    /// What the meter calls. A notice that finds no room is left out: the next one says more.
+    pub(crate) fn observer(&self) -> OnThrottle {
+        let slot = self.clone();
+        Arc::new(move |notice| {
+            let event = Event::Throttled {
+                api: notice.key.api.to_string(),
+                account: notice.key.account.to_string(),
+                region: notice.key.region.to_string(),
+                rate: notice.rate,
+            };
+            if let Some(events) = slot.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+                let _ = events.try_send(event);
+            }
+        })
+    }
+
+    fn connect(&self, events: Option<mpsc::Sender<Event>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = events;
+    }
+}
+
+/// A run that is ready to go.
+pub(crate) struct Start<J> {
+    /// What to do on each target.
+    pub(crate) job: Arc<J>,
+    /// On which, how.
+    pub(crate) plan: Plan,
+    /// The run.
+    pub(crate) run: RunId,
+    /// Its directory, locked by the caller.
+    pub(crate) directory: RunDirectory,
+    /// The number of the next intent.
+    pub(crate) next_intent: u64,
+    /// The number of the next event.
+    pub(crate) next_seq: u64,
+    /// What is said first.
+    pub(crate) opening: Vec<Event>,
+}
+
+/// How a run ended.
+pub(crate) struct End {
+    /// herder's exit.
+    pub(crate) exit: Exit,
+    /// The error that ended it early, to be shown beside the results.
+    pub(crate) failure: Option<Failure>,
+    /// How far it was interrupted.
+    pub(crate) interrupt: Interrupt,
+    /// Exit code of the last target that ended.
+    pub(crate) exit_code: Option<i64>,
+}
+
+/// Runs it to its end.
+///
+/// # Errors
+/// The journal can't be opened: nothing was sent.
+pub(crate) async fn drive<J>(
+    ctx: &Ctx,
+    open: &OpenScope,
+    throttles: &ThrottleEvents,
+    start: Start<J>,
+    renderer: Box<dyn Renderer>,
+) -> Result<End, Failure>
+where
+    J: Job,
+    Failure: From<J::Error>,
+{
+    let begun = Instant::now();
+    let journal = Journal::open(&start.directory, start.next_intent)?;
+    let (events, feed) = mpsc::channel(EVENTS_WAITING);
+    let (ending, end) = oneshot::channel();
+    let dispatcher = Dispatcher {
+        run: start.run,
+        next_seq: start.next_seq,
+        clock: ctx.clock,
+        log: EventLog::open(&start.directory)?,
+        journal: journal.clone(),
+        directory: start.directory,
+    };
+    let dispatched = tokio::task::spawn_blocking(move || dispatcher.run(feed, end, renderer));
+    throttles.connect(Some(events.clone()));
+    for event in start.opening {
+        let _ = events.send(event).await;
+    }
+    let ports = Ports { journal, events, interrupts: ctx.interrupts.clone() };
+    let mut report = fan_out(start.job, start.plan, ports).await;
+    throttles.connect(None);
+    let failure = failure_of(&mut report);
+    let exit = exit_of(&report, failure.as_ref());
+    let totals = open.meter.totals();
+    // The dispatcher waits for this; if its thread died there is nobody to tell.
+    let _ = ending.send(Ending {
+        tally: report.tally.clone(),
+        exit: exit.code().into(),
+        calls: totals.accepted,
+        throttles: totals.throttled,
+        took: begun.elapsed(),
+    });
+    let counted = dispatched
+        .await
+        .map_err(|error| Failure::new(crate::failure::Kind::Bug, "the dispatcher ended early").caused_by(&error))?;
+    open.keep_learned(ctx.clock.now());
+    Ok(End { exit, failure, interrupt: *ctx.interrupts.borrow(), exit_code: counted.exit_code })
+}
+
+/// A run that was refused before anything was sent exits as its error says; any other by its verdicts.
+fn exit_of<E>(report: &Report<E>, failure: Option<&Failure>) -> Exit {
+    match failure {
+        Some(failure) if !report.anything_sent => failure.exit(),
+        _ => Exit::of_run(&RunEnd {
+            tally: &report.tally,
+            stopped: report.stopped,
+            interrupt: report.interrupt,
+        }),
+    }
+}
+
+fn failure_of<E>(report: &mut Report<E>) -> Option<Failure>
+where
+    Failure: From<E>,
+{
+    let fatal = report.fatal.take().map(Failure::from);
+    let mut failure = fatal.or_else(|| report.journal.take().map(<Failure as From<JournalError>>::from))?;
+    if report.anything_sent {
+        failure.changed = Changed::Possibly;
+    }
+    Some(failure)
+}

@@ -1,0 +1,126 @@
+//! Looking at runs and going on with them, from the journal.
+
+use herder_core::event::{Event, RunFinished};
+use herder_core::journal::{Identity, Replay, RunDirectory, RunRecord};
+use herder_core::run_id::RunId;
+use herder_core::verdict::Tally;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::ctx::Ctx;
+use crate::failure::{Failure, Kind};
+
+/// One run, as `runs list --json` shows it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RunSummary {
+    pub(crate) run: RunId,
+    pub(crate) command: String,
+    pub(crate) title: String,
+    pub(crate) state: RunState,
+    pub(crate) created: Timestamp,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) sim: bool,
+    pub(crate) targets: u64,
+    /// The last verdict of each target.
+    pub(crate) tally: Tally,
+    /// Targets without a verdict.
+    pub(crate) open: u64,
+    /// herder's exit code; null while it runs, or if it was killed.
+    pub(crate) exit: Option<i32>,
+    pub(crate) took_ms: Option<u64>,
+}
+
+/// What a run is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RunState {
+    /// A process drives it.
+    Running,
+    /// It was driven to its end.
+    Finished,
+    /// The process that drove it is gone; `runs resume` goes on.
+    LeftBehind,
+}
+
+impl RunState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            RunState::Running => "running",
+            RunState::Finished => "finished",
+            RunState::LeftBehind => "left_behind",
+        }
+    }
+}
+
+/// Every run, newest first. Runs that can't be read are given as warnings.
+///
+/// # Errors
+/// The directory of runs can't be read.
+pub(crate) fn list(ctx: &Ctx) -> Result<(Vec<RunSummary>, Vec<String>), Failure> {
+    let runs = ctx.runs();
+    let mut summaries = Vec::new();
+    let mut warnings = Vec::new();
+    for run in runs.list()? {
+        match runs.open(&run).map_err(Failure::from).and_then(|directory| summarise(&directory)) {
+            Ok(summary) => summaries.push(summary),
+            Err(failure) => warnings.push(format!("run {run}: {}", failure.message)),
+        }
+    }
+    Ok((summaries, warnings))
+}
+
+fn summarise(directory: &RunDirectory) -> Result<RunSummary, Failure> {
+    let record = directory.record()?;
+    let replay = Replay::read(directory)?;
+    let mut last: Option<RunFinished> = None;
+    directory.for_each_event(|stored| {
+        if let Event::RunFinished(finished) = stored.envelope.event {
+            last = Some(finished);
+        }
+    })?;
+    let mut tally = Tally::default();
+    replay.verdicts.iter().flatten().for_each(|verdict| tally.add(*verdict));
+    let state = if directory.is_driven() {
+        RunState::Running
+    } else if replay.is_finished {
+        RunState::Finished
+    } else {
+        RunState::LeftBehind
+    };
+    let end = last.filter(|_| replay.is_finished);
+    Ok(RunSummary {
+        run: record.run,
+        command: record.command,
+        title: record.title,
+        state,
+        created: record.created,
+        account: record.identity.account,
+        region: record.identity.region,
+        sim: record.identity.sim,
+        targets: replay.verdicts.len() as u64,
+        open: replay.verdicts.len() as u64 - tally.total(),
+        tally,
+        exit: end.as_ref().map(|end| end.exit),
+        took_ms: end.map(|end| end.took_ms),
+    })
+}
+
+/// A run belongs to its account, region, endpoint and principal; elsewhere its ids mean something else or nothing.
+///
+/// # Errors
+/// They differ (exit 8).
+pub(crate) fn check_identity(record: &RunRecord, here: &Identity) -> Result<(), Failure> {
+    let was = &record.identity;
+    let shown = |endpoint: &Option<String>| endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
+    let differences = [
+        ("simulator", was.sim.to_string(), here.sim.to_string()),
+        ("endpoint", shown(&was.endpoint), shown(&here.endpoint)),
+        ("account", was.account.clone(), here.account.clone()),
+        ("region", was.region.clone(), here.region.clone()),
+        ("principal", was.principal.clone(), here.principal.clone()),
+    ];
+    let Some((what, was, is)) = differences.into_iter().find(|(_, was, is)| was != is) else { return Ok(()) };
+    Err(Failure::new(Kind::Refused, format!("run {} belongs to another {what}: `{was}`, not `{is}`", record.run))
+        .hint("Use the profile, region and endpoint that it was started with."))
+}

@@ -1,0 +1,260 @@
+//! Resolving targets: selectors to nodes, and what can be judged of a node before anything is sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+
+use herder_core::fanout::Outcome;
+use herder_core::journal::{Replay, RunDirectory};
+use herder_core::target::{
+    NodeSet, Query, RunRef, Selector, Share, Source, Target, Targets, Term, Which, parse_list,
+};
+use herder_core::verdict::{Reason, Verdict};
+
+use super::nodes::{Node, fetch};
+use crate::args::TargetArgs;
+use crate::ctx::{Ctx, OpenScope};
+use crate::failure::{Failure, Kind};
+
+/// What was asked for, parsed.
+#[derive(Clone, Debug)]
+pub(crate) struct TargetSpec {
+    chosen: Vec<Selector>,
+    excluded: Vec<Selector>,
+    sample: Option<(Share, u64)>,
+    limit: Option<NonZeroUsize>,
+}
+
+/// Who is meant.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// The targets, in order.
+    pub(crate) targets: Vec<Target>,
+    /// Those that need no send to be judged, by index.
+    pub(crate) judged: BTreeMap<usize, Outcome>,
+    /// What a person should know.
+    pub(crate) warnings: Vec<String>,
+    /// Whether `all` was asked for.
+    pub(crate) is_all: bool,
+}
+
+impl TargetSpec {
+    /// Parses the selectors; aliases of the configuration stand for theirs.
+    ///
+    /// # Errors
+    /// One of them doesn't parse, or there is none.
+    pub(crate) fn new(args: &TargetArgs, ctx: &Ctx) -> Result<TargetSpec, Failure> {
+        let parse = |text: &String| -> Result<Selector, Failure> {
+            let text = ctx.settings.aliases.get(text).unwrap_or(text);
+            text.parse::<Selector>().map_err(Failure::from)
+        };
+        let chosen: Vec<Selector> = args.target.iter().map(parse).collect::<Result<_, _>>()?;
+        if chosen.is_empty() {
+            return Err(Failure::usage("no targets were given")
+                .hint("Choose nodes with -t: an id, a name, tag:KEY=VALUE, @FILE, or all."));
+        }
+        Ok(TargetSpec {
+            chosen,
+            excluded: args.exclude.iter().map(parse).collect::<Result<_, _>>()?,
+            sample: args.sample.map(|share| (share, args.seed.unwrap_or(ctx.seed))),
+            limit: args.limit,
+        })
+    }
+
+    /// Whether standard input is a list of targets.
+    pub(crate) fn reads_stdin(&self) -> bool {
+        let mut terms = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms);
+        terms.any(|term| matches!(term, Term::Source(Source::Stdin)))
+    }
+}
+
+/// Finds the nodes that are meant.
+///
+/// # Errors
+/// A list can't be read, AWS can't be asked, or nothing matches (exit 3).
+pub(crate) async fn resolve(
+    ctx: &Ctx,
+    open: &OpenScope,
+    spec: TargetSpec,
+    stdin: Option<&[u8]>,
+) -> Result<Resolved, Failure> {
+    let lists = Lists { ctx, open, stdin };
+    let asked = spec.chosen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let chosen = lists.replace(spec.chosen)?;
+    let excluded = lists.replace(spec.excluded)?;
+    let query = Query::new(chosen, excluded).map_err(|error| {
+        Failure::usage(error.to_string()).hint("This version chooses by id, name, tag, asg:, az:, vpc:, subnet:, ami:, platform:, ping: and agent:.")
+    })?;
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut left_out = LeftOut::default();
+    let named = query.named_ids();
+    let fleet = fetch(open, &query.reach(), |page| {
+        for node in page.into_iter().filter(|node| query.matches(&node.facts())) {
+            if named.contains(node.id.as_str()) || left_out.admits(&node, query.is_all()) {
+                nodes.push(node);
+            }
+        }
+    })
+    .await?;
+    let known: BTreeSet<&str> = nodes.iter().map(|n| n.id.as_str()).collect();
+    let missing: Vec<String> =
+        named.iter().filter(|id| !known.contains(**id)).map(|id| (*id).to_owned()).collect();
+    if nodes.is_empty() && (missing.is_empty() || fleet.knows_managed) {
+        return Err(nothing_matched(&asked, &missing, &left_out, &fleet.warnings));
+    }
+    let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
+    if fleet.knows_managed {
+        outcomes.extend(nodes.iter().filter_map(|n| Some((n.id.clone(), judge(n)?))));
+        outcomes.extend(missing.iter().map(|id| (id.clone(), undelivered(Reason::word("not_found")))));
+    }
+    let mut all: Vec<Target> = nodes.iter().map(Node::target).collect();
+    all.extend(missing.into_iter().map(|id| unknown_target(id, open)));
+    let targets = cut(all, spec.sample, spec.limit)
+        .map_err(|_| nothing_matched(&asked, &[], &left_out, &fleet.warnings))?;
+    let targets = targets.as_slice().to_vec();
+    let judged = targets.iter().enumerate().filter_map(|(n, t)| Some((n, outcomes.remove(&t.id)?))).collect();
+    let mut warnings = fleet.warnings;
+    warnings.extend(left_out.warnings());
+    Ok(Resolved { targets, judged, warnings, is_all: query.is_all() })
+}
+
+fn cut(
+    targets: Vec<Target>,
+    sample: Option<(Share, u64)>,
+    limit: Option<NonZeroUsize>,
+) -> Result<Targets, herder_core::target::Empty> {
+    let mut targets = Targets::new(targets)?;
+    if let Some((share, seed)) = sample {
+        targets = targets.sample(share, seed)?;
+    }
+    Ok(match limit {
+        Some(limit) => targets.limit(limit),
+        None => targets,
+    })
+}
+
+fn unknown_target(id: String, open: &OpenScope) -> Target {
+    let (account, region) = (open.identity.account.clone(), open.identity.region.clone());
+    Target { id, name: None, account, region, az: None, platform: None }
+}
+
+fn nothing_matched(asked: &str, missing: &[String], left_out: &LeftOut, warnings: &[String]) -> Failure {
+    let mut failure = match missing {
+        [] => Failure::new(Kind::NotFound, format!("no node matches `{asked}`")),
+        [id] => Failure::new(Kind::NotFound, format!("there is no node `{id}`")),
+        ids => Failure::new(Kind::NotFound, format!("none of the {} ids exists", ids.len())),
+    };
+    failure.causes.extend(warnings.iter().cloned());
+    failure.causes.extend(left_out.warnings());
+    failure.hint("Look at what is there with `herder nodes list`, and check --region and --profile.")
+}
+
+/// What can be said of a node without sending anything.
+fn judge(node: &Node) -> Option<Outcome> {
+    let reason = match (node.managed, node.ping) {
+        (Some(false), _) if !node.is_running() => Reason::word("not_running"),
+        (Some(false), _) => Reason::word("not_managed"),
+        (_, Some("lost")) => Reason::OFFLINE,
+        _ => return None,
+    };
+    Some(undelivered(reason))
+}
+
+fn undelivered(reason: Reason) -> Outcome {
+    Outcome::bare(Verdict::Undelivered, Some(reason))
+}
+
+/// Instances that conditions match and that no command can be meant for.
+#[derive(Debug, Default)]
+struct LeftOut {
+    not_running: u64,
+    not_managed: u64,
+}
+
+impl LeftOut {
+    /// Stopped instances are only meant when they are named; with `all`, nor are those that Systems Manager doesn't know.
+    fn admits(&mut self, node: &Node, is_all: bool) -> bool {
+        let is_managed = node.managed != Some(false);
+        if !is_managed && !node.is_running() {
+            self.not_running += 1;
+        } else if !is_managed && is_all {
+            self.not_managed += 1;
+        } else {
+            return true;
+        }
+        false
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let say = |count: u64, what: &str| {
+            (count > 0).then(|| format!("{count} matching {} left out: {what}", if count == 1 { "instance is" } else { "instances are" }))
+        };
+        [say(self.not_running, "not running"), say(self.not_managed, "not managed by Systems Manager")]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+/// Lists of nodes that are kept elsewhere.
+struct Lists<'a> {
+    ctx: &'a Ctx,
+    open: &'a OpenScope,
+    stdin: Option<&'a [u8]>,
+}
+
+impl Lists<'_> {
+    fn replace(&self, selectors: Vec<Selector>) -> Result<Vec<Selector>, Failure> {
+        let mut replace = |term: &Term| match term {
+            Term::Source(source) => self.read(source).map(|set| Some(Term::Nodes(set))),
+            _ => Ok(None),
+        };
+        selectors.into_iter().map(|selector| selector.replace_terms(&mut replace)).collect()
+    }
+
+    fn read(&self, source: &Source) -> Result<NodeSet, Failure> {
+        let parse = |bytes: &[u8], what: &str| {
+            let listed = parse_list(bytes)
+                .map_err(|error| Failure::usage(format!("{what} is not a list of nodes")).caused_by(&error))?;
+            Ok(listed.into_iter().map(|listed| listed.node).collect())
+        };
+        match source {
+            Source::File(path) => {
+                let bytes = std::fs::read(path)
+                    .map_err(|error| Failure::usage(format!("could not read `{path}`")).caused_by(&error))?;
+                parse(&bytes, &format!("`{path}`"))
+            }
+            Source::Stdin => parse(self.stdin.unwrap_or_default(), "standard input"),
+            Source::Run(run, which) => self.of_run(run, *which),
+        }
+    }
+
+    fn of_run(&self, run: &RunRef, which: Which) -> Result<NodeSet, Failure> {
+        let directory = find_run(self.ctx, run)?;
+        let record = directory.record()?;
+        super::runs::check_identity(&record, &self.open.identity)?;
+        let replay = Replay::read(&directory)?;
+        let targets = directory.targets()?;
+        let chosen = targets.into_iter().zip(&replay.verdicts).filter(|(_, verdict)| match verdict {
+            Some(verdict) => which.includes(*verdict),
+            // Still open: nobody knows yet.
+            None => matches!(which, Which::All | Which::Verdict(Verdict::Unknown)),
+        });
+        Ok(chosen.map(|(target, _)| target.id).collect())
+    }
+}
+
+/// The run that is meant.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find_run(ctx: &Ctx, run: &RunRef) -> Result<RunDirectory, Failure> {
+    let runs = ctx.runs();
+    match run {
+        RunRef::Id(id) => Ok(runs.open(id)?),
+        RunRef::Last => {
+            let latest = runs.list()?.into_iter().next();
+            let latest = latest.ok_or_else(|| Failure::new(Kind::NotFound, "there are no runs yet"))?;
+            Ok(runs.open(&latest)?)
+        }
+    }
+}
