@@ -14,31 +14,30 @@ const DEFAULT_WIDTH: usize = 80;
 
 /// The streams of the process, with what they can show.
 #[derive(Clone)]
-pub struct Io {
+pub(crate) struct Io {
     stdout: Out,
     stderr: Out,
     stdin: Input,
     stdout_style: Style,
     stderr_style: Style,
-    is_stdin_tty: bool,
     width: Width,
     terminal: Terminal,
 }
 
 /// What a stream can show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether a person looks at it.
-    pub is_tty: bool,
+    pub(crate) is_tty: bool,
     /// Whether colour is wanted; never off a terminal.
-    pub colour: bool,
+    pub(crate) colour: bool,
     /// Whether it shows more than ASCII.
-    pub unicode: bool,
+    pub(crate) unicode: bool,
 }
 
 /// The terminal's width, asked anew each time: windows change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Width {
+pub(crate) enum Width {
     /// Always this.
     #[cfg(test)]
     Fixed(usize),
@@ -49,7 +48,7 @@ pub enum Width {
 impl Width {
     /// Columns, 20 at least.
     #[must_use]
-    pub fn columns(self) -> usize {
+    pub(crate) fn columns(self) -> usize {
         let columns = match self {
             #[cfg(test)]
             Width::Fixed(columns) => Some(columns),
@@ -84,7 +83,7 @@ enum Terminal {
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum PromptError {
+pub(crate) enum PromptError {
     /// There is no terminal to ask on.
     #[error("there is no terminal to ask on")]
     NoTerminal,
@@ -119,7 +118,7 @@ impl Io {
     /// The process' own. `variable` looks an environment variable up.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
-    pub fn system(variable: &dyn Fn(&str) -> Option<String>) -> Io {
+    pub(crate) fn system(variable: &dyn Fn(&str) -> Option<String>) -> Io {
         let (stdout, stderr) = (io::stdout(), io::stderr());
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let colour = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
@@ -132,7 +131,6 @@ impl Io {
             stdout: Out::new(unbuffered(&stdout, io::stdout()), OnError::Report),
             stderr: Out::new(unbuffered(&stderr, io::stderr()), OnError::Ignore),
             stdin: Input::System,
-            is_stdin_tty: io::stdin().is_terminal(),
             width: Width::Measured,
             terminal: Terminal::System,
         }
@@ -140,44 +138,38 @@ impl Io {
 
     /// Where data goes.
     #[must_use]
-    pub fn stdout(&self) -> Out {
+    pub(crate) fn stdout(&self) -> Out {
         self.stdout.clone()
     }
 
     /// Where talk goes. Writing to it never fails: a dead terminal stops no change.
     #[must_use]
-    pub fn stderr(&self) -> Out {
+    pub(crate) fn stderr(&self) -> Out {
         self.stderr.clone()
     }
 
     /// What stdout can show.
     #[must_use]
-    pub fn stdout_style(&self) -> Style {
+    pub(crate) fn stdout_style(&self) -> Style {
         self.stdout_style
     }
 
     /// What stderr can show.
     #[must_use]
-    pub fn stderr_style(&self) -> Style {
+    pub(crate) fn stderr_style(&self) -> Style {
         self.stderr_style
     }
 
     /// The terminal's width.
     #[must_use]
-    pub fn width(&self) -> Width {
+    pub(crate) fn width(&self) -> Width {
         self.width
-    }
-
-    /// Whether stdin is a terminal: then nothing was piped in.
-    #[must_use]
-    pub fn is_stdin_tty(&self) -> bool {
-        self.is_stdin_tty
     }
 
     /// What was piped in.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
-    pub fn stdin(&self) -> Box<dyn Read + Send> {
+    pub(crate) fn stdin(&self) -> Box<dyn Read + Send> {
         match &self.stdin {
             Input::System => Box::new(io::stdin()),
             #[cfg(test)]
@@ -189,24 +181,16 @@ impl Io {
     ///
     /// # Errors
     /// There is no terminal, or it was closed.
-    pub fn confirm(&self, question: &str) -> Result<bool, PromptError> {
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, PromptError> {
         let answer = self.prompt(&format!("{question} [y/N] "), Echo::Shown)?;
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-    }
-
-    /// Asks for a line on the terminal. Blocks.
-    ///
-    /// # Errors
-    /// There is no terminal, or it was closed.
-    pub fn ask(&self, question: &str) -> Result<String, PromptError> {
-        self.prompt(&format!("{question}: "), Echo::Shown)
     }
 
     /// Asks for a line that isn't shown while it is typed. Blocks.
     ///
     /// # Errors
     /// There is no terminal, it was closed, or it can't hide what is typed.
-    pub fn ask_hidden(&self, question: &str) -> Result<String, PromptError> {
+    pub(crate) fn ask_hidden(&self, question: &str) -> Result<String, PromptError> {
         self.prompt(&format!("{question}: "), Echo::Hidden)
     }
 
@@ -280,7 +264,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A stream to write to; clones write to the same one. Buffered: flush what must be seen.
 #[derive(Clone)]
-pub struct Out(Arc<Mutex<Sink>>);
+pub(crate) struct Out(Arc<Mutex<Sink>>);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnError {
@@ -301,8 +285,8 @@ impl Out {
     }
 
     /// Whether the reader has gone: nothing written from now on is seen.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
         lock(&self.0).is_closed
     }
 }

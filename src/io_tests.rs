@@ -4,7 +4,7 @@ use super::*;
 
 impl Io {
     /// Streams in memory, for tests.
-    pub fn test(fake: Fake) -> (Io, Captured) {
+    pub(crate) fn test(fake: Fake) -> (Io, Captured) {
         let captured = Captured::default();
         let style = |is_tty| Style { is_tty, colour: fake.colour && is_tty, unicode: fake.unicode };
         let buffer = |kept: &Arc<Mutex<Vec<u8>>>, room| Box::new(Buffer { kept: kept.clone(), room });
@@ -21,7 +21,6 @@ impl Io {
             stdin: Input::Fake(fake.stdin),
             stdout_style: style(fake.is_stdout_tty),
             stderr_style: style(fake.is_stderr_tty),
-            is_stdin_tty: false,
             width: Width::Fixed(fake.width),
             terminal,
         };
@@ -31,23 +30,23 @@ impl Io {
 
 /// What [`Io::test`] is like.
 #[derive(Clone, Debug)]
-pub struct Fake {
+pub(crate) struct Fake {
     /// Whether a person looks at stdout.
-    pub is_stdout_tty: bool,
+    pub(crate) is_stdout_tty: bool,
     /// Whether a person looks at stderr.
-    pub is_stderr_tty: bool,
+    pub(crate) is_stderr_tty: bool,
     /// Whether terminals are coloured.
-    pub colour: bool,
+    pub(crate) colour: bool,
     /// Whether more than ASCII is shown.
-    pub unicode: bool,
+    pub(crate) unicode: bool,
     /// The terminals' width.
-    pub width: usize,
+    pub(crate) width: usize,
     /// What is piped in.
-    pub stdin: Vec<u8>,
+    pub(crate) stdin: Vec<u8>,
     /// What the person at the terminal types; `None` for no terminal.
-    pub answers: Option<Vec<String>>,
+    pub(crate) answers: Option<Vec<String>>,
     /// After so many bytes stdout's reader goes away.
-    pub stdout_room: Option<usize>,
+    pub(crate) stdout_room: Option<usize>,
 }
 
 impl Default for Fake {
@@ -67,7 +66,7 @@ impl Default for Fake {
 
 /// What was written to an [`Io::test`].
 #[derive(Clone, Default)]
-pub struct Captured {
+pub(crate) struct Captured {
     stdout: Arc<Mutex<Vec<u8>>>,
     stderr: Arc<Mutex<Vec<u8>>>,
     asked: Arc<Mutex<Vec<u8>>>,
@@ -75,17 +74,17 @@ pub struct Captured {
 
 impl Captured {
     /// Everything flushed to stdout so far.
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         String::from_utf8_lossy(&lock(&self.stdout)).into_owned()
     }
 
     /// Everything flushed to stderr so far.
-    pub fn stderr(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         String::from_utf8_lossy(&lock(&self.stderr)).into_owned()
     }
 
     /// Every question asked on the terminal.
-    pub fn asked(&self) -> String {
+    pub(crate) fn asked(&self) -> String {
         String::from_utf8_lossy(&lock(&self.asked)).into_owned()
     }
 }
@@ -148,7 +147,7 @@ fn questions_are_asked_on_the_terminal() {
     let given: Vec<bool> = (0..4).map(|_| io.confirm("Go?").unwrap()).collect();
     assert_eq!(given, [true, true, false, false]);
     assert_eq!(io.ask_hidden("MFA code").unwrap(), "123456");
-    assert!(matches!(io.ask("name"), Err(PromptError::Ended)));
+    assert!(matches!(io.ask_hidden("name"), Err(PromptError::Ended)));
     assert!(captured.asked().starts_with("Go? [y/N] Go? [y/N] "));
     let (io, _) = Io::test(Fake { stdin: b"y\n".to_vec(), ..Fake::default() });
     assert!(matches!(io.confirm("Go?"), Err(PromptError::NoTerminal)));

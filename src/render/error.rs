@@ -11,25 +11,25 @@ use crate::io::Io;
 
 /// What is told of a failure. Its JSON is part of the contract.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct ErrorReport<'a> {
+pub(crate) struct ErrorReport<'a> {
     /// What sort, as one word.
-    pub kind: &'a str,
+    pub(crate) kind: &'a str,
     /// One lower-case fragment that names the call and the object.
-    pub message: &'a str,
+    pub(crate) message: &'a str,
     /// Outermost first.
-    pub causes: &'a [String],
+    pub(crate) causes: &'a [String],
     /// Full sentences.
-    pub hints: &'a [String],
+    pub(crate) hints: &'a [String],
     /// AWS's.
-    pub request_id: Option<&'a str>,
+    pub(crate) request_id: Option<&'a str>,
     /// Whether anything was, or may have been, changed.
-    pub changed: bool,
+    pub(crate) changed: bool,
 }
 
 impl ErrorReport<'_> {
     /// The document of `--json`, one line.
     #[must_use]
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         serde_json::json!({ "error": self }).to_string()
     }
 
@@ -37,7 +37,7 @@ impl ErrorReport<'_> {
     ///
     /// # Errors
     /// stdout can't be written.
-    pub fn write(&self, io: &Io, format: Format) -> io::Result<()> {
+    pub(crate) fn write(&self, io: &Io, format: Format) -> io::Result<()> {
         let style = io.stderr_style();
         let text = self.text(Paint { is_on: style.colour });
         let text = if style.unicode { text } else { ascii(&text) };

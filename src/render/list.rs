@@ -19,7 +19,7 @@ use crate::io::Io;
 
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Text, a number, anything.
     Plain,
     /// RFC 3339, shown local to people.
@@ -28,52 +28,52 @@ pub enum Kind {
 
 /// A column that a list has.
 #[derive(Clone, Copy, Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// The field of the row's JSON object, and what `--columns` and `--sort` call it.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What it holds.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether it is shown without being asked for.
-    pub is_usual: bool,
+    pub(crate) is_usual: bool,
 }
 
 impl Column {
     /// A column that is usually shown.
     #[must_use]
-    pub const fn usual(name: &'static str) -> Column {
+    pub(crate) const fn usual(name: &'static str) -> Column {
         Column { name, kind: Kind::Plain, is_usual: true }
     }
 
     /// A column that is shown when asked for.
     #[must_use]
-    pub const fn extra(name: &'static str) -> Column {
+    pub(crate) const fn extra(name: &'static str) -> Column {
         Column { name, kind: Kind::Plain, is_usual: false }
     }
 
     /// The same, holding times.
     #[must_use]
-    pub const fn of_times(self) -> Column {
+    pub(crate) const fn of_times(self) -> Column {
         Column { kind: Kind::Time, ..self }
     }
 }
 
 /// How a list is shown.
 #[derive(Clone, Debug)]
-pub struct ListOptions {
+pub(crate) struct ListOptions {
     /// The format.
-    pub format: Format,
+    pub(crate) format: Format,
     /// `--columns`, in order; `tag:KEY` takes one of the row's `tags`. Empty for the usual ones.
-    pub columns: Vec<String>,
+    pub(crate) columns: Vec<String>,
     /// `--sort COLUMN`, or `-COLUMN` for the other way round.
-    pub sort: Option<String>,
+    pub(crate) sort: Option<String>,
     /// The zone of times for people.
-    pub zone: TimeZone,
+    pub(crate) zone: TimeZone,
 }
 
 /// What was asked for can't be shown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
-pub struct ListError(#[from] UnknownColumn);
+pub(crate) struct ListError(#[from] UnknownColumn);
 
 /// How rows are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ enum Shown {
 
 /// Writes a list row by row. TSV, JSON lines, CSV and ids go out as they come, unless they are sorted; the rest at the end, so
 /// that nothing half is on stdout when the list fails.
-pub struct ListWriter {
+pub(crate) struct ListWriter {
     sheet: Sheet,
     form: Form,
     /// Whether `--columns` was given: then JSON has only these.
@@ -119,7 +119,7 @@ impl ListWriter {
     ///
     /// # Errors
     /// `--columns` or `--sort` names one that isn't there.
-    pub fn new(io: &Io, columns: &[Column], options: &ListOptions) -> Result<ListWriter, ListError> {
+    pub(crate) fn new(io: &Io, columns: &[Column], options: &ListOptions) -> Result<ListWriter, ListError> {
         let sheet = Sheet::new(io);
         let form = match options.format {
             Format::Auto if sheet.is_tty() => Form::Table,
@@ -160,7 +160,7 @@ impl ListWriter {
     ///
     /// # Errors
     /// It can't be written, or does not serialise to an object.
-    pub fn push(&mut self, row: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn push(&mut self, row: &impl Serialize) -> io::Result<()> {
         let Value::Object(fields) = serde_json::to_value(row)? else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a row of a list is not an object"));
         };
@@ -194,7 +194,7 @@ impl ListWriter {
     ///
     /// # Errors
     /// It can't be written.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         let mut kept = std::mem::take(&mut self.kept);
         if let Some((_, is_down)) = self.sort {
             kept.sort_by(|(a, _), (b, _)| compare(a, b, is_down));

@@ -35,16 +35,16 @@ use herder_core::journal::{Bodies, StoredOutput};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-pub use self::error::ErrorReport;
-pub use self::list::{Column, ListOptions, ListWriter};
-pub use self::records::RunColumn;
+pub(crate) use self::error::ErrorReport;
+pub(crate) use self::list::{Column, ListOptions, ListWriter};
+pub(crate) use self::records::RunColumn;
 
 use self::board::Board;
 use self::chain::Chain;
 use crate::io::Io;
 
 /// A consumer of a run's events.
-pub trait Renderer: Send {
+pub(crate) trait Renderer: Send {
     /// Shows an event. `stored` is given with `target_finished` only: where the bodies of the event lie in the bodies
     /// that [`Renderer::finish`] is given. An error stops the rendering, never the run.
     ///
@@ -64,7 +64,7 @@ pub trait Renderer: Send {
 
 /// What results look like on stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// On a terminal identical outputs folded at the end, in a pipe `node<TAB>line` as they come.
     #[default]
     Auto,
@@ -81,28 +81,28 @@ pub enum Format {
 }
 
 /// Tells the time.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How a run is shown.
 #[derive(Clone)]
-pub struct RenderOptions {
+pub(crate) struct RenderOptions {
     /// What results look like.
-    pub format: Format,
+    pub(crate) format: Format,
     /// Whether folded outputs are shown as differences from the majority.
-    pub diff: bool,
+    pub(crate) diff: bool,
     /// The zone of times for people: the system's, or UTC with `--utc`.
-    pub zone: TimeZone,
+    pub(crate) zone: TimeZone,
     /// Columns of `csv` and `table`; none for the usual ones.
-    pub columns: Vec<RunColumn>,
+    pub(crate) columns: Vec<RunColumn>,
     /// Where each target's output goes as files.
-    pub out_dir: Option<PathBuf>,
+    pub(crate) out_dir: Option<PathBuf>,
     /// For elapsed times on a terminal.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// The renderer for these streams and options.
 #[must_use]
-pub fn renderer(io: &Io, options: &RenderOptions) -> Box<dyn Renderer> {
+pub(crate) fn renderer(io: &Io, options: &RenderOptions) -> Box<dyn Renderer> {
     let board = Board::new(io);
     let is_tty = io.stdout_style().is_tty;
     let is_quiet = options.format == Format::Quiet;

@@ -144,7 +144,7 @@ impl Labels {
 
 /// A column of `-o csv` and `-o table` of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunColumn(&'static str);
+pub(crate) struct RunColumn(&'static str);
 
 const COLUMNS: [&str; 19] = [
     "target",
@@ -171,7 +171,7 @@ const COLUMNS: [&str; 19] = [
 /// There is no such column.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{name}` is not a column{meant}; there are {allowed}")]
-pub struct UnknownColumn {
+pub(crate) struct UnknownColumn {
     name: String,
     meant: String,
     allowed: String,
@@ -206,7 +206,7 @@ impl RunColumn {
 
     /// As in JSON and in headers.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.0
     }
 
