@@ -10,7 +10,14 @@ use crate::commands;
 /// herder drives Systems Manager, EC2 and friends from the shell, for one node or for tens of thousands. Every target ends in
 /// exactly one verdict, every run is journalled and can be resumed, and `--sim` rehearses any command on a simulated AWS.
 #[derive(Debug, Parser)]
-#[command(name = "herder", disable_help_subcommand = true, version, propagate_version = true, max_term_width = 110, subcommand_required = true)]
+#[command(
+    name = "herder",
+    disable_help_subcommand = true,
+    version,
+    propagate_version = true,
+    max_term_width = 110,
+    subcommand_required = true
+)]
 #[command(after_help = "\
 Examples:
   herder --sim=1000 exec -t all --yes -- uptime      try it on a thousand simulated nodes

@@ -123,7 +123,8 @@ impl Ctx {
     }
 
     fn scope_options(&self, endpoint: Option<FixedEndpoint>) -> Result<ScopeOptions, Failure> {
-        let value = |setting: &Option<crate::settings::Setting<String>>| setting.as_ref().map(|s| s.value.clone());
+        let value =
+            |setting: &Option<crate::settings::Setting<String>>| setting.as_ref().map(|s| s.value.clone());
         let region = value(&self.settings.region);
         if region.as_ref().is_some_and(|r| r.contains(',') || r == "all") {
             return Err(Failure::usage("this version works on one region at a time")

@@ -3,6 +3,7 @@
 //! Two threads, so that nothing a reader does can hold up the run: one stamps and journals at once, the other renders
 //! at the reader's pace. What waits between them has no bodies in it; the renderer reads those back from disk.
 
+use std::io;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ pub(crate) struct Dispatcher {
 }
 
 /// What the dispatcher counted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counted {
     /// Verdict → count of the targets that ended under this dispatcher.
     pub(crate) tally: Tally,
@@ -43,6 +44,14 @@ pub(crate) struct Counted {
     durations: Vec<u64>,
     /// Exit code of the only target, if there was one.
     pub(crate) exit_code: Option<i64>,
+    /// Whether everything was shown. A reader that left early is no error.
+    pub(crate) shown: io::Result<()>,
+}
+
+impl Default for Counted {
+    fn default() -> Counted {
+        Counted { tally: Tally::default(), durations: Vec::new(), exit_code: None, shown: Ok(()) }
+    }
 }
 
 impl Counted {
@@ -79,6 +88,15 @@ pub(crate) struct Ending {
 }
 
 impl Dispatcher {
+    /// Stores and shows the first events at once, on this thread: the run's id has been seen before anything is changed.
+    pub(crate) fn open(&mut self, opening: Vec<Event>, renderer: &mut dyn Renderer) {
+        for event in opening {
+            let stored = self.store(event);
+            // A reader that is gone is noticed again, and dealt with, at the next event.
+            let _ = renderer.event(&stored.envelope, stored.stored.as_ref());
+        }
+    }
+
     /// Takes events until nobody sends any more, then the end; blocks its thread.
     pub(crate) fn run(
         mut self,
@@ -101,15 +119,21 @@ impl Dispatcher {
             let _ = to_renderer.send(self.store(finished));
         }
         drop(to_renderer);
-        if let Ok(renderer) = renderer {
-            let _ = renderer.join();
-        }
+        counted.shown = match renderer {
+            Ok(renderer) => renderer.join().unwrap_or_else(|_| Err(io::Error::other("the renderer failed"))),
+            Err(error) => Err(error),
+        };
         counted
     }
 
     fn store(&mut self, event: Event) -> StoredEvent {
-        let envelope =
-            Envelope { v: SCHEMA_VERSION, seq: self.next_seq, at: self.clock.now(), run: self.run.clone(), event };
+        let envelope = Envelope {
+            v: SCHEMA_VERSION,
+            seq: self.next_seq,
+            at: self.clock.now(),
+            run: self.run.clone(),
+            event,
+        };
         self.next_seq += 1;
         match self.log.append(envelope) {
             Ok(stored) => stored,
@@ -133,25 +157,31 @@ fn finish(ending: Ending, counted: &mut Counted) -> RunFinished {
     }
 }
 
-/// Renders until the events end. An error means that nobody reads any more: the rest is dropped, never the run.
-fn render(events: &std_mpsc::Receiver<StoredEvent>, mut renderer: Box<dyn Renderer>, directory: &RunDirectory) {
-    let Ok(bodies) = Bodies::open_read_only(&directory.bodies()) else { return };
+/// Renders until the events end. An error means that nobody reads any more, or that nothing more can be written: the rest is
+/// dropped, never the run.
+fn render(
+    events: &std_mpsc::Receiver<StoredEvent>,
+    mut renderer: Box<dyn Renderer>,
+    directory: &RunDirectory,
+) -> io::Result<()> {
+    let bodies = Bodies::open_read_only(&directory.bodies())?;
     let pause = Duration::from_secs(1) / TICKS;
-    loop {
-        let outcome = match events.recv_timeout(pause) {
+    let shown = loop {
+        let shown = match events.recv_timeout(pause) {
             Ok(stored) => replay_event(stored, renderer.as_mut(), &bodies),
             Err(std_mpsc::RecvTimeoutError::Timeout) => {
                 renderer.tick();
                 Ok(())
             }
-            Err(std_mpsc::RecvTimeoutError::Disconnected) => {
-                let _ = renderer.finish(&bodies);
-                return;
-            }
+            Err(std_mpsc::RecvTimeoutError::Disconnected) => break renderer.finish(&bodies),
         };
-        if outcome.is_err() {
-            return;
+        if shown.is_err() {
+            break shown;
         }
+    };
+    match shown {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        shown => shown,
     }
 }
 
@@ -160,7 +190,7 @@ pub(crate) fn replay_event(
     mut stored: StoredEvent,
     renderer: &mut dyn Renderer,
     bodies: &Bodies,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     if let (Event::TargetFinished(finished), Some(output)) = (&mut stored.envelope.event, &stored.stored) {
         finished.stdout = bodies.read(output.stdout).unwrap_or_default();
         finished.stderr = bodies.read(output.stderr).unwrap_or_default();

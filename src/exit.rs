@@ -110,8 +110,12 @@ mod tests {
         let interrupts = [Interrupt::None, Interrupt::Drain, Interrupt::Cancel, Interrupt::Leave];
         let mut rows = 0;
         for set in 1..1_u32 << Verdict::ALL.len() {
-            let verdicts: Vec<Verdict> =
-                Verdict::ALL.into_iter().enumerate().filter(|(n, _)| set >> n & 1 == 1).map(|(_, v)| v).collect();
+            let verdicts: Vec<Verdict> = Verdict::ALL
+                .into_iter()
+                .enumerate()
+                .filter(|(n, _)| set >> n & 1 == 1)
+                .map(|(_, v)| v)
+                .collect();
             let has = |v| verdicts.contains(&v);
             for stopped in stops {
                 for interrupt in interrupts {

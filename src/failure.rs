@@ -24,8 +24,6 @@ pub enum Kind {
     Unknown,
     /// Refused before changing anything.
     Refused,
-    /// It was interrupted.
-    Interrupted,
     /// The local disk or terminal failed.
     Local,
     /// herder is wrong.
@@ -43,7 +41,6 @@ impl Kind {
             Kind::Service => "service",
             Kind::Unknown => "unknown",
             Kind::Refused => "refused",
-            Kind::Interrupted => "interrupted",
             Kind::Local => "local",
             Kind::Bug => "bug",
         }
@@ -125,7 +122,6 @@ impl Failure {
             Kind::Service => Exit::Failed,
             Kind::Unknown => Exit::Unknown,
             Kind::Refused => Exit::Refused,
-            Kind::Interrupted => Exit::Interrupted,
             // An unwritable state directory is a matter of configuration (CLI.md, Files).
             Kind::Local => Exit::Usage,
             Kind::Bug => Exit::Bug,
@@ -143,13 +139,17 @@ impl From<JournalError> for Failure {
             }
         };
         match &error {
-            JournalError::Io { .. } | JournalError::Broken(_) => failure(Kind::Local)
-                .hint("Free space there or make it writable, or choose another state directory with --state-dir."),
-            JournalError::Damaged { .. } => {
-                failure(Kind::Local).hint("The run's other files are intact; look at them with `herder runs show`.")
+            JournalError::Io { .. } | JournalError::Broken(_) => failure(Kind::Local).hint(
+                "Free space there or make it writable, or choose another state directory with --state-dir.",
+            ),
+            JournalError::Damaged { .. } => failure(Kind::Local)
+                .hint("The run's other files are intact; look at them with `herder runs show`."),
+            JournalError::Newer { .. } => {
+                failure(Kind::Usage).hint("Use the herder that started the run, or a newer one.")
             }
-            JournalError::Newer { .. } => failure(Kind::Usage).hint("Use the herder that started the run, or a newer one."),
-            JournalError::NoSuchRun(_) => failure(Kind::NotFound).hint("List the runs with `herder runs list`."),
+            JournalError::NoSuchRun(_) => {
+                failure(Kind::NotFound).hint("List the runs with `herder runs list`.")
+            }
             JournalError::Locked { .. } => {
                 failure(Kind::Refused).hint("Wait for it, or interrupt it and resume it then.")
             }

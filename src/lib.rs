@@ -52,7 +52,11 @@ pub fn run(
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            return report(&io, &Failure::new(Kind::Local, "no threads can be started").caused_by(&error), format);
+            return report(
+                &io,
+                &Failure::new(Kind::Local, "no threads can be started").caused_by(&error),
+                format,
+            );
         }
     };
     let result = runtime.block_on(async {

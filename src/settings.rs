@@ -178,8 +178,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().to_str().unwrap();
         std::fs::create_dir_all(dir.path().join(".config/herder")).unwrap();
-        std::fs::write(dir.path().join(".config/herder/config.toml"), "region = 'eu-west-1'\nprofile = 'file'\n")
-            .unwrap();
+        std::fs::write(
+            dir.path().join(".config/herder/config.toml"),
+            "region = 'eu-west-1'\nprofile = 'file'\n",
+        )
+        .unwrap();
         let environment = environment(&[("HOME", home), ("HERDER_PROFILE", "env")]);
         let settings = Settings::new(&GlobalArgs::default(), &environment).unwrap();
         assert_eq!(settings.region.as_ref().unwrap().source, Source::File);

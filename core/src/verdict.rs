@@ -56,6 +56,12 @@ impl Verdict {
         }
     }
 
+    /// Whether a resume leaves it: a target that was never run, or whose end is not known, is open again.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Verdict::NotRun | Verdict::Unknown)
+    }
+
     /// The word of the JSON contract, also used in tables and in `@RUN:WORD`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

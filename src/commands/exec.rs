@@ -83,7 +83,13 @@ pub(crate) struct ExecArgs {
     pub(crate) document_version: Option<String>,
 
     /// A parameter of the document (can be repeated; the same name again adds a value)
-    #[arg(short, long = "parameter", value_name = "NAME=VALUE", requires = "document", help_heading = "Command options")]
+    #[arg(
+        short,
+        long = "parameter",
+        value_name = "NAME=VALUE",
+        requires = "document",
+        help_heading = "Command options"
+    )]
     pub(crate) parameters: Vec<String>,
 
     /// How long it may run on a node, 5 s to 48 h
@@ -131,8 +137,10 @@ fn delivery_timeout(text: &str) -> Result<Duration, String> {
 pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Failure> {
     let spec = TargetSpec::new(&args.targets, ctx)?;
     if args.stdin && spec.reads_stdin() {
-        return Err(Failure::usage("standard input can't be both the targets (-t -) and the command's (--stdin)")
-            .hint("Put one of the two into a file: -t @FILE."));
+        return Err(Failure::usage(
+            "standard input can't be both the targets (-t -) and the command's (--stdin)",
+        )
+        .hint("Put one of the two into a file: -t @FILE."));
     }
     let reads_stdin = args.stdin || spec.reads_stdin();
     let input = if reads_stdin { Some(read_stdin(io)?) } else { None };
@@ -156,7 +164,6 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         note: args.rollout.reason.clone(),
     };
     let prepared = prepare(ctx, &open, options)?;
-    announce(io, &args.output, &prepared.start.run, count);
     let renderer = renderer(io, &args.output.render_options(ctx));
     let Prepared { start, _lock: lock } = prepared;
     let run = start.run.clone();
@@ -182,20 +189,13 @@ pub(crate) fn conclude(io: &Io, run: &RunId, end: &End) {
     }
 }
 
-/// The run's id is on stderr before the first change, whatever the output is.
-pub(crate) fn announce(io: &Io, output: &OutputArgs, run: &RunId, targets: u64) {
-    if output.format() == Some(crate::args::OutputFormat::Quiet) {
-        return;
-    }
-    let nodes = if targets == 1 { "node" } else { "nodes" };
-    let _ = writeln!(io.stderr(), "run {run} on {targets} {nodes}");
-}
-
 /// Whether somebody reads results while the run goes on.
 pub(crate) fn eagerness(output: &OutputArgs) -> Eagerness {
     match output.format() {
         None | Some(OutputFormat::Jsonl) => Eagerness::AsCompleted,
-        Some(OutputFormat::Json | OutputFormat::Csv | OutputFormat::Table | OutputFormat::Quiet) => Eagerness::AtEnd,
+        Some(OutputFormat::Json | OutputFormat::Csv | OutputFormat::Table | OutputFormat::Quiet) => {
+            Eagerness::AtEnd
+        }
     }
 }
 
@@ -271,11 +271,14 @@ fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, resolved: &Resolved, title: &st
     };
     let question = format!("Run `{title}` on all {} nodes of {place}?", resolved.targets.len());
     let declined = |message: &str| {
-        Failure::new(Kind::Refused, message).hint("Give --yes to go ahead without being asked, or choose fewer nodes.")
+        Failure::new(Kind::Refused, message)
+            .hint("Give --yes to go ahead without being asked, or choose fewer nodes.")
     };
     match io.confirm(&question) {
         Ok(true) => Ok(()),
         Ok(false) => Err(declined("not confirmed; nothing was sent")),
-        Err(error) => Err(declined("`all` has to be confirmed, and there is no terminal to ask at").caused_by(&error)),
+        Err(error) => {
+            Err(declined("`all` has to be confirmed, and there is no terminal to ask at").caused_by(&error))
+        }
     }
 }

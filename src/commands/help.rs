@@ -59,8 +59,11 @@ fn command_help(words: &[String]) -> Result<String, Failure> {
                 .iter()
                 .filter_map(|t| Some(t.to_possible_value()?.get_name().to_owned()))
                 .collect();
-            Failure::usage(format!("there is no command or topic `{word}`"))
-                .hint(format!("Commands: {}. Topics: {}.", names.join(", "), topics.join(", ")))
+            Failure::usage(format!("there is no command or topic `{word}`")).hint(format!(
+                "Commands: {}. Topics: {}.",
+                names.join(", "),
+                topics.join(", ")
+            ))
         })?;
     }
     Ok(found.render_long_help().to_string())

@@ -74,8 +74,8 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: NodesArgs) -> Result<Exit, Fai
         false => Some(Query::new(chosen, Vec::new()).map_err(|e| Failure::usage(e.to_string()))?),
     };
     let reach = query.as_ref().map_or(Reach::Everything, Query::reach);
-    let mut writer =
-        ListWriter::new(io, &COLUMNS, &args.list.options(ctx)).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut writer = ListWriter::new(io, &COLUMNS, &args.list.options(ctx))
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let open = ctx.open_scope(None).await?;
     let mut count = 0_u64;
     let mut broken = None;

@@ -3,22 +3,23 @@
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
+use herder_core::event::Event;
 use herder_core::fanout::Interrupt;
 use herder_core::journal::Bodies;
 use herder_core::target::{RunRef, Share};
 
-use super::exec::{announce, conclude, eagerness, read_stdin};
-use crate::args::{ListArgs, OutputArgs};
+use super::exec::{conclude, eagerness, read_stdin};
+use crate::args::{ListArgs, OutputArgs, OutputFormat};
 use crate::ctx::Ctx;
 use crate::dispatch::replay_event;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{GivenValues, Prepared, ResumeOptions, resume, split_env, split_parameters};
-use crate::ops::run::{ThrottleEvents, drive};
+use crate::ops::run::{Start, ThrottleEvents, drive};
 use crate::ops::runs::{check_identity, list};
 use crate::ops::targets::find_run;
-use crate::render::{Column, ListWriter, renderer};
+use crate::render::{Column, ListWriter, Renderer, renderer};
 
 /// Look at runs, and go on with one that was killed
 #[derive(Args, Clone, Debug)]
@@ -136,8 +137,8 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: RunsArgs) -> Result<Exit, Fail
 }
 
 fn list_runs(ctx: &Ctx, io: &Io, args: &RunsListArgs) -> Result<Exit, Failure> {
-    let mut writer =
-        ListWriter::new(io, &COLUMNS, &args.list.options(ctx)).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut writer = ListWriter::new(io, &COLUMNS, &args.list.options(ctx))
+        .map_err(|error| Failure::usage(error.to_string()))?;
     let (runs, warnings) = list(ctx)?;
     for warning in warnings {
         let _ = writeln!(io.stderr(), "warning: {warning}");
@@ -160,9 +161,8 @@ fn list_runs(ctx: &Ctx, io: &Io, args: &RunsListArgs) -> Result<Exit, Failure> {
 fn show(ctx: &Ctx, io: &Io, args: &RunsShowArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     directory.record()?;
-    let failed = |error: std::io::Error| {
-        Failure::new(Kind::Local, "could not show the run").caused_by(&error)
-    };
+    let failed =
+        |error: std::io::Error| Failure::new(Kind::Local, "could not show the run").caused_by(&error);
     let bodies = Bodies::open_read_only(&directory.bodies()).map_err(failed)?;
     let mut renderer = renderer(io, &args.output.render_options(ctx));
     let mut broken: Option<std::io::Error> = None;
@@ -181,12 +181,57 @@ fn show(ctx: &Ctx, io: &Io, args: &RunsShowArgs) -> Result<Exit, Failure> {
     }
 }
 
+/// Shows what an earlier process of the run already did: its start, and to those who show everything at the end also the results
+/// that stand. A stream goes on where it broke off.
+fn show_earlier<J>(
+    start: &Start<J>,
+    output: &OutputArgs,
+    io: &Io,
+    renderer: &mut dyn Renderer,
+) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(Kind::Local, "could not read the run").caused_by(&error);
+    let is_stream = match output.format() {
+        None => !io.stdout_style().is_tty,
+        Some(format) => matches!(format, OutputFormat::Jsonl | OutputFormat::Csv | OutputFormat::Quiet),
+    };
+    let stands: std::collections::HashSet<&str> = start
+        .plan
+        .recovered
+        .verdicts
+        .keys()
+        .filter_map(|index| start.plan.targets.get(*index))
+        .map(|target| target.id.as_str())
+        .collect();
+    let bodies = Bodies::open_read_only(&start.directory.bodies()).map_err(failed)?;
+    let mut has_started = false;
+    start.directory.for_each_event(|stored| {
+        let is_wanted = match &stored.envelope.event {
+            Event::RunStarted(_) => !std::mem::replace(&mut has_started, true),
+            Event::TargetFinished(finished) => {
+                !is_stream && finished.verdict.is_final() && stands.contains(finished.target.id.as_str())
+            }
+            _ => false,
+        };
+        if is_wanted {
+            // A reader that is gone is noticed again at the next event.
+            let _ = replay_event(stored, renderer, &bodies);
+        }
+    })?;
+    Ok(())
+}
+
 async fn resume_run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     let record = directory.record()?;
     if ctx.sim.is_some() {
-        return Err(Failure::new(Kind::Refused, format!("run {} can't go on in a new simulator", record.run))
-            .hint("A simulator in the process lives for one command; use `herder sim serve` to rehearse a resume."));
+        return Err(Failure::new(
+            Kind::Refused,
+            format!("run {} can't go on in a new simulator", record.run),
+        )
+        .hint(
+            "A simulator in the process lives for one command; use `herder sim serve` to rehearse a resume.",
+        ));
     }
     let throttles = ThrottleEvents::default();
     let open = ctx.open_scope(Some(throttles.observer())).await?;
@@ -205,9 +250,9 @@ async fn resume_run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit, Fa
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing left to do", record.run);
         return Ok(Exit::Success);
     };
-    announce(io, &args.output, &record.run, targets);
-    let renderer = renderer(io, &args.output.render_options(ctx));
     let Prepared { start, _lock: lock } = prepared;
+    let mut renderer = renderer(io, &args.output.render_options(ctx));
+    show_earlier(&start, &args.output, io, renderer.as_mut())?;
     let end = drive(ctx, &open, &throttles, start, renderer).await?;
     drop(lock);
     conclude(io, &record.run, &end);

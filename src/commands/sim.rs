@@ -92,7 +92,8 @@ fn background(io: &Io, args: &ServeArgs) -> Result<Exit, Failure> {
     use std::os::unix::process::CommandExt as _;
     use std::process::{Command, Stdio};
 
-    let failed = |what: &str, error: &std::io::Error| Failure::new(Kind::Local, what.to_owned()).caused_by(error);
+    let failed =
+        |what: &str, error: &std::io::Error| Failure::new(Kind::Local, what.to_owned()).caused_by(error);
     let program = std::env::current_exe().map_err(|error| failed("herder does not find itself", &error))?;
     let mut command = Command::new(program);
     command.args(["sim", "serve", &args.spec, "--port", &args.port.to_string()]);
@@ -107,7 +108,9 @@ fn background(io: &Io, args: &ServeArgs) -> Result<Exit, Failure> {
         .spawn()
         .map_err(|error| failed("could not start the simulator", &error))?;
     let mut text = String::new();
-    let Some(stdout) = child.stdout.take() else { return Err(Failure::new(Kind::Bug, "the simulator has no output")) };
+    let Some(stdout) = child.stdout.take() else {
+        return Err(Failure::new(Kind::Bug, "the simulator has no output"));
+    };
     for line in BufReader::new(stdout).lines() {
         let line = line.map_err(|error| failed("could not read the simulator's answer", &error))?;
         let is_last = line.starts_with("export HERDER_SIM_PID=") && args.tls.is_none()
@@ -118,8 +121,6 @@ fn background(io: &Io, args: &ServeArgs) -> Result<Exit, Failure> {
             return crate::commands::write_out(io, text.as_bytes());
         }
     }
-    Err(Failure::usage("the simulator did not start").hint(format!(
-        "Run `herder sim serve {}` in the foreground to see why.",
-        args.spec
-    )))
+    Err(Failure::usage("the simulator did not start")
+        .hint(format!("Run `herder sim serve {}` in the foreground to see why.", args.spec)))
 }

@@ -83,7 +83,7 @@ pub(crate) async fn drive<J>(
     open: &OpenScope,
     throttles: &ThrottleEvents,
     start: Start<J>,
-    renderer: Box<dyn Renderer>,
+    mut renderer: Box<dyn Renderer>,
 ) -> Result<End, Failure>
 where
     J: Job,
@@ -93,7 +93,7 @@ where
     let journal = Journal::open(&start.directory, start.next_intent)?;
     let (events, feed) = mpsc::channel(EVENTS_WAITING);
     let (ending, end) = oneshot::channel();
-    let dispatcher = Dispatcher {
+    let mut dispatcher = Dispatcher {
         run: start.run,
         next_seq: start.next_seq,
         clock: ctx.clock,
@@ -101,11 +101,9 @@ where
         journal: journal.clone(),
         directory: start.directory,
     };
+    dispatcher.open(start.opening, renderer.as_mut());
     let dispatched = tokio::task::spawn_blocking(move || dispatcher.run(feed, end, renderer));
     throttles.connect(Some(events.clone()));
-    for event in start.opening {
-        let _ = events.send(event).await;
-    }
     let ports = Ports { journal, events, interrupts: ctx.interrupts.clone() };
     let mut report = fan_out(start.job, start.plan, ports).await;
     throttles.connect(None);
@@ -120,11 +118,20 @@ where
         throttles: totals.throttled,
         took: begun.elapsed(),
     });
-    let counted = dispatched
-        .await
-        .map_err(|error| Failure::new(crate::failure::Kind::Bug, "the dispatcher ended early").caused_by(&error))?;
+    let counted = dispatched.await.map_err(|error| {
+        Failure::new(crate::failure::Kind::Bug, "the dispatcher ended early").caused_by(&error)
+    })?;
     open.keep_learned(ctx.clock.now());
-    Ok(End { exit, failure, interrupt: *ctx.interrupts.borrow(), exit_code: counted.exit_code })
+    let unshown = counted.shown.err().map(|error| {
+        Failure::new(crate::failure::Kind::Local, "the results could not be written").caused_by(&error)
+    });
+    Ok(End {
+        // The run did what was asked, the results did not arrive: that is something that failed.
+        exit: if unshown.is_some() && exit == Exit::Success { Exit::Failed } else { exit },
+        failure: failure.or(unshown),
+        interrupt: *ctx.interrupts.borrow(),
+        exit_code: counted.exit_code,
+    })
 }
 
 /// A run that was refused before anything was sent exits as its error says; any other by its verdicts.

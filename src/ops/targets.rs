@@ -186,7 +186,12 @@ impl LeftOut {
 
     fn warnings(&self) -> Vec<String> {
         let say = |count: u64, what: &str| {
-            (count > 0).then(|| format!("{count} matching {} left out: {what}", if count == 1 { "instance is" } else { "instances are" }))
+            (count > 0).then(|| {
+                format!(
+                    "{count} matching {} left out: {what}",
+                    if count == 1 { "instance is" } else { "instances are" }
+                )
+            })
         };
         [say(self.not_running, "not running"), say(self.not_managed, "not managed by Systems Manager")]
             .into_iter()
@@ -213,8 +218,9 @@ impl Lists<'_> {
 
     fn read(&self, source: &Source) -> Result<NodeSet, Failure> {
         let parse = |bytes: &[u8], what: &str| {
-            let listed = parse_list(bytes)
-                .map_err(|error| Failure::usage(format!("{what} is not a list of nodes")).caused_by(&error))?;
+            let listed = parse_list(bytes).map_err(|error| {
+                Failure::usage(format!("{what} is not a list of nodes")).caused_by(&error)
+            })?;
             Ok(listed.into_iter().map(|listed| listed.node).collect())
         };
         match source {

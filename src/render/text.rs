@@ -84,7 +84,8 @@ pub(crate) fn ascii(text: &str) -> String {
     text.replace('…', "...").replace('×', "x")
 }
 
-/// A field of TSV: tab, CR, LF and backslash as `\t` `\r` `\n` `\\`, other bytes as they are.
+/// A field of TSV: tab, CR and LF as `\t` `\r` `\n`, other bytes as they are. A backslash stays what it is: JSON in a pipe must
+/// remain JSON.
 pub(crate) fn tsv(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     for byte in field {
@@ -92,7 +93,6 @@ pub(crate) fn tsv(field: &[u8]) -> Vec<u8> {
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\r' => out.extend_from_slice(b"\\r"),
             b'\n' => out.extend_from_slice(b"\\n"),
-            b'\\' => out.extend_from_slice(b"\\\\"),
             other => out.push(*other),
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::executor::Recovered;
 use super::job::{Accepted, Batch};
 use crate::journal::{BatchState, Replay, SendState};
-use crate::verdict::Verdict;
 
 impl Recovered {
     /// What is known of a run, from its journal.
@@ -15,9 +14,8 @@ impl Recovered {
     /// sent to more than once belongs to its latest send. `expires_in` is how long the commands on record may still run.
     #[must_use]
     pub fn from_replay(replay: &Replay, expires_in: Duration) -> Recovered {
-        let is_final = |verdict: Verdict| !matches!(verdict, Verdict::NotRun | Verdict::Unknown);
         let verdicts = replay.verdicts.iter().enumerate();
-        let verdicts = verdicts.filter_map(|(n, v)| v.filter(|v| is_final(*v)).map(|v| (n, v))).collect();
+        let verdicts = verdicts.filter_map(|(n, v)| v.filter(|v| v.is_final()).map(|v| (n, v))).collect();
         let mut recovered = Recovered { verdicts, ..Recovered::default() };
         let mut owned = vec![false; replay.verdicts.len()];
         for (intent, send) in replay.sends.iter().rev() {

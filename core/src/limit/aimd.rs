@@ -9,6 +9,7 @@
 //! * **Later throttles**: between two moments at which the bucket was empty exactly the refill was accepted. That
 //!   measured rate becomes the ceiling, and calls go on just below it.
 //! * **Near the ceiling** the rate rests, then probes slowly at first and faster the longer nothing objects.
+//! * **A learned rate** is rested at for 5 s, then left behind twice as fast every 4 s, unless a throttle confirms it.
 //! * **A throttle below the ceiling** means that the quota shrank or someone else took a share: 0.7 × the rate, and the
 //!   ceiling comes down too, so that two herders on one quota end with about half each.
 //!
@@ -280,6 +281,12 @@ impl Limiter {
             }
             Some(ceiling) => {
                 self.pressed += passed;
+                if self.cut.is_none() {
+                    // Only an earlier run says so, and that may have shared the quota or seen another one.
+                    let doubled = if self.pressed > 5.0 { (passed / 4.0).exp2() } else { 1.0 };
+                    self.rate = (self.rate * doubled).min(MAX_RATE.max(ceiling)).min(self.cap);
+                    return;
+                }
                 // Rest for as long as 25 calls take, 5 s to 15 s; then probe, also in absolute terms, so that a
                 // ceiling that was far too low is left behind.
                 let probe = (self.pressed - (25.0 / ceiling).clamp(5.0, 15.0)).max(0.0);

@@ -6,13 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use herder_aws::ssm::{
-    CommandStatus, CommandSummary, CommandsQuery, Invocation, InvocationDetail, Judged, SendCommand, SendError,
-    SendSlot, SplitOutput, Ssm, is_cancelling, judge,
+    CommandStatus, CommandSummary, CommandsQuery, Invocation, InvocationDetail, Judged, SendCommand,
+    SendError, SendSlot, SplitOutput, Ssm, is_cancelling, judge,
 };
 use herder_aws::{CallError, CallErrorKind};
 use herder_core::event::{Body, Streams};
 use herder_core::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
+    Trouble,
 };
 use herder_core::journal::Permit;
 use herder_core::run_id::RunId;
@@ -114,9 +115,9 @@ impl ExecJob {
                 verdict: Verdict::Denied,
                 reason: Reason::INVALID_PLATFORM,
             },
-            SendError::InvalidDocument(error) | SendError::InvalidParameters(error) | SendError::TooLarge(error) => {
-                SendOutcome::Fatal(error)
-            }
+            SendError::InvalidDocument(error)
+            | SendError::InvalidParameters(error)
+            | SendError::TooLarge(error) => SendOutcome::Fatal(error),
             SendError::Call(error) => self.failed(error),
         }
     }
@@ -127,11 +128,9 @@ impl ExecJob {
             CallErrorKind::Lost => SendOutcome::Lost(error),
             CallErrorKind::Unreachable => SendOutcome::NotSent(Trouble::Transient(error)),
             CallErrorKind::CredentialsExpired => SendOutcome::NotSent(paused(&error)),
-            CallErrorKind::AccessDenied { .. } => SendOutcome::Refused {
-                verdict: Verdict::Denied,
-                reason: Reason::ACCESS_DENIED,
-                error,
-            },
+            CallErrorKind::AccessDenied { .. } => {
+                SendOutcome::Refused { verdict: Verdict::Denied, reason: Reason::ACCESS_DENIED, error }
+            }
             CallErrorKind::CredentialsMissing
             | CallErrorKind::CredentialsInvalid
             | CallErrorKind::ClockSkew
@@ -187,11 +186,8 @@ impl ExecJob {
     }
 
     async fn invocations(&self, batch: &Batch, command_id: &str) -> Result<Collected, CallError> {
-        let index: HashMap<&str, usize> = batch
-            .targets
-            .iter()
-            .filter_map(|t| Some((self.targets.get(*t)?.id.as_str(), *t)))
-            .collect();
+        let index: HashMap<&str, usize> =
+            batch.targets.iter().filter_map(|t| Some((self.targets.get(*t)?.id.as_str(), *t))).collect();
         let mut collected = Collected::default();
         let mut token = None;
         loop {
@@ -297,7 +293,9 @@ impl Job for ExecJob {
             max_errors: limits.max_errors,
         };
         match self.ssm.send_command(slot, permit, &command).await {
-            Ok(sent) => SendOutcome::Accepted(Accepted { command_id: sent.command_id, expires_in: self.lifetime }),
+            Ok(sent) => {
+                SendOutcome::Accepted(Accepted { command_id: sent.command_id, expires_in: self.lifetime })
+            }
             Err(error) => {
                 if error.call().kind == CallErrorKind::CredentialsExpired {
                     let _ = self.scope.renew().await;

@@ -75,8 +75,9 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
         title: recipe.title(),
         identity: open.identity.clone(),
         waves: vec![u32::try_from(count).unwrap_or(u32::MAX)],
-        recipe: serde_json::to_value(&recipe)
-            .map_err(|error| Failure::new(crate::failure::Kind::Bug, "the recipe is not JSON").caused_by(&error))?,
+        recipe: serde_json::to_value(&recipe).map_err(|error| {
+            Failure::new(crate::failure::Kind::Bug, "the recipe is not JSON").caused_by(&error)
+        })?,
     };
     let directory = ctx.runs().create(&record, &resolved.targets)?;
     let lock = directory.lock()?;
@@ -150,4 +151,3 @@ fn payloads(wish: &Wish, targets: &[Target]) -> Result<BTreeMap<Platform, Payloa
     }
     Ok(payloads)
 }
-

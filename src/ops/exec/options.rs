@@ -127,8 +127,10 @@ impl Recipe {
             }
             WorkSource::Document { name, version, parameters } => {
                 for wanted in parameters.iter().filter(|name| !given.parameters.contains_key(*name)) {
-                    return Err(Failure::usage(format!("the value of the parameter `{wanted}` is needed again"))
-                        .hint(format!("Give it with -p {wanted}=VALUE; the journal keeps no values.")));
+                    return Err(Failure::usage(format!(
+                        "the value of the parameter `{wanted}` is needed again"
+                    ))
+                    .hint(format!("Give it with -p {wanted}=VALUE; the journal keeps no values.")));
                 }
                 let parameters = given.parameters.clone();
                 Work::Document { name: name.clone(), version: version.clone(), parameters }
@@ -213,7 +215,9 @@ pub(crate) fn hash_of(wish: &Wish, key: &HashKey) -> String {
 fn read_text(path: &Path, flag: &str) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(1 << 20).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::usage(format!("could not read {flag} `{}`", path.display())).caused_by(&error))?;
+    read.map_err(|error| {
+        Failure::usage(format!("could not read {flag} `{}`", path.display())).caused_by(&error)
+    })?;
     String::from_utf8(bytes).map_err(|_| {
         Failure::usage(format!("{flag} `{}` is not UTF-8 text", path.display()))
             .hint("Run Command carries text only; fetch binaries from S3 on the node.")

@@ -76,7 +76,11 @@ impl Wish {
     pub fn payload(&self, platform: Platform) -> Result<Payload, Failure> {
         let payload = match &self.work {
             Work::Document { name, version, parameters } => {
-                return Ok(Payload { document: name.clone(), version: version.clone(), parameters: parameters.clone() });
+                return Ok(Payload {
+                    document: name.clone(),
+                    version: version.clone(),
+                    parameters: parameters.clone(),
+                });
             }
             Work::Line(_) | Work::Argv(_) | Work::Script { .. } => match platform {
                 Platform::Windows => self.powershell()?,
@@ -106,7 +110,11 @@ impl Wish {
                 }
                 let (shebang, rest) = split_shebang(text);
                 require_shell(shebang)?;
-                let set = if arguments.is_empty() { String::new() } else { format!("set -- {}\n", join_sh(arguments)) };
+                let set = if arguments.is_empty() {
+                    String::new()
+                } else {
+                    format!("set -- {}\n", join_sh(arguments))
+                };
                 (shebang.map(str::to_owned), format!("{set}{rest}"))
             }
             Work::Document { .. } => (None, String::new()),
@@ -206,8 +214,10 @@ fn require_shell(shebang: Option<&str>) -> Result<(), Failure> {
     if matches!(name, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "busybox") {
         return Ok(());
     }
-    Err(Failure::usage(format!("a script for `{name}` can't be given arguments, variables, a user or standard input"))
-        .hint("Only shell scripts can; send a line that starts the program instead."))
+    Err(Failure::usage(format!(
+        "a script for `{name}` can't be given arguments, variables, a user or standard input"
+    ))
+    .hint("Only shell scripts can; send a line that starts the program instead."))
 }
 
 #[cfg(test)]
@@ -234,10 +244,17 @@ mod tests {
 
     #[test]
     fn everything_around_a_command_works_in_a_real_shell() {
-        let mut wish = wish(Work::Argv(vec!["sh".into(), "-c".into(), "cat; echo \"$A|$0|$1\"".into(), "x y".into(), "it's".into()]));
+        let mut wish = wish(Work::Argv(vec![
+            "sh".into(),
+            "-c".into(),
+            "cat; echo \"$A|$0|$1\"".into(),
+            "x y".into(),
+            "it's".into(),
+        ]));
         wish.env = vec![("A".into(), "b c'd".into())];
         wish.stdin = Some(b"in\n".to_vec());
-        let output = std::process::Command::new("sh").arg("-c").arg(text(&wish, Platform::Linux)).output().unwrap();
+        let output =
+            std::process::Command::new("sh").arg("-c").arg(text(&wish, Platform::Linux)).output().unwrap();
         assert_eq!(String::from_utf8(output.stdout).unwrap(), "in\nb c'd|x y|it's\n");
     }
 
@@ -248,7 +265,8 @@ mod tests {
         assert_eq!(text(&bare, Platform::Linux), script);
         let given = wish(Work::Script { text: script.into(), arguments: vec!["a b".into()] });
         assert_eq!(text(&given, Platform::Linux), "#!/bin/bash\nset -- 'a b'\necho \"$1\"\n");
-        let python = wish(Work::Script { text: "#!/usr/bin/env python3\n".into(), arguments: vec!["a".into()] });
+        let python =
+            wish(Work::Script { text: "#!/usr/bin/env python3\n".into(), arguments: vec!["a".into()] });
         assert!(python.payload(Platform::Linux).unwrap_err().message.contains("python3"));
     }
 
@@ -257,7 +275,10 @@ mod tests {
         let mut wish = wish(Work::Line("id".into()));
         wish.user = Some("deploy".into());
         wish.cwd = Some("/srv/my app".into());
-        assert_eq!(text(&wish, Platform::Linux), "runuser -l deploy -c 'cd '\\''/srv/my app'\\'' || exit\nid'");
+        assert_eq!(
+            text(&wish, Platform::Linux),
+            "runuser -l deploy -c 'cd '\\''/srv/my app'\\'' || exit\nid'"
+        );
         assert_eq!(wish.payload(Platform::Linux).unwrap().parameters["workingDirectory"], ["/srv/my app"]);
         assert!(wish.payload(Platform::Windows).is_err());
     }

@@ -53,8 +53,9 @@ pub(crate) fn resume(
     let wish = recipe.wish(Sources { environment: &ctx.environment, given: &options.given })?;
     let sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
     if sends != recipe.sends {
-        return Err(Failure::usage(format!("what would be sent is not what run {} sent", record.run))
-            .hint("Give the same script, variables and parameters as at the start; only a hash of them is kept."));
+        return Err(Failure::usage(format!("what would be sent is not what run {} sent", record.run)).hint(
+            "Give the same script, variables and parameters as at the start; only a hash of them is kept.",
+        ));
     }
     let payloads = payloads(&wish, &targets)?;
     let mut job_parts = parts(&record.run, &recipe, &wish, targets.clone(), payloads);
@@ -80,6 +81,7 @@ pub(crate) fn resume(
 
 fn recipe_of(record: &RunRecord) -> Result<Recipe, Failure> {
     serde_json::from_value(record.recipe.clone()).map_err(|error| {
-        Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run)).caused_by(&error)
+        Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run))
+            .caused_by(&error)
     })
 }

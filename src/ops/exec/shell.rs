@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Quotes one word for a POSIX shell so that it arrives byte for byte.
 pub(super) fn quote_sh(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',');
+    let is_plain = |c: char| {
+        c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',')
+    };
     // A leading `=` is special to zsh, a word with `=` in front of a command is an assignment.
     if !word.is_empty() && word.chars().all(is_plain) && !word.contains('=') {
         return word.to_owned();
@@ -114,8 +116,25 @@ mod tests {
     #[test]
     fn posix_words_come_out_of_a_real_shell_as_they_went_in() {
         let nasty = words(&[
-            "plain", "", "two words", "it's", "\"", "$HOME", "`id`", "a\nb", "*", "~", "#x", "A=B", "!", "\\", "é\u{1F600}",
-            "-n", "a;b", "{a,b}", "\t",
+            "plain",
+            "",
+            "two words",
+            "it's",
+            "\"",
+            "$HOME",
+            "`id`",
+            "a\nb",
+            "*",
+            "~",
+            "#x",
+            "A=B",
+            "!",
+            "\\",
+            "é\u{1F600}",
+            "-n",
+            "a;b",
+            "{a,b}",
+            "\t",
         ]);
         let script = format!("printf '%s\\0' {}", join_sh(&nasty));
         let output = std::process::Command::new("sh").arg("-c").arg(&script).output().unwrap();
@@ -125,20 +144,31 @@ mod tests {
 
     #[test]
     fn plain_words_stay_readable() {
-        assert_eq!(join_sh(&words(&["systemctl", "restart", "nginx.service"])), "systemctl restart nginx.service");
+        assert_eq!(
+            join_sh(&words(&["systemctl", "restart", "nginx.service"])),
+            "systemctl restart nginx.service"
+        );
     }
 
     #[test]
     fn stdin_arrives_byte_for_byte_in_a_real_shell() {
-        let inputs: [&[u8]; 7] =
-            [b"", b"one\n", b"no end", b"HERDER\nHERDER_\n", b"\x00\xff\x1b[0m", b"$HOME `id` \\\n", b"cr\r\n"];
+        let inputs: [&[u8]; 7] = [
+            b"",
+            b"one\n",
+            b"no end",
+            b"HERDER\nHERDER_\n",
+            b"\x00\xff\x1b[0m",
+            b"$HOME `id` \\\n",
+            b"cr\r\n",
+        ];
         for input in inputs {
             let script = with_stdin_sh("cat; printf END", input);
             let output = std::process::Command::new("sh").arg("-c").arg(&script).output().unwrap();
             assert_eq!(output.stdout, [input, b"END"].concat(), "{script}");
         }
         let long = vec![b'x'; 10_000];
-        let output = std::process::Command::new("sh").arg("-c").arg(with_stdin_sh("wc -c", &long)).output().unwrap();
+        let output =
+            std::process::Command::new("sh").arg("-c").arg(with_stdin_sh("wc -c", &long)).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "10000");
     }
 

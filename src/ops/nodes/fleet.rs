@@ -25,8 +25,6 @@ type Filters = Vec<(String, Vec<String>)>;
 /// What a fetch could not see.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fleet {
-    /// The nodes.
-    pub(crate) nodes: Vec<Node>,
     /// Whether Systems Manager could be asked.
     pub(crate) knows_managed: bool,
     /// What a person should know.
@@ -133,7 +131,10 @@ impl Fetch<'_> {
         Ok(nodes)
     }
 
-    async fn managed_of(&mut self, wanted: &BTreeSet<String>) -> Result<BTreeMap<String, ManagedNode>, Failure> {
+    async fn managed_of(
+        &mut self,
+        wanted: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, ManagedNode>, Failure> {
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -160,7 +161,11 @@ impl Fetch<'_> {
     }
 
     /// SSM tells a hybrid node's tags only by filtering: one listing for each value that is asked for.
-    async fn with_tags(&mut self, mut nodes: Vec<Node>, filters: &[Vec<Filter>]) -> Result<Vec<Node>, Failure> {
+    async fn with_tags(
+        &mut self,
+        mut nodes: Vec<Node>,
+        filters: &[Vec<Filter>],
+    ) -> Result<Vec<Node>, Failure> {
         if !nodes.iter().any(|n| n.id.starts_with("mi-")) {
             return Ok(nodes);
         }
@@ -206,9 +211,10 @@ async fn instances(
     for query in queries.into_iter().map(InstancesQuery::Filters) {
         let mut token: Option<String> = None;
         loop {
-            let page = ec2.describe_instances(&query, token.as_deref()).await.map_err(|error| match error {
-                DescribeError::NoSuchInstances { error, .. } | DescribeError::Call(error) => error,
-            })?;
+            let page =
+                ec2.describe_instances(&query, token.as_deref()).await.map_err(|error| match error {
+                    DescribeError::NoSuchInstances { error, .. } | DescribeError::Call(error) => error,
+                })?;
             // The receiver is held by the caller until this ends.
             let _ = pages.send(page.items);
             token = page.next;

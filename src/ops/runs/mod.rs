@@ -43,16 +43,6 @@ pub(crate) enum RunState {
     LeftBehind,
 }
 
-impl RunState {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            RunState::Running => "running",
-            RunState::Finished => "finished",
-            RunState::LeftBehind => "left_behind",
-        }
-    }
-}
-
 /// Every run, newest first. Runs that can't be read are given as warnings.
 ///
 /// # Errors
@@ -121,6 +111,9 @@ pub(crate) fn check_identity(record: &RunRecord, here: &Identity) -> Result<(), 
         ("principal", was.principal.clone(), here.principal.clone()),
     ];
     let Some((what, was, is)) = differences.into_iter().find(|(_, was, is)| was != is) else { return Ok(()) };
-    Err(Failure::new(Kind::Refused, format!("run {} belongs to another {what}: `{was}`, not `{is}`", record.run))
-        .hint("Use the profile, region and endpoint that it was started with."))
+    Err(Failure::new(
+        Kind::Refused,
+        format!("run {} belongs to another {what}: `{was}`, not `{is}`", record.run),
+    )
+    .hint("Use the profile, region and endpoint that it was started with."))
 }

@@ -1,6 +1,7 @@
 //! The executor against a scripted service: what it promises, whatever the service does.
 
 mod bench;
+mod chaos;
 mod fake;
 mod faults;
 mod interrupts;
@@ -158,6 +159,13 @@ impl Setup {
         let ((report, took), events, ()) = tokio::time::timeout(day, all).await.expect("the run hangs");
         (report, events, took)
     }
+}
+
+/// Runs it on a paused clock.
+fn paused<T>(run: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(run)
 }
 
 fn tempdir() -> TempDir {

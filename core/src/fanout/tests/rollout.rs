@@ -104,12 +104,6 @@ fn serial_stop(fails: &[bool], max_errors: u64) -> usize {
     fails.len()
 }
 
-fn paused<T>(run: impl Future<Output = T>) -> T {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(run)
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
 
