@@ -14,19 +14,19 @@ use crate::settings::{Environment, Settings};
 
 /// The wall clock. Only stamps are taken from it; durations are measured with tokio's.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock(fn() -> Timestamp);
+pub(crate) struct Clock(fn() -> Timestamp);
 
 impl Clock {
     /// The system's clock.
     #[must_use]
-    pub fn system() -> Clock {
+    pub(crate) fn system() -> Clock {
         #[expect(clippy::disallowed_methods, reason = "the one place where the wall clock comes from")]
         Clock(Timestamp::now)
     }
 
     /// Now.
     #[must_use]
-    pub fn now(self) -> Timestamp {
+    pub(crate) fn now(self) -> Timestamp {
         (self.0)()
     }
 }
@@ -36,7 +36,7 @@ pub(crate) type OnThrottle = Arc<dyn Fn(ThrottleNotice) + Send + Sync>;
 
 /// What a command works with.
 #[derive(Clone)]
-pub struct Ctx {
+pub(crate) struct Ctx {
     /// What holds for the whole process.
     pub settings: Settings,
     /// The process' environment.
@@ -60,7 +60,7 @@ impl Ctx {
     ///
     /// # Errors
     /// The kernel gives no random bytes.
-    pub fn new(
+    pub(crate) fn new(
         settings: Settings,
         environment: Environment,
         clock: Clock,
@@ -77,13 +77,13 @@ impl Ctx {
 
     /// Random bytes, for the key of a state directory.
     #[must_use]
-    pub fn random(&self) -> [u8; 32] {
+    pub(crate) fn random(&self) -> [u8; 32] {
         self.random
     }
 
     /// The directory of runs.
     #[must_use]
-    pub fn runs(&self) -> RunsDirectory {
+    pub(crate) fn runs(&self) -> RunsDirectory {
         RunsDirectory::below(&self.settings.state_dir.value)
     }
 

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 
 /// What sort of failure it is. The words are part of the JSON contract (`error.kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// The command line or the configuration can't be right.
     Usage,
     /// Nothing matched, or the named thing does not exist.
@@ -33,7 +33,7 @@ pub enum Kind {
 impl Kind {
     /// The word.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Kind::Usage => "usage",
             Kind::NotFound => "not_found",
@@ -49,7 +49,7 @@ impl Kind {
 
 /// Whether anything was changed before it failed. Every failure has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Changed {
+pub(crate) enum Changed {
     /// Nothing was.
     Nothing,
     /// It may have been, or was.
@@ -58,7 +58,7 @@ pub enum Changed {
 
 /// A failure, ready to be shown.
 #[derive(Clone, Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// What sort.
     pub kind: Kind,
     /// One lower-case fragment that names the call and the object.
@@ -75,7 +75,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of some kind that changed nothing.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Failure {
         Failure {
             kind,
             message: message.into(),
@@ -87,20 +87,20 @@ impl Failure {
     }
 
     /// A mistake on the command line or in the configuration.
-    pub fn usage(message: impl Into<String>) -> Failure {
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
         Failure::new(Kind::Usage, message)
     }
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
     }
 
     /// Adds an error and its chain as causes.
     #[must_use]
-    pub fn caused_by(mut self, error: &(dyn Error + 'static)) -> Failure {
+    pub(crate) fn caused_by(mut self, error: &(dyn Error + 'static)) -> Failure {
         let mut next = Some(error);
         while let Some(error) = next {
             let text = error.to_string();
@@ -114,7 +114,7 @@ impl Failure {
 
     /// The exit code.
     #[must_use]
-    pub fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match self.kind {
             Kind::Usage => Exit::Usage,
             Kind::NotFound => Exit::NoMatch,

@@ -11,11 +11,11 @@ use crate::failure::Failure;
 
 /// The environment, handed in once by `main`.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub(crate) struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// Takes the variables; those that are not Unicode are left out (AWS's and herder's all are).
-    pub fn new(variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> Environment {
+    pub(crate) fn new(variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> Environment {
         let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
@@ -24,13 +24,13 @@ impl Environment {
 
     /// The value of a variable; an empty one counts as not set.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// Every variable.
     #[must_use]
-    pub fn all(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn all(&self) -> &BTreeMap<String, String> {
         &self.0
     }
 
@@ -44,7 +44,7 @@ impl Environment {
 
 /// Where a setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A flag.
     Flag,
     /// An environment variable.
@@ -57,7 +57,7 @@ pub enum Source {
 
 /// A value and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting<T> {
+pub(crate) struct Setting<T> {
     /// The value.
     pub value: T,
     /// Its origin.
@@ -66,7 +66,7 @@ pub struct Setting<T> {
 
 /// What holds for the whole process.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// `--profile`; AWS_PROFILE is left to the AWS part, which knows what it means.
     pub profile: Option<Setting<String>>,
     /// `--region`.
@@ -105,7 +105,7 @@ impl Settings {
     ///
     /// # Errors
     /// The configuration file doesn't parse, or there is no place for state.
-    pub fn new(args: &GlobalArgs, environment: &Environment) -> Result<Settings, Failure> {
+    pub(crate) fn new(args: &GlobalArgs, environment: &Environment) -> Result<Settings, Failure> {
         let file = read_file(environment)?;
         let text = |flag: &Option<String>, variable: &'static str, file: Option<String>| {
             let flag = flag.clone().map(|value| Setting { value, source: Source::Flag });

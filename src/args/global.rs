@@ -7,7 +7,7 @@ use clap::Args;
 /// Flags that every command takes. `HERDER_<NAME>` sets each of them too.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
-pub struct GlobalArgs {
+pub(crate) struct GlobalArgs {
     /// AWS profile
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,

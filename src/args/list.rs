@@ -10,7 +10,7 @@ use crate::render::{Format, ListOptions};
 /// How lists are written. Without any of these: a table on a terminal, tab-separated values without a header in a pipe.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output options")]
-pub struct ListArgs {
+pub(crate) struct ListArgs {
     /// Format of the list on stdout
     #[arg(short, long, value_name = "FORMAT", value_enum)]
     pub output: Option<OutputFormat>,

@@ -6,8 +6,8 @@ mod output;
 mod rollout;
 mod targets;
 
-pub use global::GlobalArgs;
-pub use list::ListArgs;
-pub use output::{OutputArgs, OutputFormat};
-pub use rollout::RolloutArgs;
-pub use targets::TargetArgs;
+pub(crate) use global::GlobalArgs;
+pub(crate) use list::ListArgs;
+pub(crate) use output::{OutputArgs, OutputFormat};
+pub(crate) use rollout::RolloutArgs;
+pub(crate) use targets::TargetArgs;

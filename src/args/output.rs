@@ -13,7 +13,7 @@ use crate::render::{Format, RenderOptions};
 /// How results are written. Without any of these: a live view and a folded summary on a terminal, `node<TAB>line` in a pipe.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Output options")]
-pub struct OutputArgs {
+pub(crate) struct OutputArgs {
     /// Format of the results on stdout
     #[arg(short, long, value_name = "FORMAT", value_enum)]
     pub output: Option<OutputFormat>,
@@ -37,7 +37,7 @@ pub struct OutputArgs {
 
 /// A format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
+pub(crate) enum OutputFormat {
     /// One document at the end
     Json,
     /// One event a line, as it happens
@@ -65,7 +65,7 @@ impl From<OutputFormat> for Format {
 impl OutputArgs {
     /// The format asked for, if one was.
     #[must_use]
-    pub fn format(&self) -> Option<OutputFormat> {
+    pub(crate) fn format(&self) -> Option<OutputFormat> {
         if self.json {
             Some(OutputFormat::Json)
         } else if self.jsonl {

@@ -6,7 +6,7 @@ use herder_core::target::Share;
 /// How a change goes over many targets.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Rollout options")]
-pub struct RolloutArgs {
+pub(crate) struct RolloutArgs {
     /// Targets at once, as a count or a percentage
     #[arg(short, long, value_name = "N|N%", default_value = "50")]
     pub concurrency: Share,

@@ -8,7 +8,7 @@ use herder_core::target::Share;
 /// What a command acts on.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Target options")]
-pub struct TargetArgs {
+pub(crate) struct TargetArgs {
     /// Nodes to act on: an id, a name, tag:KEY=VALUE, all, @FILE, - (can be repeated)
     ///
     /// Within one selector ` and ` (`&`) intersects and `not ` (`!`) negates; several selectors add up. See `herder help selectors`.

@@ -15,7 +15,7 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// What a node shall run, as it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Work {
+pub(crate) enum Work {
     /// One argument: a line for the node's shell, as with ssh.
     Line(String),
     /// Several arguments: an exact argv.
@@ -40,7 +40,7 @@ pub enum Work {
 
 /// The work and what stands around it.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// What to run.
     pub work: Work,
     /// Standard input.
@@ -59,7 +59,7 @@ pub struct Wish {
 
 /// One kind of send: a document with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payload {
+pub(crate) struct Payload {
     /// Name or ARN.
     pub document: String,
     /// Its version.
@@ -73,7 +73,7 @@ impl Wish {
     ///
     /// # Errors
     /// The platform can't do what was asked, or it is too large.
-    pub fn payload(&self, platform: Platform) -> Result<Payload, Failure> {
+    pub(crate) fn payload(&self, platform: Platform) -> Result<Payload, Failure> {
         let payload = match &self.work {
             Work::Document { name, version, parameters } => {
                 return Ok(Payload {
