@@ -1,6 +1,8 @@
 //! EC2: instances.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 
 use aws_sdk_ec2::types;
 use jiff::Timestamp;
@@ -75,20 +77,40 @@ pub struct Instance {
 }
 
 /// Why instances couldn't be described.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub enum DescribeError {
     /// Some ids don't exist here.
-    #[error("{}", error)]
     NoSuchInstances {
         /// Those that the message names, of those that were asked for; may be empty.
         ids: Vec<String>,
         /// The error itself.
-        #[source]
         error: CallError,
     },
     /// Anything else.
-    #[error(transparent)]
-    Call(#[from] CallError),
+    Call(CallError),
+}
+
+impl DescribeError {
+    /// The error of the call.
+    #[must_use]
+    pub fn call(&self) -> &CallError {
+        match self {
+            DescribeError::NoSuchInstances { error, .. } | DescribeError::Call(error) => error,
+        }
+    }
+}
+
+/// As the call's error says it: the variants add nothing for people.
+impl fmt::Display for DescribeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call().fmt(f)
+    }
+}
+
+impl Error for DescribeError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.call().source()
+    }
 }
 
 impl Ec2 {

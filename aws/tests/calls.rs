@@ -9,13 +9,15 @@ use std::time::Duration;
 use herder_aws::ec2::{DescribeError, InstancesQuery};
 use herder_aws::ssm::{CommandsQuery, SendCommand, SendError, Sent};
 use herder_aws::{
-    AssumeRole, CallErrorKind, Effect, Environment, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions, Totals,
+    AssumeRole, CallErrorKind, Effect, Environment, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions,
+    Totals,
 };
 use support::{Answer, Server, permit};
 
 const ID: &str = "i-0123456789abcdef0";
 const BAD: &str = "i-0bad0bad0bad0bad0";
-const SENT: &str = r#"{"Command":{"CommandId":"11111111-2222-3333-4444-555555555555","RequestedDateTime":1795253400.25}}"#;
+const SENT: &str =
+    r#"{"Command":{"CommandId":"11111111-2222-3333-4444-555555555555","RequestedDateTime":1795253400.25}}"#;
 
 fn options(url: &str) -> ScopeOptions {
     let mut options = ScopeOptions::new(Environment::empty());
@@ -122,7 +124,10 @@ async fn a_read_is_repeated_and_then_fails() {
     let server = Server::start(|n, _| match n {
         0 => Answer::HangUp,
         1 => Answer::Json(500, ""),
-        _ => Answer::Json(200, r#"{"Commands":[{"CommandId":"c","TargetCount":50,"CompletedCount":50}],"NextToken":"t"}"#),
+        _ => Answer::Json(
+            200,
+            r#"{"Commands":[{"CommandId":"c","TargetCount":50,"CompletedCount":50}],"NextToken":"t"}"#,
+        ),
     });
     let one = scope(&server.url).await;
     let page = one.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap();
@@ -138,7 +143,11 @@ async fn a_read_is_repeated_and_then_fails() {
 #[tokio::test]
 async fn what_the_service_refuses_is_said_as_it_is() {
     let cases: [(u16, &str, &str); 6] = [
-        (400, r#"{"__type":"InvalidInstanceId","message":"Instances [[i-0bad0bad0bad0bad0]] not in a valid state"}"#, "bad"),
+        (
+            400,
+            r#"{"__type":"InvalidInstanceId","message":"Instances [[i-0bad0bad0bad0bad0]] not in a valid state"}"#,
+            "bad",
+        ),
         (400, r#"{"__type":"InvalidInstanceId"}"#, "opaque"),
         (400, r#"{"__type":"UnsupportedPlatformType","message":"nope"}"#, "platform"),
         (400, r#"{"__type":"InvalidDocument","message":"Document Foo does not exist."}"#, "document"),
@@ -182,10 +191,10 @@ async fn a_missing_permission_is_named() {
 
 #[tokio::test]
 async fn expired_credentials_are_made_anew_once() {
-    let expired =
-        r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#;
-    let server =
-        Server::start(move |n, _| Answer::Json(if n == 0 { 400 } else { 200 }, if n == 0 { expired } else { "{}" }));
+    let expired = r#"{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}"#;
+    let server = Server::start(move |n, _| {
+        Answer::Json(if n == 0 { 400 } else { 200 }, if n == 0 { expired } else { "{}" })
+    });
     scope(&server.url).await.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap();
     assert_eq!(server.count("ListCommands"), 2);
 
@@ -253,7 +262,8 @@ async fn instances_that_do_not_exist_are_named() {
 
 #[tokio::test]
 async fn a_role_is_assumed_with_the_fixed_keys() {
-    let server = Server::start(|_, request| match request.api.as_str() {
+    let server = Server::start(|_, request| {
+        match request.api.as_str() {
         "AssumeRole" => Answer::Xml(
             200,
             "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
@@ -269,13 +279,18 @@ async fn a_role_is_assumed_with_the_fixed_keys() {
                 .to_owned(),
         ),
         _ => Answer::Json(200, r#"{"Commands":[]}"#),
+    }
     });
     let mut options = options(&server.url);
     options.assume_role =
         Some(AssumeRole { role: "ops".into(), account: Some("444455556666".into()), external_id: None });
     let scope = Scope::open(options, Arc::new(Meter::new(MeterOptions::default()))).await.unwrap();
     let assumed = &server.seen()[0];
-    assert!(assumed.body.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Fops"), "{}", assumed.body);
+    assert!(
+        assumed.body.contains("RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Fops"),
+        "{}",
+        assumed.body
+    );
     assert!(assumed.head.contains("AKIDSIMULATOR"), "{}", assumed.head);
 
     let identity = scope.identity().await.unwrap();

@@ -1,6 +1,7 @@
 //! Scopes as people have them: profiles, environment, roles, MFA, endpoints. The SDK reads the environment of its process
 //! by itself, so each case runs in a process of its own with exactly the environment that it needs.
 
+#[expect(dead_code, reason = "the other tests use the rest of it")]
 mod support;
 
 use std::collections::HashMap;
@@ -101,7 +102,8 @@ fn home() -> tempfile::TempDir {
 
 /// Answers everything that a case asks; roles get the access key `ASIA` and their name.
 fn aws() -> Server {
-    Server::start(|_, request| match request.api.as_str() {
+    Server::start(|_, request| {
+        match request.api.as_str() {
         "AssumeRole" => {
             let role = if request.body.contains("role%2Fdeep") { "DEEP" } else { "OPS" };
             Answer::Xml(
@@ -122,6 +124,7 @@ fn aws() -> Server {
                 .to_owned(),
         ),
         _ => Answer::Json(200, r#"{"Commands":[]}"#),
+    }
     })
 }
 
@@ -135,16 +138,36 @@ fn key_of(server: &Server, api: &str) -> String {
 fn what_is_missing_is_said_with_a_way_out() {
     let home = home();
     for (variables, error, hint) in [
-        (&[("CASE_PROFILE", "prod")][..], "profile `prod` doesn't exist", "Choose one of: broken, chained, keys"),
+        (
+            &[("CASE_PROFILE", "prod")][..],
+            "profile `prod` doesn't exist",
+            "Choose one of: broken, chained, keys",
+        ),
         (&[("AWS_PROFILE", "prod")], "profile `prod` doesn't exist", "Choose one of:"),
         (&KEYS, "no region is set for profile `default`", "--region"),
         (&[("AWS_REGION", "eu-west-1")], "no credentials were found for profile `default`", "--sim"),
-        (&[("CASE_PROFILE", "sso")], "the SSO session of profile `sso` has expired", "Run `aws sso login --profile sso`."),
+        (
+            &[("CASE_PROFILE", "sso")],
+            "the SSO session of profile `sso` has expired",
+            "Run `aws sso login --profile sso`.",
+        ),
         (&[("CASE_PROFILE", "mfa")], "and there is no terminal to ask", "in a terminal"),
         (&[("CASE_PROFILE", "mfa"), ("CASE_MFA", " ")], "no MFA code", "give the code"),
-        (&[("CASE_PROFILE", "broken")], "getting credentials for profile `broken` failed", "--profile broken"),
-        (&[("CASE_PROFILE", "keys"), ("AWS_CA_BUNDLE", "/nowhere.pem")], "the CA bundle /nowhere.pem", "AWS_CA_BUNDLE"),
-        (&[("CASE_PROFILE", "keys"), ("HTTPS_PROXY", "ftp://x")], "HTTPS_PROXY is not the URL", "http://proxy"),
+        (
+            &[("CASE_PROFILE", "broken")],
+            "getting credentials for profile `broken` failed",
+            "--profile broken",
+        ),
+        (
+            &[("CASE_PROFILE", "keys"), ("AWS_CA_BUNDLE", "/nowhere.pem")],
+            "the CA bundle /nowhere.pem",
+            "AWS_CA_BUNDLE",
+        ),
+        (
+            &[("CASE_PROFILE", "keys"), ("HTTPS_PROXY", "ftp://x")],
+            "HTTPS_PROXY is not the URL",
+            "http://proxy",
+        ),
     ] {
         let printed = case(home.path(), variables);
         assert!(printed.contains(error) && printed.contains(hint), "{variables:?}: {printed}");
@@ -205,7 +228,10 @@ fn an_mfa_code_is_asked_once_and_goes_with_the_role_that_wants_it() {
     assert!(printed.contains("called"), "{printed}");
     assert!(printed.contains("asked mfa arn:aws:iam::111122223333:mfa/ada"), "{printed}");
     let roles: Vec<_> = server.seen().into_iter().filter(|r| r.api == "AssumeRole").collect();
-    assert!(roles[0].body.contains("TokenCode=123456") && roles[0].body.contains("SerialNumber="), "{roles:?}");
+    assert!(
+        roles[0].body.contains("TokenCode=123456") && roles[0].body.contains("SerialNumber="),
+        "{roles:?}"
+    );
     assert!(roles[0].head.contains("AKIDPROFILE") && roles[0].body.contains("role%2Fops"), "{roles:?}");
     assert!(roles[1].head.contains("ASIAOPS") && !roles[1].body.contains("TokenCode"), "{roles:?}");
     assert_eq!(key_of(&server, "ListCommands"), "ASIADEEP");
@@ -215,8 +241,10 @@ fn an_mfa_code_is_asked_once_and_goes_with_the_role_that_wants_it() {
 fn a_role_by_name_is_in_the_account_of_the_credentials() {
     let home = home();
     let server = aws();
-    let printed =
-        case(home.path(), &[("CASE_PROFILE", "keys"), ("CASE_ROLE", "ops"), ("AWS_ENDPOINT_URL", &server.url)]);
+    let printed = case(
+        home.path(),
+        &[("CASE_PROFILE", "keys"), ("CASE_ROLE", "ops"), ("AWS_ENDPOINT_URL", &server.url)],
+    );
     assert!(printed.contains("source role arn:aws:iam::111122223333:role/ops"), "{printed}");
     assert_eq!(key_of(&server, "ListCommands"), "ASIAOPS");
 }

@@ -380,7 +380,8 @@ pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
 
 /// As the SDK resolves it: the service's own setting before the common one.
 fn endpoint_of_ssm(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("ssm").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let key =
+        ServiceConfigKey::builder().service_id("ssm").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
     let own = config.service_config().zip(key.ok()).and_then(|(service, key)| service.load_config(key));
     own.or_else(|| config.endpoint_url().map(str::to_owned))
 }

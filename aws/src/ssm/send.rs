@@ -1,6 +1,8 @@
 //! Sending and cancelling commands. `SendCommand` has no idempotency token: sent twice is run twice.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use herder_core::journal::Permit;
@@ -52,43 +54,48 @@ pub struct Sent {
 }
 
 /// Why nothing was sent, or why nobody knows.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 pub enum SendError {
     /// Some ids are unmanaged, terminated, or not of this scope; none of the nodes got the command.
-    #[error("{error}")]
     BadInstances {
         /// Those that the message names, of those that were sent; empty where it names none.
         ids: Vec<String>,
         /// The error itself.
-        #[source]
         error: CallError,
     },
     /// The document doesn't run on some nodes' platform; none of the nodes got the command.
-    #[error("{error}")]
     UnsupportedPlatform {
         /// Those that the message names, of those that were sent; empty where it names none.
         ids: Vec<String>,
         /// The error itself.
-        #[source]
         error: CallError,
     },
     /// The document or its version doesn't exist, or isn't a command document.
-    #[error(transparent)]
     InvalidDocument(CallError),
     /// The document doesn't take these parameters.
-    #[error(transparent)]
     InvalidParameters(CallError),
     /// The document with its parameters is too large.
-    #[error(transparent)]
     TooLarge(CallError),
     /// Anything else: look at its kind and its effect.
-    #[error(transparent)]
     Call(CallError),
 }
 
 /// A place in the quota of `SendCommand`. Dropped unused, it is as if it had never been taken.
 #[derive(Debug)]
 pub struct SendSlot(crate::meter::Ticket);
+
+/// As the call's error says it: the variants add nothing for people.
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.call().fmt(f)
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.call().source()
+    }
+}
 
 impl SendError {
     /// The error of the call.

@@ -10,18 +10,18 @@ use herder_core::journal::{Journal, Permit, RunsDirectory};
 
 /// One request as the server saw it.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The operation: of JSON services from `X-Amz-Target`, of query services from `Action`.
-    pub api: String,
+    pub(crate) api: String,
     /// All headers, as text.
-    pub head: String,
+    pub(crate) head: String,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 /// What the server does with a request.
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Answers in JSON.
     Json(u16, &'static str),
     /// Answers in XML.
@@ -33,15 +33,15 @@ pub enum Answer {
 }
 
 /// The server. Its threads end with the test's process.
-pub struct Server {
+pub(crate) struct Server {
     /// `http://127.0.0.1:…`
-    pub url: String,
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<Request>>>,
 }
 
 impl Server {
     /// Starts a server that asks `answer` what to do with the n-th request, from 0.
-    pub fn start(answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Server {
+    pub(crate) fn start(answer: impl Fn(usize, &Request) -> Answer + Send + Sync + 'static) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -56,12 +56,12 @@ impl Server {
     }
 
     /// The requests so far.
-    pub fn seen(&self) -> Vec<Request> {
+    pub(crate) fn seen(&self) -> Vec<Request> {
         self.seen.lock().unwrap().clone()
     }
 
     /// How many requests of this operation came.
-    pub fn count(&self, api: &str) -> usize {
+    pub(crate) fn count(&self, api: &str) -> usize {
         self.seen().iter().filter(|request| request.api == api).count()
     }
 }
@@ -127,7 +127,7 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 }
 
 /// A permit, from a journal in this directory.
-pub async fn permit(directory: &std::path::Path) -> Permit {
+pub(crate) async fn permit(directory: &std::path::Path) -> Permit {
     let record = serde_json::json!({
         "format": 1,
         "run": "20261121-093000-1f2e3d",

@@ -182,14 +182,15 @@ impl Limiter {
         self.rate
     }
 
-    /// What this run found out, to start the next one with: the measured ceiling, or the rate that was reached
+    /// What this run found out, to start the next one with: the measured ceiling, or the rate that was surely sustained
     /// without a throttle. `None` where too little happened.
     #[must_use]
     pub fn learned(&self) -> Option<f64> {
-        match self.ceiling {
-            Some(ceiling) => Some(ceiling.max(self.rate)),
-            None if self.rate > DEFAULT_RATE && self.accepted >= 20 => Some(self.rate),
-            None => None,
+        let sustained = self.estimate().min(self.rate);
+        match (self.ceiling, self.cut) {
+            (Some(ceiling), Some(_)) => Some(ceiling),
+            (Some(ceiling), None) => Some(ceiling.max(sustained)),
+            (None, _) => (sustained > DEFAULT_RATE).then_some(sustained),
         }
     }
 

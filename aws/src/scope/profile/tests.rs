@@ -35,14 +35,18 @@ aws_secret_access_key = secret
     assert_eq!(base, ChainBase::Profile("me".into()));
     let names: Vec<_> = links.iter().map(|l| (l.profile.as_str(), l.mfa_serial.as_deref())).collect();
     assert_eq!(names, [("prod", None), ("hub", Some("arn:aws:iam::1:mfa/ada"))]);
-    assert_eq!((links[0].duration, links[0].external_id.as_deref()), (Some(Duration::from_secs(900)), Some("x")));
+    assert_eq!(
+        (links[0].duration, links[0].external_id.as_deref()),
+        (Some(Duration::from_secs(900)), Some("x"))
+    );
     assert_eq!(links[1].session_name.as_deref(), Some("ada"));
     assert_eq!(profiles.static_keys("me").unwrap().0, "AKID");
 }
 
 #[tokio::test]
 async fn a_profile_may_be_its_own_source_or_have_another_kind() {
-    let own = "[profile me]\nrole_arn = r\nsource_profile = me\naws_access_key_id = a\naws_secret_access_key = b\n";
+    let own =
+        "[profile me]\nrole_arn = r\nsource_profile = me\naws_access_key_id = a\naws_secret_access_key = b\n";
     assert_eq!(parsed(own, "me").await.unwrap().chain().unwrap().1, ChainBase::StaticKeys("me".into()));
     let metadata = "[profile me]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\nmfa_serial = m\n";
     let base = parsed(metadata, "me").await.unwrap().chain().unwrap().1;
@@ -54,7 +58,10 @@ async fn a_profile_may_be_its_own_source_or_have_another_kind() {
 #[tokio::test]
 async fn wrong_chains_are_said() {
     for (config, says) in [
-        ("[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = r\nsource_profile = a\n", "leads back"),
+        (
+            "[profile a]\nrole_arn = r\nsource_profile = b\n[profile b]\nrole_arn = r\nsource_profile = a\n",
+            "leads back",
+        ),
         ("[profile a]\nrole_arn = r\nsource_profile = b\n", "doesn't exist"),
         ("[profile a]\nrole_arn = r\n", "no source_profile"),
         ("[profile a]\nrole_arn = r\nsource_profile = b\ncredential_source = Environment\n", "both"),
