@@ -20,13 +20,13 @@ use crate::commands;
 )]
 #[command(after_help = "\
 Examples:
-  herder --sim=1000 exec -t all --yes -- uptime      try it on a thousand simulated nodes
+  herder --sim=1000 exec -t all --yes -c 20% -- whoami
   herder exec -t tag:env=prod -- systemctl is-active nginx
   herder nodes list -t 'tag:role=web and ping:lost'
   herder runs list
 
-Exit codes: 0 done, 1 something failed, 2 usage, 3 nothing matched, 4 denied, 5 unknown, 6 stopped early,
-8 refused, 70 bug, 130 interrupted. See `herder help exit-codes`.")]
+Exit codes: 0 done, 1 something failed, 2 usage, 3 nothing matched, 4 denied, 5 unknown,
+6 stopped early, 8 refused, 70 bug, 130 interrupted. See `herder help exit-codes`.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,

@@ -7,6 +7,7 @@ use herder_aws::{AssumeRole, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOpt
 use herder_core::fanout::Interrupt;
 use herder_core::journal::{Identity, RunsDirectory};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -79,6 +80,12 @@ impl Ctx {
     #[must_use]
     pub(crate) fn random(&self) -> [u8; 32] {
         self.random
+    }
+
+    /// The zone of times for people.
+    #[must_use]
+    pub(crate) fn zone(&self) -> TimeZone {
+        if self.settings.utc { TimeZone::UTC } else { TimeZone::system() }
     }
 
     /// The directory of runs.

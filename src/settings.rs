@@ -15,7 +15,9 @@ pub(crate) struct Environment(BTreeMap<String, String>);
 
 impl Environment {
     /// Takes the variables; those that are not Unicode are left out (AWS's and herder's all are).
-    pub(crate) fn new(variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>) -> Environment {
+    pub(crate) fn new(
+        variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Environment {
         let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };

@@ -9,7 +9,7 @@ use crate::tls::{self, Identity};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming as Body;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, SERVER};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -237,6 +237,7 @@ async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Ful
         .status(reply.status)
         .header(CONTENT_TYPE, reply.content_type)
         .header(DATE, date)
+        .header(SERVER, concat!("herder-sim/", env!("CARGO_PKG_VERSION")))
         .header("x-amzn-RequestId", request_id)
         .body(Full::new(Bytes::from(reply.body)))
         .map_err(|_| Dropped)

@@ -9,7 +9,7 @@ use herder_core::fanout::{Eagerness, Interrupt};
 use herder_core::run_id::RunId;
 use herder_core::time::{Bounds, parse_duration};
 
-use crate::args::{OutputArgs, OutputFormat, RolloutArgs, TargetArgs};
+use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
 use crate::ctx::{Ctx, OpenScope};
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
@@ -19,7 +19,7 @@ use crate::ops::exec::{
 };
 use crate::ops::run::{End, ThrottleEvents, drive};
 use crate::ops::targets::{Resolved, TargetSpec, resolve};
-use crate::render::renderer;
+use crate::render::{Format, renderer};
 
 /// Run a command on many nodes
 ///
@@ -192,10 +192,8 @@ pub(crate) fn conclude(io: &Io, run: &RunId, end: &End) {
 /// Whether somebody reads results while the run goes on.
 pub(crate) fn eagerness(output: &OutputArgs) -> Eagerness {
     match output.format() {
-        None | Some(OutputFormat::Jsonl) => Eagerness::AsCompleted,
-        Some(OutputFormat::Json | OutputFormat::Csv | OutputFormat::Table | OutputFormat::Quiet) => {
-            Eagerness::AtEnd
-        }
+        Format::Auto | Format::Jsonl => Eagerness::AsCompleted,
+        Format::Json | Format::Csv | Format::Table | Format::Quiet => Eagerness::AtEnd,
     }
 }
 

@@ -9,7 +9,7 @@ use herder_core::journal::Bodies;
 use herder_core::target::{RunRef, Share};
 
 use super::exec::{conclude, eagerness, read_stdin};
-use crate::args::{ListArgs, OutputArgs, OutputFormat};
+use crate::args::{ListArgs, OutputArgs};
 use crate::ctx::Ctx;
 use crate::dispatch::replay_event;
 use crate::exit::Exit;
@@ -19,7 +19,7 @@ use crate::ops::exec::{GivenValues, Prepared, ResumeOptions, resume, split_env, 
 use crate::ops::run::{Start, ThrottleEvents, drive};
 use crate::ops::runs::{check_identity, list};
 use crate::ops::targets::find_run;
-use crate::render::{Column, ListWriter, Renderer, renderer};
+use crate::render::{Column, Format, ListWriter, Renderer, renderer};
 
 /// Look at runs, and go on with one that was killed
 #[derive(Args, Clone, Debug)]
@@ -192,8 +192,9 @@ fn show_earlier<J>(
     let failed =
         |error: std::io::Error| Failure::new(Kind::Local, "could not read the run").caused_by(&error);
     let is_stream = match output.format() {
-        None => !io.stdout_style().is_tty,
-        Some(format) => matches!(format, OutputFormat::Jsonl | OutputFormat::Csv | OutputFormat::Quiet),
+        Format::Auto => !io.stdout_style().is_tty,
+        Format::Jsonl | Format::Csv | Format::Quiet => true,
+        Format::Json | Format::Table => false,
     };
     let stands: std::collections::HashSet<&str> = start
         .plan
