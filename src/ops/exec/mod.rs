@@ -7,6 +7,7 @@ mod resume;
 mod shell;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use herder_core::event::{Event, RunStarted};
@@ -145,8 +146,8 @@ fn payloads(wish: &Wish, targets: &[Target]) -> Result<BTreeMap<Platform, Payloa
     let mut payloads = BTreeMap::new();
     for target in targets {
         let platform = target.platform.unwrap_or(Platform::Linux);
-        if !payloads.contains_key(&platform) {
-            payloads.insert(platform, wish.payload(platform)?);
+        if let Entry::Vacant(entry) = payloads.entry(platform) {
+            entry.insert(wish.payload(platform)?);
         }
     }
     Ok(payloads)

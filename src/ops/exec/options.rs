@@ -126,7 +126,7 @@ impl Recipe {
                 Work::Script { text: read_text(path, "--script")?, arguments: arguments.clone() }
             }
             WorkSource::Document { name, version, parameters } => {
-                for wanted in parameters.iter().filter(|name| !given.parameters.contains_key(*name)) {
+                if let Some(wanted) = parameters.iter().find(|name| !given.parameters.contains_key(*name)) {
                     return Err(Failure::usage(format!(
                         "the value of the parameter `{wanted}` is needed again"
                     ))
