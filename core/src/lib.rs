@@ -3,6 +3,8 @@
 //! Nothing here knows an AWS SDK, a terminal, the environment or the wall clock: time comes in as
 //! parameters or from tokio's clock (which tests pause), randomness as a seed, files as paths.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
 pub mod event;
 pub mod fanout;
 pub mod fold;

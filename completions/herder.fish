@@ -1,0 +1,235 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_herder_global_optspecs
+    string join \n profile= region= assume-role= sim= state-dir= utc y/yes h/help V/version
+end
+
+function __fish_herder_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_herder_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_herder_using_subcommand
+    set -l cmd (__fish_herder_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c herder -n "__fish_herder_needs_command" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_needs_command" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_needs_command" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_needs_command" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_needs_command" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_needs_command" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_needs_command" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_needs_command" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_needs_command" -f -a "exec" -d 'Run a command on many nodes'
+complete -c herder -n "__fish_herder_needs_command" -f -a "nodes" -d 'Look at the fleet: EC2 and Systems Manager, merged'
+complete -c herder -n "__fish_herder_needs_command" -f -a "runs" -d 'Look at runs, and go on with one that was killed'
+complete -c herder -n "__fish_herder_needs_command" -f -a "sim" -d 'Run the simulated AWS for several commands, the aws CLI, boto3 and others'
+complete -c herder -n "__fish_herder_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c herder -n "__fish_herder_needs_command" -f -a "man" -d 'Print the manual page (pipe it to `man -l -`)'
+complete -c herder -n "__fish_herder_needs_command" -f -a "help" -d 'Show help on a command or a topic (exit-codes, output, selectors, rollout)'
+complete -c herder -n "__fish_herder_using_subcommand exec" -s t -l target -d 'Nodes to act on: an id, a name, tag:KEY=VALUE, all, @FILE, - (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l exclude -d 'Nodes to leave out (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l sample -d 'Act on a random part of them only' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l seed -d 'Seed of --sample, for the same choice again' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l limit -d 'Act on this many of them at most' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -s c -l concurrency -d 'Targets at once, as a count or a percentage' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l max-errors -d 'Stop when more targets than this are bad (failed, timed out, undelivered, denied or unknown)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l reason -d 'Why it is done; kept with the run' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand exec" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
+complete -c herder -n "__fish_herder_using_subcommand exec" -l script -d 'Send this script; what stands after `--` are its arguments' -r -F
+complete -c herder -n "__fish_herder_using_subcommand exec" -l user -d 'Run it as this user, in a login environment' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l cwd -d 'Run it in this directory' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l shell -d 'Run it with this shell in place of the agent\'s `sh`' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l env -d 'Set a variable from herder\'s environment, or NAME=VALUE (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l env-file -d 'Set the variables of a file of NAME=VALUE lines (can be repeated)' -r -F
+complete -c herder -n "__fish_herder_using_subcommand exec" -l document -d 'Run another document than the shell\'s' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l document-version -d 'The document\'s version' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -s p -l parameter -d 'A parameter of the document (can be repeated; the same name again adds a value)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l timeout -d 'How long it may run on a node, 5 s to 48 h' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l delivery-timeout -d 'How long a node may take to begin, 30 s to 30 d' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l exit -d 'What the exit code tells: of the run, or of the command where there is one target' -r -f -a "run\t'herder\'s own, by verdicts'
+remote\t'The remote command\'s, where there is one target'"
+complete -c herder -n "__fish_herder_using_subcommand exec" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand exec" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l diff -d 'Show how outputs differ from what most nodes said'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l stdin -d 'Give herder\'s standard input to the command, on each node'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l resend-ambiguous -d 'Send again where the answer to a send was lost and no trace of it is found; a node may run it twice'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand exec" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand exec" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -f -a "list" -d 'List nodes'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s t -l target -d 'Only these nodes (can be repeated; the union is taken)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -f -a "list" -d 'List runs, newest first'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -f -a "show" -d 'Show a run as it was shown when it ran'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -f -a "resume" -d 'Go on with a run that was killed, interrupted or stopped, where it was'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l diff -d 'Show how outputs differ from what most nodes said'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s c -l concurrency -d 'Targets at once from now on' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l max-errors -d 'A new limit of bad targets, over the whole run' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l env -d 'A variable\'s value again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l resend-ambiguous -d 'Send again where the answer to a send was lost and no trace of it is found; a node may run it twice'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l stdin -d 'Give the command\'s standard input again'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l diff -d 'Show how outputs differ from what most nodes said'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -f -a "serve" -d 'Serve a simulated AWS on this machine until stopped; prints the variables to use it with'
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l port -d 'Port to listen on; 0 takes any' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l tls -d 'Serve https with a certificate of its own; the CA is written to a file' -r -F
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l background -d 'Go on in the background; `HERDER_SIM_PID` among the variables says which process it is'
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand completions" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand completions" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand completions" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand man" -l all -d 'Write the pages of all commands into this directory' -r -F
+complete -c herder -n "__fish_herder_using_subcommand man" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand man" -l reference -d 'Print the help of all commands as Markdown'
+complete -c herder -n "__fish_herder_using_subcommand man" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand man" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand man" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand help" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand help" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand help" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand help" -s V -l version -d 'Print version'
