@@ -94,6 +94,23 @@ impl Ctx {
         RunsDirectory::below(&self.settings.state_dir.value)
     }
 
+    /// Does what comes before a run, or looks only: a first Ctrl-C ends it, since nothing has been changed.
+    ///
+    /// # Errors
+    /// Its own, or that it was interrupted.
+    pub(crate) async fn until_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut interrupts = self.interrupts.clone();
+        tokio::select! {
+            result = Box::pin(work) => result,
+            Ok(()) = interrupts.changed() => {
+                Err(Failure::new(crate::failure::Kind::Interrupted, "interrupted; nothing was sent"))
+            }
+        }
+    }
+
     /// Opens the account and region that the settings name.
     ///
     /// # Errors

@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Unknown,
     /// Refused before changing anything.
     Refused,
+    /// It was interrupted before anything was sent.
+    Interrupted,
     /// The local disk or terminal failed.
     Local,
     /// herder is wrong.
@@ -41,6 +43,7 @@ impl Kind {
             Kind::Service => "service",
             Kind::Unknown => "unknown",
             Kind::Refused => "refused",
+            Kind::Interrupted => "interrupted",
             Kind::Local => "local",
             Kind::Bug => "bug",
         }
@@ -122,6 +125,7 @@ impl Failure {
             Kind::Service => Exit::Failed,
             Kind::Unknown => Exit::Unknown,
             Kind::Refused => Exit::Refused,
+            Kind::Interrupted => Exit::Interrupted,
             // An unwritable state directory is a matter of configuration (CLI.md, Files).
             Kind::Local => Exit::Usage,
             Kind::Bug => Exit::Bug,

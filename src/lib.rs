@@ -63,7 +63,7 @@ pub fn run(
         let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
         tokio::select! {
             result = execute(&io, cli, environment, watched) => result,
-            never = interrupts::forward(&io, interrupts) => match never {},
+            never = interrupts::forward(interrupts) => match never {},
         }
     });
     // Threads that still wait for a reader that never comes must not keep the process.
@@ -88,10 +88,11 @@ async fn execute(
     {
         ctx.sim = Some(Arc::new(sim::InProcess::start(&spec.value).await?));
     }
+    // Boxed: the SDK's futures are nested deeply.
     match cli.command {
-        Command::Exec(args) => commands::exec::run(&ctx, io, *args).await,
-        Command::Nodes(args) => commands::nodes::run(&ctx, io, args).await,
-        Command::Runs(args) => commands::runs::run(&ctx, io, args).await,
+        Command::Exec(args) => Box::pin(commands::exec::run(&ctx, io, *args)).await,
+        Command::Nodes(args) => Box::pin(commands::nodes::run(&ctx, io, args)).await,
+        Command::Runs(args) => Box::pin(commands::runs::run(&ctx, io, args)).await,
         #[cfg(feature = "sim")]
         Command::Sim(args) => commands::sim::run(&ctx, io, args).await,
         Command::Completions(args) => commands::completions::run(io, &args),

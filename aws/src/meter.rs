@@ -254,10 +254,8 @@ impl Meter {
         let mut hasher = DefaultHasher::new();
         (self.options.seed, key).hash(&mut hasher);
         let seed = hasher.finish();
-        let learned = match self.options.now {
-            Some(now) => self.learned.rate(key, now),
-            None => self.learned.rate(key, Timestamp::UNIX_EPOCH),
-        };
+        let now = self.options.now.unwrap_or(Timestamp::UNIX_EPOCH);
+        let learned = self.learned.rate(key, now).or_else(|| published(key));
         let cap = self.options.rate_cap.filter(|_| mutates);
         let origin = *locked(&self.origin).get_or_insert_with(Instant::now);
         let lane = Arc::new(Lane::new(key.clone(), LimiterOptions { learned, cap, seed }, origin));
@@ -278,6 +276,12 @@ impl Meter {
         let rate = locked(&lane.limiter).rate();
         observer(ThrottleNotice { key: lane.key.clone(), rate, throttled });
     }
+}
+
+/// Rates that AWS publishes: of EC2, 20/s for calls that change nothing and page or filter (facts §4.5). Systems Manager
+/// publishes none.
+fn published(key: &LimitKey) -> Option<f64> {
+    (key.api == "DescribeInstances").then_some(20.0)
 }
 
 /// One quota's limiter and its queue.

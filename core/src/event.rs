@@ -128,6 +128,11 @@ pub enum Event {
         /// Targets never sent.
         not_sent: u64,
     },
+    /// What runs is being cancelled remotely, without a guarantee.
+    RunCancelling {
+        /// Targets sent and not yet judged.
+        in_flight: u64,
+    },
     /// A wave is over.
     WaveFinished {
         /// Its number.

@@ -147,9 +147,14 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     let (recipe, mut given) = recipe(&args)?;
     warn_of_values(io, &args);
     let throttles = ThrottleEvents::default();
-    let open = ctx.open_scope(Some(throttles.observer())).await?;
     let listed = input.as_deref().filter(|_| !args.stdin);
-    let resolved = resolve(ctx, &open, spec, listed).await?;
+    let (open, resolved) = ctx
+        .until_interrupted(async {
+            let open = ctx.open_scope(Some(throttles.observer())).await?;
+            let resolved = resolve(ctx, &open, spec, listed).await?;
+            Ok((open, resolved))
+        })
+        .await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
     confirm(ctx, io, &open, &resolved, &recipe.title())?;

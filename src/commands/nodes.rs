@@ -76,19 +76,22 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: NodesArgs) -> Result<Exit, Fai
     let reach = query.as_ref().map_or(Reach::Everything, Query::reach);
     let mut writer = ListWriter::new(io, &COLUMNS, &args.list.options(ctx))
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let open = ctx.open_scope(None).await?;
+    let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
     let mut count = 0_u64;
     let mut broken = None;
-    let fleet = fetch(&open, &reach, |page| {
+    let fetching = fetch(&open, &reach, |page| {
         for node in page.iter().filter(|node| query.as_ref().is_none_or(|q| q.matches(&node.facts()))) {
             count += 1;
             if broken.is_none() {
                 broken = writer.push(node).err();
             }
         }
-    })
-    .await?;
+    });
+    let fleet = ctx.until_interrupted(fetching).await?;
     open.keep_learned(ctx.clock.now());
+    if let Some(denied) = fleet.denied {
+        return Err(denied);
+    }
     for warning in &fleet.warnings {
         let _ = writeln!(io.stderr(), "warning: {warning}");
     }

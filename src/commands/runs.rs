@@ -235,7 +235,7 @@ async fn resume_run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit, Fa
         ));
     }
     let throttles = ThrottleEvents::default();
-    let open = ctx.open_scope(Some(throttles.observer())).await?;
+    let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
     check_identity(&record, &open.identity)?;
     let (_, env) = split_env(&args.env)?;
     let stdin = if args.stdin { Some(read_stdin(io)?) } else { None };

@@ -99,6 +99,9 @@ pub(crate) async fn resolve(
     let missing: Vec<String> =
         named.iter().filter(|id| !known.contains(**id)).map(|id| (*id).to_owned()).collect();
     if nodes.is_empty() && (missing.is_empty() || fleet.knows_managed) {
+        if let Some(denied) = fleet.denied {
+            return Err(denied);
+        }
         return Err(nothing_matched(&asked, &missing, &left_out, &fleet.warnings));
     }
     let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
@@ -174,7 +177,7 @@ impl LeftOut {
     /// Stopped instances are only meant when they are named; with `all`, nor are those that Systems Manager doesn't know.
     fn admits(&mut self, node: &Node, is_all: bool) -> bool {
         let is_managed = node.managed != Some(false);
-        if !is_managed && !node.is_running() {
+        if !node.is_running() {
             self.not_running += 1;
         } else if !is_managed && is_all {
             self.not_managed += 1;

@@ -151,6 +151,7 @@ pub(super) fn every_event() -> Fixture {
         Event::GatePassed { gate: "./check".into(), wave: 1 },
         Event::GateFailed { gate: "./check\u{7}".into(), wave: 1, reason: "it ended with 1".into() },
         Event::RunStopping { reason: Reason::GATE, in_flight: 0, not_sent: 1 },
+        Event::RunCancelling { in_flight: 1 },
         finished(7, Verdict::NotRun, "", ""),
         Event::RunFinished(RunFinished {
             tally,

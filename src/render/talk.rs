@@ -4,6 +4,7 @@ use std::io;
 
 use herder_core::event::{Envelope, Event, RunStarted};
 use herder_core::journal::{Bodies, StoredOutput};
+use herder_core::verdict::Reason;
 
 use super::Renderer;
 use super::board::Board;
@@ -77,7 +78,12 @@ impl Renderer for Talk {
             }
             Event::RunStopping { reason, in_flight, not_sent } => {
                 let stopping = paint.red("stopping");
-                board.say(&format!("{stopping} ({reason}): {in_flight} in flight, {not_sent} not sent"));
+                let again = if *reason == Reason::INTERRUPTED { "; Ctrl-C again cancels what runs" } else { "" };
+                board.say(&format!("{stopping} ({reason}): {in_flight} in flight, {not_sent} not sent{again}"));
+            }
+            Event::RunCancelling { in_flight } => {
+                let cancelling = paint.red("cancelling");
+                board.say(&format!("{cancelling} {in_flight} in flight, for up to 10 s; Ctrl-C again leaves at once"));
             }
             event if !self.is_quiet => self.progress(event),
             _ => {}

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn fields_and_lines() {
-        assert_eq!(tsv(b"a\tb\\\r\n\xff"), b"a\\tb\\\\\\r\\n\xff");
+        assert_eq!(tsv(b"a\tb\\\r\n\xff"), b"a\\tb\\\\r\\n\xff");
         let split = |text: &str| {
             lines(text.as_bytes()).map(|l| String::from_utf8_lossy(l).into_owned()).collect::<Vec<_>>()
         };

@@ -42,6 +42,7 @@ impl<J: Job> Executor<J> {
                 self.schedule.give_up_sweeping();
                 self.leave_at = Some(Instant::now() + CANCEL_PATIENCE);
                 self.start_cancelling();
+                self.emit(Event::RunCancelling { in_flight: self.unjudged as u64 }).await;
             }
             Interrupt::Leave => self.leave_at = Some(Instant::now()),
         }

@@ -78,7 +78,7 @@ pub(super) fn with_stdin_sh(command: &str, input: &[u8]) -> String {
         _ => {
             // A here-document can carry neither other bytes nor an unfinished last line.
             let encoded = encode_lines(input);
-            format!("base64 -d <<'HERDER' | {{ {command}\n}}\n{encoded}\nHERDER")
+            format!("{{ base64 -d | {{ {command}\n}}; }} <<'HERDER'\n{encoded}\nHERDER")
         }
     }
 }

@@ -27,6 +27,10 @@ type Filters = Vec<(String, Vec<String>)>;
 pub(crate) struct Fleet {
     /// Whether Systems Manager could be asked.
     pub(crate) knows_managed: bool,
+    /// Whether EC2 could be asked.
+    knows_instances: bool,
+    /// The denial, where neither could be asked: nothing is known of any node.
+    pub(crate) denied: Option<Failure>,
     /// What a person should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -41,7 +45,8 @@ pub(crate) async fn fetch(
     reach: &Reach,
     mut take: impl FnMut(Vec<Node>),
 ) -> Result<Fleet, Failure> {
-    let mut fetch = Fetch { open, fleet: Fleet { knows_managed: true, ..Fleet::default() } };
+    let fleet = Fleet { knows_managed: true, knows_instances: true, ..Fleet::default() };
+    let mut fetch = Fetch { open, fleet };
     match reach {
         Reach::Everything => fetch.everything(&mut take).await?,
         Reach::Some { ids, filters, hybrid } => {
@@ -191,10 +196,18 @@ impl Fetch<'_> {
         match result {
             Ok(value) => Ok(value),
             Err(error) if matches!(error.kind, CallErrorKind::AccessDenied { .. }) => {
-                if error.service == "ssm" {
-                    self.fleet.knows_managed = false;
+                let fleet = &mut self.fleet;
+                match error.service {
+                    "ssm" => fleet.knows_managed = false,
+                    _ => fleet.knows_instances = false,
                 }
-                self.fleet.warnings.push(error.to_string());
+                let warning = error.to_string();
+                if !fleet.warnings.contains(&warning) {
+                    fleet.warnings.push(warning);
+                }
+                if !fleet.knows_managed && !fleet.knows_instances {
+                    fleet.denied.get_or_insert_with(|| error.into());
+                }
                 Ok(T::default())
             }
             Err(error) => Err(error.into()),
