@@ -4,8 +4,8 @@
 //! port [`Job`]; everything a person sees comes from the events it emits; everything it intends is in the journal
 //! before it happens.
 //!
-//! - [`job`]: the port and its outcomes
-//! - [`policy`]: concurrency, error budget, waves
+//! - `job`: the port and its outcomes
+//! - `policy`: concurrency, error budget, waves
 //! - `queue`: which targets go into the next batch
 //! - `schedule`: when to look at what (pure)
 //! - `executor`: the loop; `launch`: what it starts; `settle`, `judge`: what it makes of the answers; `waves`, `stop`

@@ -57,6 +57,9 @@ impl<J: Job> Executor<J> {
     ) {
         let size = batch.targets.len();
         let group = Group { lane: batch.lane, attempt: batch.attempt, targets: batch.targets.clone() };
+        if !matches!(outcome, Err(_) | Ok(SendOutcome::NotSent(_) | SendOutcome::Lost(_))) {
+            self.continue_if_paused().await;
+        }
         match outcome {
             Err((group, error)) => {
                 self.queue.push_group(group);
@@ -328,6 +331,9 @@ impl<J: Job> Executor<J> {
         self.detailing -= 1;
         let Some(mut open) = self.open.remove(&wanted.intent) else { return };
         open.details.remove(&wanted.target);
+        if result.is_ok() {
+            self.continue_if_paused().await;
+        }
         match (result, wanted.known.take()) {
             (Ok(Some(outcome)), _) => self.judge_in(&mut open, wanted.target, outcome).await,
             // The listing said that it ended; the details lag behind.
@@ -355,8 +361,8 @@ impl<J: Job> Executor<J> {
         }
         match wanted.known.take() {
             Some(known) if wanted.failures >= 3 => self.judge_in(open, wanted.target, *known).await,
-            // The next look at the batch asks for it again.
-            None if wanted.failures >= 3 => {}
+            // The next look at the batch asks for it again; this one told nothing of the target.
+            None if wanted.failures >= 3 => open.looked_at = None,
             known => {
                 wanted.known = known;
                 open.details.insert(wanted.target);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::fake::{Counts, Details, Fault, Listing};
+use super::script::{Counts, Details, Fault, Listing};
 use super::*;
 use crate::fanout::StopReason;
 
@@ -88,6 +88,8 @@ prop_compose! {
         let no_credentials = credentials.map(|(from, long)| (from, from + long));
         let no_credentials = no_credentials.map(|(a, b)| (Duration::from_secs(a), Duration::from_secs(b)));
         let result_lag = Duration::from_secs(lag);
+        // Two rhythms of failing could fall together and let no detail ever be read.
+        let flaky = if details == Details::UnlistedFlaky { 0 } else { flaky };
         Script { listing, counts, details, faults, result_lag, flaky, quota, no_credentials, ..script }
     }
 }
@@ -115,13 +117,7 @@ fn any_setup() -> impl Strategy<Value = Setup> {
             let level = |cancels| if cancels { Interrupt::Cancel } else { Interrupt::Drain };
             let interrupts = interrupt.map(|(s, cancels)| (Duration::from_secs(s), level(cancels)));
             let script = script.clone();
-            Setup {
-                script,
-                policy,
-                waves,
-                judged: BTreeMap::new(),
-                interrupts: interrupts.into_iter().collect(),
-            }
+            Setup { policy, waves, interrupts: interrupts.into_iter().collect(), ..Setup::new(script) }
         })
     })
 }
@@ -178,7 +174,7 @@ impl std::fmt::Debug for Setup {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
     fn whatever_happens(setup in any_setup()) {

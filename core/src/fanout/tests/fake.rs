@@ -10,135 +10,13 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::script::{Counts, Details, Fault, Listing, Script};
 use crate::fanout::{
     Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
     Trouble,
 };
 use crate::journal::Permit;
 use crate::verdict::{Reason, Verdict};
-
-/// One target's truth.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) takes: Duration,
-    pub(super) verdict: Verdict,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Counts {
-    Fresh,
-    Lag(Duration),
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Listing {
-    /// As documented.
-    Good,
-    /// The filter for commands in progress finds nothing.
-    FilterEmpty,
-    /// The filter is ignored.
-    FilterIgnored,
-    /// No listing finds anything.
-    Empty,
-    /// Every n-th command is in no listing.
-    Hides(u64),
-    /// Commands are listed only some time after they were sent.
-    Late(Duration),
-    /// Never read to its end: the oldest few are missing.
-    Incomplete,
-    Denied,
-    Failing,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Fault {
-    Throttled,
-    LostBefore,
-    LostAfter,
-    NotSent,
-    Refused,
-    Fatal,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Details {
-    None,
-    /// Every n-th target's output is cut.
-    Every(usize),
-    /// The listing of results doesn't know the targets.
-    Unlisted,
-    /// As `Every(3)`, and the reads of details fail.
-    Failing,
-    /// As `Unlisted`, and two of three reads of details fail.
-    UnlistedFlaky,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Script {
-    pub(super) nodes: Vec<Node>,
-    pub(super) latency: Duration,
-    /// Calls a second, of each API.
-    pub(super) quota: f64,
-    pub(super) counts: Counts,
-    pub(super) listing: Listing,
-    /// How long after its end a result can be read.
-    pub(super) result_lag: Duration,
-    pub(super) details: Details,
-    /// By the number of the send, from 1.
-    pub(super) faults: BTreeMap<u64, Fault>,
-    /// Targets that the service refuses, and whether it says which.
-    pub(super) bad: BTreeSet<usize>,
-    pub(super) names_bad: bool,
-    /// From and to, since the start.
-    pub(super) no_credentials: Option<(Duration, Duration)>,
-    pub(super) collect_denied: bool,
-    pub(super) locate_denied: bool,
-    /// Every n-th look fails; 0 for none.
-    pub(super) flaky: u64,
-    pub(super) lanes: u32,
-    /// A lane whose quota gives no place for so long.
-    pub(super) slow_lane: Option<(u32, Duration)>,
-    pub(super) cancels: bool,
-    pub(super) expires_in: Duration,
-    /// Nodes that never end.
-    pub(super) stuck: BTreeSet<usize>,
-}
-
-impl Script {
-    /// So many nodes that answer `ok` after some seconds.
-    pub(super) fn of(count: usize) -> Script {
-        let takes = |n: usize| Duration::from_millis(1000 + (n as u64 * 7919) % 9000);
-        Script {
-            nodes: (0..count).map(|n| Node { takes: takes(n), verdict: Verdict::Ok }).collect(),
-            latency: Duration::from_millis(120),
-            quota: 10.0,
-            counts: Counts::Fresh,
-            listing: Listing::Good,
-            result_lag: Duration::ZERO,
-            details: Details::None,
-            faults: BTreeMap::new(),
-            bad: BTreeSet::new(),
-            names_bad: false,
-            no_credentials: None,
-            collect_denied: false,
-            locate_denied: false,
-            flaky: 0,
-            lanes: 1,
-            slow_lane: None,
-            cancels: true,
-            expires_in: Duration::from_secs(600),
-            stuck: BTreeSet::new(),
-        }
-    }
-
-    pub(super) fn failing(mut self, targets: impl IntoIterator<Item = usize>) -> Script {
-        for target in targets {
-            self.nodes[target].verdict = Verdict::Failed;
-        }
-        self
-    }
-}
 
 #[derive(Debug)]
 struct Command {
@@ -149,6 +27,8 @@ struct Command {
     cancelled_at: Option<Instant>,
     /// What the executor was told: ended, and bad of them.
     told_results: BTreeSet<usize>,
+    /// Ended, with a detail to be read yet.
+    told_ended: BTreeSet<usize>,
     told_completed: u64,
     told_bad: u64,
 }
@@ -175,6 +55,7 @@ pub(super) struct State {
     pub(super) over_budget_at: Option<Instant>,
     /// Targets sent and not told to have ended when the budget ran out.
     pub(super) in_flight_then: usize,
+    told: usize,
     pub(super) breaches: Vec<String>,
     refused_bad: u64,
     places: BTreeMap<(&'static str, u32), Instant>,
@@ -337,27 +218,30 @@ impl Fake {
 
     /// Books what the executor knows from now on.
     fn note_told(&self, state: &mut State) {
-        let bad = |v: Verdict| v.is_bad();
         let mut known_bad = state.refused_bad;
-        let mut in_flight = 0;
+        let (mut sent, mut told) = (0, 0);
         for command in &state.commands {
             let read = command.told_results.iter();
-            let read = read.filter(|t| self.end(command, **t).is_some_and(|(_, v)| bad(v))).count() as u64;
+            let read =
+                read.filter(|t| self.end(command, **t).is_some_and(|(_, v)| v.is_bad())).count() as u64;
             known_bad += read.max(command.told_bad);
-            in_flight += command.targets.len() - command.told_results.len();
+            sent += command.targets.len();
+            told += command.told_results.len();
         }
         if state.over_budget_at.is_none() && state.max_errors.is_some_and(|max| known_bad > max) {
             state.over_budget_at = Some(Instant::now());
-            state.in_flight_then = in_flight;
+            // Before this answer: it may tell of more than one.
+            state.in_flight_then = sent - state.told;
         }
+        state.told = told;
     }
 
-    fn check_send(&self, batch: &Batch, permit: &Permit) {
+    fn check_send(&self, batch: &Batch, limits: Limits, permit: &Permit) {
         let mut state = self.state();
         let running: u64 = state
             .commands
             .iter()
-            .map(|c| c.targets.len() as u64 - c.told_completed.max(c.told_results.len() as u64))
+            .map(|c| c.targets.len() as u64 - c.told_completed.max(c.told_ended.len() as u64))
             .sum();
         let mut breaches = Vec::new();
         if state.concurrency.is_some_and(|most| running + batch.targets.len() as u64 > most as u64) {
@@ -368,6 +252,13 @@ impl Fake {
         }
         if batch.targets.iter().any(|t| self.lane(*t) != batch.lane) {
             breaches.push("a batch mixes lanes".into());
+        }
+        let most = state.concurrency.unwrap_or(usize::MAX).min(batch.targets.len());
+        if limits.max_concurrency as usize > most || limits.max_concurrency == 0 {
+            breaches.push(format!("a batch of {} with {limits:?}", batch.targets.len()));
+        }
+        if state.max_errors.is_some_and(|most| u64::from(limits.max_errors) > most) {
+            breaches.push(format!("{limits:?} is more than the budget"));
         }
         if permit.intent() != batch.intent {
             breaches.push("a permit of another intent".into());
@@ -382,7 +273,7 @@ impl Fake {
         state.breaches.extend(breaches);
     }
 
-    fn take_effect(&self, batch: &Batch) -> Accepted {
+    pub(super) fn take_effect(&self, batch: &Batch) -> Accepted {
         let mut state = self.state();
         let now = Instant::now();
         for target in &batch.targets {
@@ -396,6 +287,7 @@ impl Fake {
             at: now,
             cancelled_at: None,
             told_results: BTreeSet::new(),
+            told_ended: BTreeSet::new(),
             told_completed: 0,
             told_bad: 0,
         };
@@ -452,8 +344,8 @@ impl Job for Fake {
         self.pace("send", lane, 1).await;
     }
 
-    async fn send(&self, batch: &Batch, _limits: Limits, permit: Permit) -> SendOutcome<String> {
-        self.check_send(batch, &permit);
+    async fn send(&self, batch: &Batch, limits: Limits, permit: Permit) -> SendOutcome<String> {
+        self.check_send(batch, limits, &permit);
         let number = {
             let mut state = self.state();
             state.calls.sends += 1;
@@ -546,7 +438,7 @@ impl Job for Fake {
         };
         for target in &batch.targets {
             let Some(verdict) = self.result(command, *target) else {
-                if command.cancelled_at.is_some() {
+                if self.end(command, *target).is_some_and(|(_, verdict)| verdict == Verdict::Cancelled) {
                     collected.findings.push((*target, Finding::Cancelling));
                 } else if matches!(self.script.details, Details::Unlisted | Details::UnlistedFlaky) {
                     collected.findings.push((*target, Finding::Unlisted));
@@ -554,6 +446,9 @@ impl Job for Fake {
                 continue;
             };
             let outcome = Box::new(self.outcome(*target, verdict));
+            if self.script.details != Details::Unlisted && self.script.details != Details::UnlistedFlaky {
+                command.told_ended.insert(*target);
+            }
             let finding = match self.script.details {
                 Details::Every(n) if *target % n == 0 => Finding::NeedsDetail(outcome),
                 Details::Failing if *target % 3 == 0 => Finding::NeedsDetail(outcome),
@@ -585,6 +480,7 @@ impl Job for Fake {
         let Some(command) = state.commands.iter_mut().find(|c| c.id == command_id) else { return Ok(None) };
         let Some(verdict) = self.result(command, target) else { return Ok(None) };
         command.told_results.insert(target);
+        command.told_ended.insert(target);
         self.note_told(&mut state);
         Ok(Some(self.outcome(target, verdict)))
     }

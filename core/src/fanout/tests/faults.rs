@@ -1,6 +1,6 @@
 //! Sends that are throttled, lost or refused, bad targets, credentials that expire.
 
-use super::fake::{Fault, Listing};
+use super::script::{Fault, Listing};
 use super::*;
 
 fn with_faults(count: usize, faults: &[(u64, Fault)]) -> Setup {
@@ -199,5 +199,19 @@ async fn a_lane_without_quota_keeps_no_other_waiting() {
     for (at, finished) in ran.finished() {
         let is_even = !finished.target.id.ends_with(['1', '3', '5', '7', '9', 'b', 'd', 'f']);
         assert!(!is_even || at < Duration::from_secs(20), "{at:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_stops_the_sends_before_the_next_change() {
+    for after in [0, 900, 1000, 5000] {
+        let setup = Setup { disk_full: Some(Duration::from_millis(after)), ..Setup::new(Script::of(1000)) };
+        let ran = setup.run().await;
+        ran.is_true();
+        assert_eq!(ran.report.stopped, (after < 2000).then_some(crate::fanout::StopReason::Journal));
+        assert_eq!(ran.report.journal.is_some(), after < 2000);
+        for target in ran.of(Verdict::NotRun) {
+            assert_eq!(ran.reason(target), Some(Reason::JOURNAL));
+        }
     }
 }

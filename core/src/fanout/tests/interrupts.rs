@@ -1,6 +1,6 @@
 //! Ctrl-C once, twice, three times.
 
-use super::fake::Fault;
+use super::script::Fault;
 use super::*;
 use crate::fanout::StopReason;
 

@@ -1,6 +1,6 @@
 //! Whatever the listings do, verdicts are right, and time and calls are bounded.
 
-use super::fake::{Counts, Details, Listing};
+use super::script::{Counts, Details, Listing};
 use super::*;
 
 const LISTINGS: [Listing; 9] = [
@@ -60,10 +60,6 @@ async fn verdicts_are_right_and_calls_bounded_whatever_is_listed() {
                 let tail = ran.took.saturating_sub(ran.fake.last_end());
                 let calls = ran.fake.calls();
                 let looks = calls.collects + calls.sweep_pages;
-                println!(
-                    "{case}: {tail:?} after {:?}, {} collects, {} sweeps",
-                    ran.took, calls.collects, calls.sweep_pages
-                );
                 assert!(tail <= Duration::from_secs(12), "{case}: {tail:?}");
                 assert!(looks <= 400, "{case}: {calls:?}");
             }
@@ -83,7 +79,6 @@ async fn long_commands_are_asked_about_less_often() {
         let ran = Setup::new(script).run().await;
         ran.is_true();
         let calls = ran.fake.calls();
-        println!("{listing:?}: {calls:?} {:?}", ran.took);
         assert!(calls.sweep_pages + calls.collects <= 4000, "{listing:?}: {calls:?}");
         assert!(ran.took <= ran.fake.last_end() + Duration::from_secs(20), "{listing:?} {:?}", ran.took);
     }
@@ -101,7 +96,6 @@ async fn results_that_exist_are_out_within_ten_seconds() {
             let ended = ran.fake.ended_at(target).unwrap();
             assert!(at <= ended + Duration::from_secs(10), "{target} ended at {ended:?}, out at {at:?}");
         }
-        println!("{:?}", ran.fake.calls());
         assert!(ran.fake.calls().collects <= 40 * 8);
     }
 }
@@ -114,7 +108,6 @@ async fn details_are_read_where_they_are_needed_and_never_for_ever() {
         let ran = Setup::new(script).run().await;
         ran.is_true();
         let calls = ran.fake.calls();
-        println!("{details:?} {calls:?} {:?}", ran.took);
         match details {
             Details::Every(n) => assert_eq!(calls.details as usize, 200_usize.div_ceil(n)),
             Details::Failing => assert_eq!(calls.details, 67 * 3),

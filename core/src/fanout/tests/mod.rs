@@ -8,6 +8,7 @@ mod interrupts;
 mod listings;
 mod recovery;
 mod rollout;
+mod script;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,7 +19,8 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use self::fake::{Fake, Script};
+use self::fake::Fake;
+use self::script::Script;
 use super::{Eagerness, Interrupt, Outcome, Plan, Policy, Ports, Recovered, Report, fan_out};
 use crate::event::{Envelope, Event, SCHEMA_VERSION, TargetFinished};
 use crate::journal::{
@@ -35,6 +37,8 @@ struct Setup {
     waves: Vec<usize>,
     judged: BTreeMap<usize, Outcome>,
     interrupts: Vec<(Duration, Interrupt)>,
+    /// The disk is full from then on.
+    disk_full: Option<Duration>,
 }
 
 /// A run that was made.
@@ -59,7 +63,7 @@ impl Setup {
             resend_ambiguous: false,
         };
         let waves = vec![script.nodes.len()];
-        Setup { script, policy, waves, judged: BTreeMap::new(), interrupts: Vec::new() }
+        Setup { script, policy, waves, judged: BTreeMap::new(), interrupts: Vec::new(), disk_full: None }
     }
 
     fn concurrency(mut self, concurrency: usize) -> Setup {
@@ -136,7 +140,13 @@ impl Setup {
             recovered,
         };
         let start = Instant::now();
-        let ports = Ports { journal, events: sender, interrupts };
+        let ports = Ports { journal: journal.clone(), events: sender, interrupts };
+        let fill = async move {
+            if let Some(after) = self.disk_full {
+                tokio::time::sleep_until(start + after).await;
+                journal.mark_broken("no space left on device");
+            }
+        };
         let listen = async {
             let mut events = Vec::new();
             while let Some(event) = receiver.recv().await {
@@ -154,9 +164,9 @@ impl Setup {
             let report = fan_out(Arc::clone(fake), plan, ports).await;
             (report, start.elapsed())
         };
-        let all = async { tokio::join!(run, listen, press) };
+        let all = async { tokio::join!(run, listen, press, fill) };
         let day = Duration::from_secs(24 * 3600);
-        let ((report, took), events, ()) = tokio::time::timeout(day, all).await.expect("the run hangs");
+        let ((report, took), events, (), ()) = tokio::time::timeout(day, all).await.expect("the run hangs");
         (report, events, took)
     }
 }

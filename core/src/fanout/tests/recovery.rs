@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::fake::Fault;
+use super::script::Fault;
 use super::*;
-use crate::fanout::Eagerness;
+use crate::fanout::{Batch, Eagerness};
 use crate::journal::Record;
 
 const COUNT: usize = 14;
@@ -15,7 +15,7 @@ fn script() -> Script {
     script.bad = [4].into();
     script.lanes = 2;
     script.faults = [(3, Fault::Throttled), (5, Fault::LostAfter)].into();
-    script.details = super::fake::Details::Every(5);
+    script.details = super::script::Details::Every(5);
     script
 }
 
@@ -187,6 +187,47 @@ async fn the_last_events_are_missing() {
             goes_on(&killed, true, &format!("step {step}, without the last {missing} events")).await;
         }
     }
+}
+
+/// A later wave was sent already, since the open target of the first had been given up as unknown.
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_is_never_called_not_run() {
+    for after in [None, Some(Duration::ZERO), Some(Duration::from_secs(2))] {
+        let fake = Arc::new(Fake::new(Script::of(10)));
+        let batch = Batch { intent: 1, lane: 0, attempt: 1, targets: (5..10).collect(), server_at: None };
+        let accepted = fake.take_effect(&batch);
+        let verdicts = [0, 1, 3, 4].map(|t| (t, Verdict::Ok)).into();
+        let recovered = Recovered { verdicts, sent: vec![(batch, accepted)], in_doubt: Vec::new() };
+        let directory = tempdir();
+        let journal = Journal::open(&new_run(directory.path(), 10, &[5, 10]), 2).unwrap();
+        let mut setup = Setup::new(Script::of(10)).waves(&[5, 10]);
+        setup.interrupts.extend(after.map(|after| (after, Interrupt::Drain)));
+        let (report, events, _) = setup.drive(&fake, journal, recovered).await;
+        let not_run = u64::from(fake.state().ran[2] == 0);
+        assert!(not_run == 0 || after.is_some());
+        assert_eq!(report.tally.count(Verdict::NotRun), not_run, "{events:?}");
+        assert_eq!(report.tally.count(Verdict::Ok), 10 - not_run);
+        assert_eq!(fake.state().ran[5..], [1; 5]);
+    }
+}
+
+/// Many commands still run when the run goes on: that is no evidence against the listings.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_run_still_relies_on_listings() {
+    let fake = Arc::new(Fake::new(long_tailed(2000, 4)));
+    let mut recovered = Recovered::default();
+    for n in 0..40 {
+        let targets = (n * 50..n * 50 + 50).collect();
+        let batch = Batch { intent: n as u64 + 1, lane: 0, attempt: 1, targets, server_at: None };
+        let accepted = fake.take_effect(&batch);
+        recovered.sent.push((batch, accepted));
+    }
+    let directory = tempdir();
+    let journal = Journal::open(&new_run(directory.path(), 2000, &[2000]), 41).unwrap();
+    let (report, ..) = Setup::new(fake.script.clone()).drive(&fake, journal, recovered).await;
+    assert_eq!(report.tally.count(Verdict::Ok), 2000);
+    let calls = fake.calls();
+    assert!(calls.collects <= 85 && calls.sweep_pages <= 30, "{calls:?}");
 }
 
 #[test]
