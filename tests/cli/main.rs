@@ -1,0 +1,9 @@
+//! End to end: the real executable against the simulated AWS.
+
+#![expect(clippy::disallowed_methods, reason = "tests drive a real process in real time")]
+
+mod harness;
+
+mod crash;
+mod exec;
+mod exits;
