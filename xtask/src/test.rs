@@ -23,10 +23,13 @@ impl From<u64> for Count {
 /// What a step came to: its checks, and why it failed if it did.
 type Step = (Count, Outcome);
 
+/// A step's name, and how it is made.
+type Named = (&'static str, fn() -> Step);
+
 /// Runs the steps. The last line is always `N passed, N failed`.
 pub(crate) fn run(quick: bool) -> ExitCode {
     let begun = Instant::now();
-    let steps: [(&str, fn() -> Step); 6] = [
+    let steps: [Named; 6] = [
         ("format: cargo fmt --check", || {
             one(check(cargo(&["fmt", "--all", "--check"]), "cargo fmt (run `cargo fmt`)"))
         }),

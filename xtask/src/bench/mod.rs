@@ -1,6 +1,19 @@
-//! `cargo xtask bench exec`.
+//! `cargo xtask bench exec`: what `herder exec` promises, measured on a release build against a simulator in another process.
 
+mod memory;
+mod report;
+mod speed;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use self::report::Report;
 use crate::Outcome;
+use crate::process::{build, isolate, output, target};
+use crate::serve::Simulator;
 
 /// What `bench exec` takes.
 #[derive(clap::Args)]
@@ -8,9 +21,136 @@ pub(crate) struct ExecArgs {
     /// A tenth of the nodes: a look, not a measurement
     #[arg(long)]
     quick: bool,
+
+    /// Seed of the fleet and of its run times
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+
+    /// Leave out what matters to memory
+    #[arg(long)]
+    no_memory: bool,
+
+    /// Leave out everything else
+    #[arg(long, conflicts_with = "no_memory")]
+    only_memory: bool,
 }
 
+/// Measures, prints a table, writes `bench/exec.md` and `.json` in cargo's target directory.
 pub(crate) fn run(args: &ExecArgs) -> Outcome {
-    let _ = args.quick;
-    Err("not yet".to_owned())
+    if Command::new("python3").arg("--version").output().is_err() {
+        return Err("python3 measures the memory and holds the terminal, and there is none".to_owned());
+    }
+    println!("building a release (some eleven minutes on two cores if nothing of it is there)");
+    let herder = build("release")?;
+    let directory = target().join("bench");
+    let bench = Bench { herder, directory, nodes: if args.quick { 1_000 } else { 10_000 }, seed: args.seed };
+    let mut report = Report::new(&bench);
+    if !args.only_memory {
+        speed::plain(&bench, &mut report)?;
+        speed::faults(&bench, &mut report)?;
+    }
+    if !args.no_memory {
+        memory::run(&bench, &mut report)?;
+    }
+    // Outputs of ten thousand nodes are nothing to keep.
+    let _ = fs::remove_dir_all(bench.directory.join("scratch"));
+    report.write(&bench.directory)?;
+    println!("\n{}", report.markdown());
+    match report.missed() {
+        0 => Ok(()),
+        missed => Err(format!("{missed} targets are missed")),
+    }
+}
+
+/// What is measured.
+pub(crate) struct Bench {
+    herder: PathBuf,
+    directory: PathBuf,
+    nodes: u64,
+    seed: u64,
+}
+
+/// How a measured command ended.
+pub(crate) struct Measured {
+    /// From start to end.
+    seconds: f64,
+    /// Seconds since 1970.
+    ended: f64,
+    peak_mib: f64,
+    cpu_seconds: f64,
+    exit: i64,
+    stdout_bytes: u64,
+    /// Where what it printed is, if it was kept.
+    stdout: PathBuf,
+    stderr: PathBuf,
+    /// Its home: state and cache.
+    home: PathBuf,
+}
+
+/// What becomes of a command's output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Kept in a file.
+    File,
+    /// Counted.
+    Pipe,
+    /// Drawn.
+    Terminal,
+}
+
+impl Bench {
+    fn simulator(&self, rest: &str) -> Outcome<Simulator> {
+        Simulator::start(&self.herder, &format!("nodes={},seed={},{rest}", self.nodes, self.seed))
+    }
+
+    /// Runs herder in a home of its own: nothing learned, nothing kept.
+    fn herder(
+        &self,
+        name: &str,
+        simulator: &Simulator,
+        reader: Reader,
+        arguments: &[&str],
+    ) -> Outcome<Measured> {
+        let home = self.directory.join("scratch").join(name);
+        let _ = fs::remove_dir_all(&home);
+        fs::create_dir_all(&home).map_err(|error| format!("could not make {}: {error}", home.display()))?;
+        let (stdout, stderr) = (home.join("stdout"), home.join("stderr"));
+        let mut command = Command::new("python3");
+        isolate(&mut command).arg("-c").arg(include_str!("measure.py"));
+        command.arg(if reader == Reader::Terminal { "pty" } else { "pipe" });
+        command.arg(if reader == Reader::File { stdout.as_path() } else { Path::new("-") }).arg(&stderr);
+        command.arg(&self.herder).args(arguments);
+        command.envs(simulator.variables.iter().cloned()).env("HOME", &home);
+        let answer = output(command, "python3 measure.py")?;
+        let value: Value = serde_json::from_slice(&answer).map_err(|error| error.to_string())?;
+        let number = |name: &str| value[name].as_f64().unwrap_or(f64::NAN);
+        Ok(Measured {
+            seconds: number("seconds"),
+            ended: number("ended"),
+            peak_mib: number("peak_kib") / 1024.0,
+            cpu_seconds: number("cpu_seconds"),
+            exit: value["exit"].as_i64().unwrap_or(-1),
+            stdout_bytes: value["stdout_bytes"].as_u64().unwrap_or(0),
+            stdout,
+            stderr,
+            home,
+        })
+    }
+}
+
+impl Measured {
+    /// What it said, for an error of ours.
+    fn complaint(&self) -> String {
+        let text = fs::read_to_string(&self.stderr).unwrap_or_default();
+        let last: Vec<&str> = text.lines().rev().take(5).collect();
+        last.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// The document of `--json`.
+    fn document(&self) -> Outcome<Value> {
+        let text =
+            fs::read(&self.stdout).map_err(|error| format!("herder's answer can't be read: {error}"))?;
+        serde_json::from_slice(&text)
+            .map_err(|error| format!("herder's answer is no JSON ({error}); it said: {}", self.complaint()))
+    }
 }
