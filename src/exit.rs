@@ -59,7 +59,7 @@ impl Exit {
         // A budget that ran out when nothing was left to hold back stopped nothing.
         let is_stopped = match end.stopped {
             None | Some(StopReason::Interrupted) => false,
-            Some(StopReason::Budget) => not_run > 0,
+            Some(StopReason::Budget | StopReason::Gate) => not_run > 0,
             Some(StopReason::Journal | StopReason::Fatal) => true,
         };
         if end.interrupt > Interrupt::None {
@@ -103,6 +103,7 @@ mod tests {
         let stops = [
             None,
             Some(StopReason::Budget),
+            Some(StopReason::Gate),
             Some(StopReason::Interrupted),
             Some(StopReason::Journal),
             Some(StopReason::Fatal),
@@ -124,7 +125,11 @@ mod tests {
                     let expected = [
                         (interrupt != Interrupt::None, 130),
                         (matches!(stopped, Some(StopReason::Journal | StopReason::Fatal)), 6),
-                        (stopped == Some(StopReason::Budget) && has(Verdict::NotRun), 6),
+                        (
+                            matches!(stopped, Some(StopReason::Budget | StopReason::Gate))
+                                && has(Verdict::NotRun),
+                            6,
+                        ),
                         (has(Verdict::Unknown), 5),
                         (verdicts != [Verdict::Ok], 1),
                         (true, 0),
@@ -135,6 +140,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(rows, 255 * 5 * 4);
+        assert_eq!(rows, 255 * 6 * 4);
     }
 }

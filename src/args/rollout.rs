@@ -1,7 +1,10 @@
 //! How a change goes over many targets.
 
-use clap::Args;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
 use herder_core::target::Share;
+use herder_core::time::{Bounds, parse_duration};
 
 /// How a change goes over many targets.
 #[derive(Args, Clone, Debug)]
@@ -15,7 +18,56 @@ pub(crate) struct RolloutArgs {
     #[arg(long, value_name = "N|N%", default_value = "0")]
     pub max_errors: Share,
 
+    /// Go in waves: how many targets are reached by the end of each, such as 1,10%,100%
+    #[arg(long, value_name = "N|N%,…", value_delimiter = ',')]
+    pub waves: Vec<Share>,
+
+    /// Let every wave have its part of each zone or Auto Scaling group
+    #[arg(long, value_name = "BY", value_enum)]
+    pub spread: Option<Spread>,
+
+    /// Wait so long after each wave
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "waves")]
+    pub soak: Option<Duration>,
+
+    /// Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)
+    ///
+    /// It is a local `sh -c`, with HERDER_RUN and HERDER_WAVE set.
+    #[arg(long, value_name = "CMD", requires = "waves")]
+    pub gate: Vec<String>,
+
+    /// Send to so many targets a second at the most
+    #[arg(long, value_name = "N/s", value_parser = rate)]
+    pub rate: Option<f64>,
+
     /// Why it is done; kept with the run
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+/// By what waves are spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Spread {
+    /// Availability zone
+    Az,
+    /// Auto Scaling group
+    Asg,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text, Bounds::ANY).map_err(|error| error.to_string())
+}
+
+/// `20/s`, `30/m`, or a bare number a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let (number, per) = match text.split_once('/') {
+        Some((number, "s")) => (number, 1.0),
+        Some((number, "m")) => (number, 60.0),
+        Some((number, "h")) => (number, 3600.0),
+        None => (text, 1.0),
+        Some(_) => return Err("is given as N/s, N/m or N/h".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "is given as N/s, such as 20/s".to_owned())?;
+    let rate = number / per;
+    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("must be more than 0".to_owned()) }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use herder_core::fanout::{Eagerness, Interrupt};
 use herder_core::run_id::RunId;
+use herder_core::target::wave_ends;
 use herder_core::time::{Bounds, parse_duration};
 
 use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
@@ -32,6 +33,7 @@ Examples:
   herder exec -t web-1 -- uptime
   herder exec -t 'tag:env=prod and tag:role=web' -- systemctl restart nginx
   herder exec -t tag:env=prod -c 10% --max-errors 2% -- 'df -h / | tail -1'
+  herder exec -t asg:web --waves 1,10%,100% --soak 5m --gate ./healthy.sh -- ./update.sh
   herder exec -t @nodes.txt --script ./fix.sh -- --force
   herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
   herder exec -t @last:failed -- journalctl -u nginx -n 20
@@ -135,7 +137,7 @@ fn delivery_timeout(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Failure> {
-    let spec = TargetSpec::new(&args.targets, ctx)?;
+    let spec = TargetSpec::new(&args.targets, args.rollout.spread, ctx)?;
     if args.stdin && spec.reads_stdin() {
         return Err(Failure::usage(
             "standard input can't be both the targets (-t -) and the command's (--stdin)",
@@ -160,10 +162,15 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     confirm(ctx, io, &open, &resolved, &recipe.title())?;
     let (concurrency, max_errors) = absolute(args.rollout.concurrency, args.rollout.max_errors, count);
     let recipe = Recipe { concurrency, max_errors, ..recipe };
+    let waves = wave_ends(&args.rollout.waves, count).map_err(|error| {
+        Failure::usage(error.to_string())
+            .hint("Give each wave as what is reached by its end, as in --waves 1,10%,100%.")
+    })?;
     let options = ExecOptions {
         recipe,
         given,
         resolved,
+        waves,
         eagerness: eagerness(&args.output),
         resend_ambiguous: args.resend_ambiguous,
         note: args.rollout.reason.clone(),
@@ -257,6 +264,9 @@ fn recipe(args: &ExecArgs) -> Result<(Recipe, GivenValues), Failure> {
         delivery_timeout_s: args.delivery_timeout.as_secs(),
         concurrency: 0,
         max_errors: 0,
+        soak_s: args.rollout.soak.unwrap_or_default().as_secs(),
+        gates: args.rollout.gate.clone(),
+        rate: args.rollout.rate,
         sends: String::new(),
     };
     Ok((recipe, GivenValues { env: values, parameters, stdin: None }))

@@ -6,12 +6,12 @@ use std::num::NonZeroUsize;
 use herder_core::fanout::Outcome;
 use herder_core::journal::{Replay, RunDirectory};
 use herder_core::target::{
-    NodeSet, Query, RunRef, Selector, Share, Source, Target, Targets, Term, Which, parse_list,
+    NodeSet, Query, RunRef, Selector, Share, Source, Target, Targets, Term, Which, parse_list, spread,
 };
 use herder_core::verdict::{Reason, Verdict};
 
 use super::nodes::{Node, fetch};
-use crate::args::TargetArgs;
+use crate::args::{Spread, TargetArgs};
 use crate::ctx::{Ctx, OpenScope};
 use crate::failure::{Failure, Kind};
 
@@ -22,6 +22,7 @@ pub(crate) struct TargetSpec {
     excluded: Vec<Selector>,
     sample: Option<(Share, u64)>,
     limit: Option<NonZeroUsize>,
+    spread: Option<Spread>,
 }
 
 /// Who is meant.
@@ -42,7 +43,7 @@ impl TargetSpec {
     ///
     /// # Errors
     /// One of them doesn't parse, or there is none.
-    pub(crate) fn new(args: &TargetArgs, ctx: &Ctx) -> Result<TargetSpec, Failure> {
+    pub(crate) fn new(args: &TargetArgs, spread: Option<Spread>, ctx: &Ctx) -> Result<TargetSpec, Failure> {
         let parse = |text: &String| -> Result<Selector, Failure> {
             let text = ctx.settings.aliases.get(text).unwrap_or(text);
             text.parse::<Selector>().map_err(Failure::from)
@@ -57,6 +58,7 @@ impl TargetSpec {
             excluded: args.exclude.iter().map(parse).collect::<Result<_, _>>()?,
             sample: args.sample.map(|share| (share, args.seed.unwrap_or(ctx.seed))),
             limit: args.limit,
+            spread,
         })
     }
 
@@ -109,11 +111,13 @@ pub(crate) async fn resolve(
         outcomes.extend(nodes.iter().filter_map(|n| Some((n.id.clone(), judge(n)?))));
         outcomes.extend(missing.iter().map(|id| (id.clone(), undelivered(Reason::word("not_found")))));
     }
+    let groups: BTreeMap<String, String> =
+        nodes.iter().filter_map(|n| Some((n.id.clone(), n.asg.clone()?))).collect();
     let mut all: Vec<Target> = nodes.iter().map(Node::target).collect();
     all.extend(missing.into_iter().map(|id| unknown_target(id, open)));
     let targets = cut(all, spec.sample, spec.limit)
         .map_err(|_| nothing_matched(&asked, &[], &left_out, &fleet.warnings))?;
-    let targets = targets.as_slice().to_vec();
+    let targets = in_order(targets.as_slice().to_vec(), spec.spread, &groups);
     let judged = targets.iter().enumerate().filter_map(|(n, t)| Some((n, outcomes.remove(&t.id)?))).collect();
     let mut warnings = fleet.warnings;
     warnings.extend(left_out.warnings());
@@ -133,6 +137,15 @@ fn cut(
         Some(limit) => targets.limit(limit),
         None => targets,
     })
+}
+
+/// By name, or so that every wave gets its part of each zone or group.
+fn in_order(targets: Vec<Target>, by: Option<Spread>, groups: &BTreeMap<String, String>) -> Vec<Target> {
+    match by {
+        None => targets,
+        Some(Spread::Az) => spread(targets, |t| t.az.clone().unwrap_or_default()),
+        Some(Spread::Asg) => spread(targets, |t| groups.get(&t.id).cloned().unwrap_or_default()),
+    }
 }
 
 fn unknown_target(id: String, open: &OpenScope) -> Target {

@@ -78,12 +78,17 @@ impl Renderer for Talk {
             }
             Event::RunStopping { reason, in_flight, not_sent } => {
                 let stopping = paint.red("stopping");
-                let again = if *reason == Reason::INTERRUPTED { "; Ctrl-C again cancels what runs" } else { "" };
-                board.say(&format!("{stopping} ({reason}): {in_flight} in flight, {not_sent} not sent{again}"));
+                let again =
+                    if *reason == Reason::INTERRUPTED { "; Ctrl-C again cancels what runs" } else { "" };
+                board.say(&format!(
+                    "{stopping} ({reason}): {in_flight} in flight, {not_sent} not sent{again}"
+                ));
             }
             Event::RunCancelling { in_flight } => {
                 let cancelling = paint.red("cancelling");
-                board.say(&format!("{cancelling} {in_flight} in flight, for up to 10 s; Ctrl-C again leaves at once"));
+                board.say(&format!(
+                    "{cancelling} {in_flight} in flight, for up to 10 s; Ctrl-C again leaves at once"
+                ));
             }
             event if !self.is_quiet => self.progress(event),
             _ => {}

@@ -11,9 +11,11 @@ use tokio::time::Instant;
 use super::batch::{Doubt, OpenBatch};
 use super::interrupt::Interrupt;
 use super::job::{Accepted, Batch, Collected, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
+use super::pace::Pace;
 use super::policy::{Budget, Policy};
 use super::queue::{Group, Queue};
 use super::schedule::{Schedule, Situation};
+use super::waves::Crossing;
 use crate::event::Event;
 use crate::journal::{Journal, JournalError};
 use crate::target::Target;
@@ -61,6 +63,8 @@ pub struct Ports {
 pub enum StopReason {
     /// More targets were bad than `--max-errors`.
     Budget,
+    /// A gate between two waves said no, or nothing.
+    Gate,
     /// Ctrl-C or SIGTERM.
     Interrupted,
     /// The journal could not be written.
@@ -100,6 +104,7 @@ pub(super) enum Done<E> {
     Collected { intent: u64, lane: u32, result: Result<Collected, Trouble<E>> },
     Detailed { wanted: Wanted, result: Result<Option<Outcome>, Trouble<E>> },
     Cancelled { intent: u64, result: Result<(), Trouble<E>> },
+    Gated { gate: String, wave: u32, answer: Result<(), String> },
 }
 
 /// A detail read that waits.
@@ -147,6 +152,10 @@ pub(super) struct Executor<J: Job> {
     /// The wave that is being sent, from 0.
     pub(super) wave: usize,
     pub(super) wave_of: Vec<u32>,
+    /// Whether the end of this wave was told.
+    pub(super) is_wave_told: bool,
+    pub(super) crossing: Option<Crossing>,
+    pub(super) pace: Option<Pace>,
     pub(super) queue: Queue,
     /// Groups that wait for a place in the quota of their lane.
     pub(super) readying: BTreeMap<u32, Group>,
@@ -189,6 +198,7 @@ impl<J: Job> Executor<J> {
             batch: plan.policy.batch.max(1),
             ..plan.policy
         };
+        let pace = policy.rate.map(|rate| Pace::new(rate, now));
         let mut executor = Executor {
             job,
             targets: plan.targets,
@@ -206,6 +216,9 @@ impl<J: Job> Executor<J> {
             wave: 0,
             waves,
             wave_of,
+            is_wave_told: false,
+            crossing: None,
+            pace,
             queue: Queue::default(),
             readying: BTreeMap::new(),
             sending: BTreeMap::new(),
@@ -343,7 +356,8 @@ impl<J: Job> Executor<J> {
     /// The smallest batch worth a call while more targets are waiting: half the window, at most a full batch. A full batch
     /// each time would wait for stragglers; single targets would cost fifty times the calls.
     pub(super) fn floor(&self) -> usize {
-        self.policy.batch.min(self.policy.concurrency.div_ceil(2)).max(1)
+        let most = self.pace.as_ref().map_or(usize::MAX, Pace::most);
+        self.policy.batch.min(self.policy.concurrency.div_ceil(2)).min(most).max(1)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one spawner of per-target work")]
@@ -367,8 +381,13 @@ impl<J: Job> Executor<J> {
         let held = held.into_iter().flatten().min().filter(|_| !is_paused);
         let sends = self.holds.values().map(|h| h.until).filter(|at| *at > now).min();
         let paused = paused.filter(|at| *at > now);
+        let crossing = self.crossing.as_ref().map(|c| c.soaks_until).filter(|at| *at > now);
+        let waiting = self.queue.len().min(self.floor());
+        let paced = self.pace.as_ref().filter(|_| waiting > 0).map(|p| p.ready_at(waiting, now));
+        let paced = paced.filter(|at| *at > now);
         let expiry = self.open.values().filter_map(|b| b.next_expiry(now)).min();
-        let soonest = [held, paused, sends, expiry, self.leave_at].into_iter().flatten().min();
+        let soonest =
+            [held, paused, sends, crossing, paced, expiry, self.leave_at].into_iter().flatten().min();
         // Never spin: what is overdue waits for room among the tasks.
         soonest.map_or(now + Duration::from_secs(1), |at| at.max(now + Duration::from_millis(20)))
     }

@@ -246,4 +246,7 @@ pub trait Job: Send + Sync + 'static {
         command_id: &str,
         permit: Permit,
     ) -> impl Future<Output = Result<(), Trouble<Self::Error>>> + Send;
+
+    /// Asks a gate between two waves; `Err` says in one fragment why not. Asked for at most 60 s.
+    fn gate(&self, gate: &str, wave: u32) -> impl Future<Output = Result<(), String>> + Send;
 }

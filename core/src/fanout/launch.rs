@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::executor::{Done, Executor};
 use super::job::{Batch, Job, Limits};
+use super::queue::Group;
 use super::schedule::Situation;
 
 /// Looks under way at once, in a lane and altogether; the limiter paces them, this bounds memory.
@@ -34,12 +35,25 @@ impl<J: Job> Executor<J> {
         self.holds.get(&lane).is_some_and(|h| h.until > Instant::now())
     }
 
+    /// A group that was taken out and not sent goes in front again.
+    pub(super) fn put_back(&mut self, group: Group) {
+        if let Some(pace) = &mut self.pace {
+            pace.give_back(group.targets.len());
+        }
+        self.queue.push_group(group);
+    }
+
     pub(super) fn start_sends(&mut self) {
         while self.may_send() && self.queue.len() > 0 {
-            let (free, floor) = (self.free(), self.floor());
+            let (now, floor) = (Instant::now(), self.floor());
+            let allowance = self.pace.as_ref().map_or(usize::MAX, |p| p.allowance(now));
+            let free = self.free().min(allowance);
             let busy = self.queue.lanes().filter(|lane| self.is_lane_busy(*lane)).collect();
             let Some(group) = self.queue.next(free, self.policy.batch, floor, &busy) else { return };
             let lane = group.lane;
+            if let Some(pace) = &mut self.pace {
+                pace.take(group.targets.len(), now);
+            }
             self.readying.insert(lane, group);
             let job = Arc::clone(&self.job);
             self.start(async move {
@@ -53,7 +67,7 @@ impl<J: Job> Executor<J> {
     pub(super) fn send_now(&mut self, lane: u32) {
         let Some(group) = self.readying.remove(&lane) else { return };
         if !self.may_send() || self.is_held(lane) {
-            self.queue.push_group(group);
+            self.put_back(group);
             return;
         }
         self.ticket += 1;

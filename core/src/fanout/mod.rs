@@ -17,6 +17,7 @@ mod interrupt;
 mod job;
 mod judge;
 mod launch;
+mod pace;
 mod policy;
 mod queue;
 mod recover;
@@ -33,4 +34,4 @@ pub use job::{
     Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
     Trouble,
 };
-pub use policy::{Budget, Eagerness, Policy};
+pub use policy::{Between, Budget, Eagerness, Policy};

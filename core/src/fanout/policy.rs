@@ -1,7 +1,9 @@
 //! [`Policy`] and [`Budget`]: how much at once, and when to stop.
 
+use std::time::Duration;
+
 /// How a run is carried out. Counts are absolute: percentages were resolved against the run's targets before.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Targets sent and not yet judged, at most; at least 1.
     pub concurrency: usize,
@@ -13,6 +15,19 @@ pub struct Policy {
     pub eagerness: Eagerness,
     /// Whether a send whose answer was lost and that left no trace is sent again.
     pub resend_ambiguous: bool,
+    /// What stands between two waves.
+    pub between: Between,
+    /// Targets sent to a second, at most; `None` is as fast as the quotas allow.
+    pub rate: Option<f64>,
+}
+
+/// What stands between two waves: first the soak, then the gates, one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Between {
+    /// How long a wave is left alone after its last verdict.
+    pub soak: Duration,
+    /// What has to say yes, as given; [`super::Job::gate`] asks.
+    pub gates: Vec<String>,
 }
 
 /// When results are read.

@@ -38,6 +38,7 @@ impl<J: Job> Executor<J> {
                 self.absorb_collected(intent, result).await;
             }
             Done::Detailed { wanted, result } => self.absorb_detailed(wanted, result).await,
+            Done::Gated { gate, wave, answer } => self.absorb_gated(gate, wave, answer).await,
             Done::Cancelled { intent, result } => match result {
                 Ok(()) => {
                     if let Some(open) = self.open.get_mut(&intent) {
@@ -62,7 +63,7 @@ impl<J: Job> Executor<J> {
         }
         match outcome {
             Err((group, error)) => {
-                self.queue.push_group(group);
+                self.put_back(group);
                 self.stop_for_journal(error).await;
             }
             Ok(SendOutcome::Accepted(accepted)) => {
@@ -78,7 +79,7 @@ impl<J: Job> Executor<J> {
             }
             Ok(SendOutcome::Throttled) => {
                 self.not_sent(batch.intent, Reason::word("throttled")).await;
-                self.queue.push_group(group);
+                self.put_back(group);
             }
             Ok(SendOutcome::NotSent(trouble)) => {
                 self.not_sent(batch.intent, Reason::word("never_left")).await;
@@ -97,13 +98,13 @@ impl<J: Job> Executor<J> {
                         self.judge(target, Outcome::bare(verdict, Some(reason.clone())), None).await;
                     }
                 } else {
-                    self.queue.push_group(group);
+                    self.put_back(group);
                     self.stop_fatally(error).await;
                 }
             }
             Ok(SendOutcome::Fatal(error)) => {
                 self.not_sent(batch.intent, Reason::word("refused")).await;
-                self.queue.push_group(group);
+                self.put_back(group);
                 self.stop_fatally(error).await;
             }
         }
@@ -154,8 +155,8 @@ impl<J: Job> Executor<J> {
         if named.is_empty() && group.targets.len() > 1 {
             let second = group.targets.split_off(group.targets.len() / 2);
             let (lane, attempt) = (group.lane, group.attempt);
-            self.queue.push_group(Group { lane, attempt, targets: second });
-            self.queue.push_group(group);
+            self.put_back(Group { lane, attempt, targets: second });
+            self.put_back(group);
             return;
         }
         let (out, rest) = if named.is_empty() { (rest, named) } else { (named, rest) };
@@ -163,14 +164,14 @@ impl<J: Job> Executor<J> {
             self.judge(target, outcome.clone(), None).await;
         }
         if !rest.is_empty() {
-            self.queue.push_group(Group { targets: rest, ..group });
+            self.put_back(Group { targets: rest, ..group });
         }
     }
 
     /// A send did not leave: its lane waits a while, the others go on.
     async fn hold_sends(&mut self, group: Group, trouble: Trouble<J::Error>) {
         let (lane, size) = (group.lane, group.targets.len());
-        self.queue.push_group(group);
+        self.put_back(group);
         let error = match trouble {
             Trouble::Paused { reason, hint } => return self.pause(reason, hint).await,
             Trouble::Transient(error) | Trouble::Denied(error) => error,

@@ -21,6 +21,7 @@ impl StopReason {
     fn reason(self) -> Reason {
         match self {
             StopReason::Budget => Reason::BUDGET,
+            StopReason::Gate => Reason::GATE,
             StopReason::Interrupted => Reason::INTERRUPTED,
             StopReason::Journal => Reason::JOURNAL,
             StopReason::Fatal => Reason::word("refused"),
@@ -54,6 +55,7 @@ impl<J: Job> Executor<J> {
             return;
         }
         self.stopped = Some(why);
+        self.crossing = None;
         let waiting = self.take_waiting();
         let later = self.later_targets();
         let not_sent = waiting.len() + later.len();

@@ -1,17 +1,38 @@
 //! Waves: each begins when every target of the one before has its verdict.
 
-use super::executor::{Executor, wave_bounds};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::executor::{Done, Executor, StopReason, wave_bounds};
 use super::job::Job;
 use crate::event::Event;
 
+/// A gate that has not answered by then stops the run (CLI.md).
+const GATE_PATIENCE: Duration = Duration::from_secs(60);
+
 impl<J: Job> Executor<J> {
-    /// Begins the run, or goes on where an earlier process left it.
+    /// Begins the run, or goes on where an earlier process left it: at the last wave of which anything is known. Between a wave that is
+    /// judged and one that is untouched soak and gates come again, since nobody knows how far they were.
     pub(super) async fn begin_first_wave(&mut self) {
         let is_resumed = self.tally.total() > 0;
-        while is_resumed && self.wave + 1 < self.waves.len() && self.is_wave_judged() {
+        while is_resumed
+            && self.wave + 1 < self.waves.len()
+            && self.is_wave_judged()
+            && self.is_touched(self.wave + 1)
+        {
             self.wave += 1;
         }
-        self.begin_wave().await;
+        if is_resumed && self.is_wave_judged() {
+            self.is_wave_told = true;
+        } else {
+            self.begin_wave().await;
+        }
+    }
+
+    fn is_touched(&self, wave: usize) -> bool {
+        wave_bounds(&self.waves, wave).any(|target| !self.is_untouched(target))
     }
 
     fn is_wave_judged(&self) -> bool {
@@ -25,6 +46,7 @@ impl<J: Job> Executor<J> {
     /// Queues the targets of the current wave that nothing is known of.
     async fn begin_wave(&mut self) {
         let bounds = wave_bounds(&self.waves, self.wave);
+        self.is_wave_told = false;
         self.emit(Event::WaveStarted { wave: self.wave_number(), targets: bounds.len() as u64 }).await;
         for target in bounds {
             if !self.is_untouched(target) {
@@ -49,7 +71,7 @@ impl<J: Job> Executor<J> {
         (from..self.targets.len()).filter(|t| self.is_untouched(*t)).collect()
     }
 
-    /// Goes to the next wave when every target of this one has its verdict.
+    /// Goes to the next wave when every target of this one has its verdict and nothing stands between.
     pub(super) async fn advance_waves(&mut self) {
         self.judge_rest_of_queue().await;
         while self.stopped.is_none()
@@ -58,12 +80,70 @@ impl<J: Job> Executor<J> {
             && !self.budget.is_exceeded_by(self.known_bad())
         {
             self.finish_wave().await;
+            if !self.is_way_clear() {
+                return;
+            }
+            self.crossing = None;
             self.wave += 1;
             self.begin_wave().await;
         }
     }
 
+    /// Soaks, then asks the gates; true when all of it is done.
+    fn is_way_clear(&mut self) -> bool {
+        let now = Instant::now();
+        let soak = self.policy.between.soak;
+        let crossing = self.crossing.get_or_insert_with(|| Crossing {
+            soaks_until: now + soak,
+            next_gate: 0,
+            is_asking: false,
+        });
+        if now < crossing.soaks_until || crossing.is_asking {
+            return false;
+        }
+        let Some(gate) = self.policy.between.gates.get(crossing.next_gate).cloned() else { return true };
+        crossing.is_asking = true;
+        let wave = self.wave_number();
+        let job = Arc::clone(&self.job);
+        self.start(async move {
+            let answer = tokio::time::timeout(GATE_PATIENCE, job.gate(&gate, wave)).await;
+            let answer =
+                answer.unwrap_or_else(|_| Err(format!("no answer in {} s", GATE_PATIENCE.as_secs())));
+            Done::Gated { gate, wave, answer }
+        });
+        false
+    }
+
+    pub(super) async fn absorb_gated(&mut self, gate: String, wave: u32, answer: Result<(), String>) {
+        match answer {
+            Ok(()) => {
+                if let Some(crossing) = &mut self.crossing {
+                    crossing.next_gate += 1;
+                    crossing.is_asking = false;
+                }
+                self.emit(Event::GatePassed { gate, wave }).await;
+            }
+            // Asked before something else stopped the run: no news any more.
+            Err(_) if self.stopped.is_some() => {}
+            Err(reason) => {
+                self.emit(Event::GateFailed { gate, wave, reason }).await;
+                self.stop(StopReason::Gate).await;
+            }
+        }
+    }
+
     pub(super) async fn finish_wave(&mut self) {
+        if std::mem::replace(&mut self.is_wave_told, true) {
+            return;
+        }
         self.emit(Event::WaveFinished { wave: self.wave_number(), tally: self.tally.clone() }).await;
     }
+}
+
+/// On the way from one wave to the next.
+#[derive(Debug)]
+pub(super) struct Crossing {
+    pub(super) soaks_until: Instant,
+    next_gate: usize,
+    is_asking: bool,
 }

@@ -7,6 +7,7 @@ mod pattern;
 mod query;
 mod selector;
 mod share;
+mod spread;
 mod suggest;
 mod targets;
 
@@ -21,6 +22,7 @@ pub use self::selector::{
     Attribute, Comparison, NodeSet, Ping, RunRef, Selector, Source, Term, Version, Which, is_id,
 };
 pub use self::share::{Share, ShareError};
+pub use self::spread::{WavesError, spread, wave_ends};
 pub use self::suggest::suggest;
 pub use self::targets::{Empty, Targets};
 

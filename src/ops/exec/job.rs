@@ -374,6 +374,10 @@ impl Job for ExecJob {
             Err(error) => Err(self.trouble(error).await),
         }
     }
+
+    async fn gate(&self, gate: &str, wave: u32) -> Result<(), String> {
+        super::gate::ask(gate, &self.run, wave).await
+    }
 }
 
 fn counters(command: &CommandSummary) -> Counters {

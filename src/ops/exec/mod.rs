@@ -1,5 +1,6 @@
 //! `exec`: one command on many nodes. See docs/ARCHITECTURE.md for its way.
 
+mod gate;
 mod job;
 mod options;
 mod payload;
@@ -11,7 +12,7 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use herder_core::event::{Event, RunStarted};
-use herder_core::fanout::{Eagerness, Plan, Policy, Recovered};
+use herder_core::fanout::{Between, Eagerness, Plan, Policy, Recovered};
 use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
@@ -39,6 +40,8 @@ pub(crate) struct ExecOptions {
     pub(crate) given: GivenValues,
     /// Who is meant.
     pub(crate) resolved: Resolved,
+    /// Where each wave ends.
+    pub(crate) waves: Vec<usize>,
     /// Whether somebody reads results while it runs.
     pub(crate) eagerness: Eagerness,
     /// `--resend-ambiguous`.
@@ -60,13 +63,12 @@ pub(crate) struct Prepared {
 /// # Errors
 /// It can't be sent as asked, or the state directory is not writable.
 pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Result<Prepared, Failure> {
-    let ExecOptions { mut recipe, given, resolved, .. } = options;
+    let ExecOptions { mut recipe, given, resolved, waves, .. } = options;
     let wish = recipe.wish(Sources { environment: &ctx.environment, given: &given })?;
     let payloads = payloads(&wish, &resolved.targets)?;
     recipe.sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
     let created = ctx.clock.now();
     let run = RunId::new(created, (ctx.seed & 0x00ff_ffff) as u32);
-    let count = resolved.targets.len();
     let record = RunRecord {
         format: FORMAT_VERSION,
         run: run.clone(),
@@ -75,7 +77,7 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
         command: COMMAND.to_owned(),
         title: recipe.title(),
         identity: open.identity.clone(),
-        waves: vec![u32::try_from(count).unwrap_or(u32::MAX)],
+        waves: waves.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX)).collect(),
         recipe: serde_json::to_value(&recipe).map_err(|error| {
             Failure::new(crate::failure::Kind::Bug, "the recipe is not JSON").caused_by(&error)
         })?,
@@ -86,7 +88,7 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
     let job = ExecJob::new(open, parts(&record.run, &recipe, &wish, resolved.targets.clone(), payloads));
     let plan = Plan {
-        waves: vec![count],
+        waves,
         targets: resolved.targets,
         judged: resolved.judged,
         policy,
@@ -122,6 +124,8 @@ fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Poli
         batch: herder_aws::ssm::MAX_IDS,
         eagerness,
         resend_ambiguous,
+        between: Between { soak: std::time::Duration::from_secs(recipe.soak_s), gates: recipe.gates.clone() },
+        rate: recipe.rate,
     }
 }
 
@@ -131,7 +135,7 @@ fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>) -> Vec
         title: record.title.clone(),
         sim: record.identity.sim,
         targets: resolved.targets.len() as u64,
-        waves: 1,
+        waves: u32::try_from(record.waves.len()).unwrap_or(u32::MAX),
         accounts: vec![record.identity.account.clone()],
         regions: vec![record.identity.region.clone()],
         herder: record.herder.clone(),

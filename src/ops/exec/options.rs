@@ -45,6 +45,15 @@ pub(crate) struct Recipe {
     pub(crate) concurrency: u64,
     /// Bad targets that don't stop it.
     pub(crate) max_errors: u64,
+    /// `--soak`, seconds.
+    #[serde(default)]
+    pub(crate) soak_s: u64,
+    /// `--gate`, in order.
+    #[serde(default)]
+    pub(crate) gates: Vec<String>,
+    /// `--rate`, targets a second.
+    #[serde(default)]
+    pub(crate) rate: Option<f64>,
     /// Keyed hash of everything that is sent.
     #[serde(default)]
     pub(crate) sends: String,

@@ -102,11 +102,15 @@ prop_compose! {
         eager in any::<bool>(),
         resend_ambiguous in any::<bool>(),
         cuts in proptest::collection::vec(0..=count, 0..3),
+        soak in prop_oneof![Just(0_u64), 1_u64..40],
+        gates in 0_usize..3,
+        rate in proptest::option::weighted(0.2, 2.0_f64..80.0),
     ) -> (Policy, Vec<usize>) {
         let eagerness = if eager { Eagerness::AsCompleted } else { Eagerness::AtEnd };
         let mut waves: Vec<usize> = cuts.into_iter().chain([count]).collect();
         waves.sort_unstable();
-        (Policy { concurrency, max_errors, batch, eagerness, resend_ambiguous }, waves)
+        let between = Between { soak: Duration::from_secs(soak), gates: vec!["gate".to_owned(); gates] };
+        (Policy { concurrency, max_errors, batch, eagerness, resend_ambiguous, between, rate }, waves)
     }
 }
 

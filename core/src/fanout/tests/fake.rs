@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::script::{Counts, Details, Fault, Listing, Script};
+use super::script::{Counts, Details, Fault, Gate, Listing, Script};
 use crate::fanout::{
     Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
     Trouble,
@@ -494,5 +494,15 @@ impl Job for Fake {
             command.cancelled_at.get_or_insert(Instant::now());
         }
         Ok(())
+    }
+
+    async fn gate(&self, gate: &str, wave: u32) -> Result<(), String> {
+        self.step().await;
+        match self.script.gate {
+            Gate::Yes => Ok(()),
+            Gate::NoAfter(last) if wave < last => Ok(()),
+            Gate::NoAfter(_) => Err(format!("{gate} ended with 1")),
+            Gate::Never => std::future::pending().await,
+        }
     }
 }

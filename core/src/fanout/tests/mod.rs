@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use self::fake::Fake;
 use self::script::Script;
-use super::{Eagerness, Interrupt, Outcome, Plan, Policy, Ports, Recovered, Report, fan_out};
+use super::{Between, Eagerness, Interrupt, Outcome, Plan, Policy, Ports, Recovered, Report, fan_out};
 use crate::event::{Envelope, Event, SCHEMA_VERSION, TargetFinished};
 use crate::journal::{
     EventLog, FORMAT_VERSION, Identity, Journal, Replay, RunDirectory, RunRecord, RunsDirectory, SendState,
@@ -61,6 +61,8 @@ impl Setup {
             batch: 50,
             eagerness: Eagerness::AtEnd,
             resend_ambiguous: false,
+            between: Between::default(),
+            rate: None,
         };
         let waves = vec![script.nodes.len()];
         Setup { script, policy, waves, judged: BTreeMap::new(), interrupts: Vec::new(), disk_full: None }
@@ -83,6 +85,16 @@ impl Setup {
 
     fn waves(mut self, waves: &[usize]) -> Setup {
         self.waves = waves.to_vec();
+        self
+    }
+
+    fn between(mut self, soak: Duration, gates: &[&str]) -> Setup {
+        self.policy.between = Between { soak, gates: gates.iter().map(|g| (*g).to_owned()).collect() };
+        self
+    }
+
+    fn rate(mut self, rate: f64) -> Setup {
+        self.policy.rate = Some(rate);
         self
     }
 

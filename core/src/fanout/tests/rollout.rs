@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::script::Counts;
+use super::script::{Counts, Gate};
 use super::*;
 use crate::fanout::StopReason;
 
@@ -146,5 +146,100 @@ proptest! {
         if failing.iter().filter(|n| **n < waves[0]).count() as u64 > max_errors {
             prop_assert!(ran.fake.state().ran[waves[0]..].iter().all(|n| *n == 0));
         }
+    }
+}
+
+/// When each wave began and ended, and what its gates said, in order.
+fn story(ran: &Ran) -> Vec<(u64, String)> {
+    let tell = |event: &Event| match event {
+        Event::WaveStarted { wave, .. } => Some(format!("start {wave}")),
+        Event::WaveFinished { wave, .. } => Some(format!("end {wave}")),
+        Event::GatePassed { gate, wave } => Some(format!("{gate} yes {wave}")),
+        Event::GateFailed { wave, reason, .. } => Some(format!("no {wave}: {reason}")),
+        _ => None,
+    };
+    ran.events.iter().filter_map(|(at, event)| Some((at.as_secs(), tell(event)?))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn waves_soak_and_then_ask_every_gate_in_turn() {
+    let setup = Setup::new(Script::of(60)).waves(&[1, 20, 60]).between(Duration::from_secs(300), &["a", "b"]);
+    let ran = setup.run().await;
+    ran.is_true();
+    let story = story(&ran);
+    let words: Vec<&str> = story.iter().map(|(_, word)| word.as_str()).collect();
+    assert_eq!(
+        words,
+        [
+            "start 1", "end 1", "a yes 1", "b yes 1", "start 2", "end 2", "a yes 2", "b yes 2", "start 3",
+            "end 3"
+        ]
+    );
+    for (end, start) in [(1, 4), (5, 8)] {
+        let soaked = story[start].0 - story[end].0;
+        assert!((300..303).contains(&soaked), "{soaked} {story:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_says_no_leaves_the_rest_alone() {
+    let mut script = Script::of(60);
+    script.gate = Gate::NoAfter(2);
+    let ran = Setup::new(script).waves(&[1, 20, 60]).between(Duration::ZERO, &["check"]).run().await;
+    ran.is_true();
+    assert_eq!(ran.report.stopped, Some(StopReason::Gate));
+    assert_eq!(ran.of(Verdict::NotRun), (20..60).collect::<Vec<_>>());
+    assert_eq!(ran.reason(20), Some(Reason::GATE));
+    let last: Vec<String> = story(&ran).into_iter().map(|(_, word)| word).rev().take(2).collect();
+    assert_eq!(last, ["no 2: check ended with 1", "end 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_hangs_stops_the_run_after_sixty_seconds() {
+    let mut script = Script::of(10);
+    script.gate = Gate::Never;
+    let ran = Setup::new(script).waves(&[1, 10]).between(Duration::ZERO, &["check"]).run().await;
+    ran.is_true();
+    let story = story(&ran);
+    let (asked, answered) = (story[1].0, story[2].0);
+    assert_eq!(story[2].1, "no 1: no answer in 60 s");
+    assert!((60..62).contains(&(answered - asked)), "{story:?}");
+    assert_eq!(ran.report.tally.count(Verdict::NotRun), 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_ends_a_soak() {
+    let setup = Setup::new(Script::of(10)).waves(&[1, 10]).between(Duration::from_secs(3600), &["check"]);
+    let ran = setup.interrupt(Duration::from_secs(60), Interrupt::Drain).run().await;
+    ran.is_true();
+    assert!(ran.took < Duration::from_secs(62), "{:?}", ran.took);
+    assert_eq!(ran.report.tally.count(Verdict::NotRun), 9);
+    assert!(!story(&ran).iter().any(|(_, word)| word.contains("check")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_kept() {
+    for (rate, count) in [(20.0, 400), (0.5, 10), (75.0, 600)] {
+        let ran = Setup::new(Script::of(count)).rate(rate).run().await;
+        ran.is_true();
+        let sent: Vec<Duration> = ran
+            .events
+            .iter()
+            .filter(|(_, e)| matches!(e, Event::TargetSent { .. }))
+            .map(|(at, _)| *at)
+            .collect();
+        assert_eq!(sent.len(), count);
+        // In any window no more than the rate and one second's worth that had been saved up.
+        for (n, at) in sent.iter().enumerate() {
+            let within =
+                sent[n..].iter().take_while(|later| **later <= *at + Duration::from_secs(10)).count();
+            assert!(
+                within as f64 <= rate * 10.0 + rate.max(1.0) + rate.max(1.0),
+                "{rate}: {within} at {at:?}"
+            );
+        }
+        let least = count as f64 / rate - 2.0 / rate.min(1.0);
+        let last = sent.last().unwrap().as_secs_f64();
+        assert!(last >= least - 1.0 && last <= count as f64 / rate * 1.3 + 5.0, "{rate}: {last}");
     }
 }

@@ -62,6 +62,15 @@ pub(super) enum Details {
     UnlistedFlaky,
 }
 
+/// What gates answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Gate {
+    Yes,
+    /// After the wave of this number; yes before.
+    NoAfter(u32),
+    Never,
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     pub(super) nodes: Vec<Node>,
@@ -91,6 +100,7 @@ pub(super) struct Script {
     pub(super) expires_in: Duration,
     /// Nodes that never end.
     pub(super) stuck: BTreeSet<usize>,
+    pub(super) gate: Gate,
 }
 
 impl Script {
@@ -117,6 +127,7 @@ impl Script {
             cancels: true,
             expires_in: Duration::from_secs(600),
             stuck: BTreeSet::new(),
+            gate: Gate::Yes,
         }
     }
 
