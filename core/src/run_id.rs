@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// `YYYYMMDD-HHMMSS-xxxxxx`: UTC start and six random hexadecimal digits, 22 characters. It stands in the
-/// command's comment (at most 100 characters, `SendCommand`), in paths and in `@RUN` selectors, and so
+/// `YYYYMMDD-HHMMSS-xxxxxx`: UTC start, then six hexadecimal digits, three of the second's fraction (so that ids sort by
+/// their start within a second too) and three random ones; 22 characters. It stands in the command's comment (at most 100 characters, `SendCommand`), in paths and in `@RUN` selectors, and so
 /// consists of digits, `a`–`f` and `-` only.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -17,11 +17,12 @@ pub struct RunId(String);
 pub struct NotARunId(String);
 
 impl RunId {
-    /// Makes the id of a run that starts at `now`; `random` tells apart the runs of one second.
+    /// Makes the id of a run that starts at `now`; `random` tells apart the runs of one moment.
     #[must_use]
     pub fn new(now: jiff::Timestamp, random: u32) -> RunId {
         let utc = now.to_zoned(jiff::tz::TimeZone::UTC);
-        RunId(format!("{}-{:06x}", utc.strftime("%Y%m%d-%H%M%S"), random & 0x00ff_ffff))
+        let fraction = i64::from(utc.subsec_nanosecond()) * 4096 / 1_000_000_000;
+        RunId(format!("{}-{fraction:03x}{:03x}", utc.strftime("%Y%m%d-%H%M%S"), random & 0xfff))
     }
 
     /// The id as text.
@@ -73,12 +74,25 @@ mod tests {
     #[test]
     fn made_and_parsed() {
         let id = RunId::new("2026-11-21T09:30:00Z".parse().unwrap(), 0xff1f_2e3d);
-        assert_eq!(id.as_str(), "20261121-093000-1f2e3d");
+        assert_eq!(id.as_str(), "20261121-093000-000e3d");
         assert_eq!(id.as_str().parse::<RunId>().unwrap(), id);
         for wrong in
             ["", "last", "20261121-093000-1f2e3", "20261121-093000-1F2E3D", "../../etc/passwd--------"]
         {
             assert!(wrong.parse::<RunId>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn ids_of_one_second_sort_by_their_start() {
+        let id = |at: &str, random| RunId::new(at.parse().unwrap(), random);
+        let ids = [
+            id("2026-11-21T09:30:00Z", 0xfff),
+            id("2026-11-21T09:30:00.25Z", 0x001),
+            id("2026-11-21T09:30:00.999999999Z", 0xfff),
+            id("2026-11-21T09:30:01Z", 0),
+        ];
+        assert!(ids.is_sorted(), "{ids:?}");
+        assert_eq!(ids[1].as_str(), "20261121-093000-400001");
     }
 }

@@ -40,6 +40,10 @@ pub(crate) struct RolloutArgs {
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub rate: Option<f64>,
 
+    /// Show what would be done, to which targets and in which waves, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
     /// Why it is done; kept with the run
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

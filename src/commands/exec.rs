@@ -16,11 +16,12 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{
-    ExecOptions, GivenValues, Prepared, Recipe, WorkSource, absolute, prepare, split_env, split_parameters,
+    ExecOptions, GivenValues, Prepared, Recipe, WorkSource, absolute, prepare, preview, split_env,
+    split_parameters,
 };
 use crate::ops::run::{End, ThrottleEvents, drive};
-use crate::ops::targets::{Resolved, TargetSpec, resolve};
-use crate::render::{Format, renderer};
+use crate::ops::targets::{TargetSpec, resolve};
+use crate::render::{Column, Format, ListOptions, renderer};
 
 /// Run a command on many nodes
 ///
@@ -33,6 +34,7 @@ Examples:
   herder exec -t web-1 -- uptime
   herder exec -t 'tag:env=prod and tag:role=web' -- systemctl restart nginx
   herder exec -t tag:env=prod -c 10% --max-errors 2% -- 'df -h / | tail -1'
+  herder exec -t tag:env=prod --waves 1,10%,100% --dry-run -- ./update.sh
   herder exec -t asg:web --waves 1,10%,100% --soak 5m --gate ./healthy.sh -- ./update.sh
   herder exec -t @nodes.txt --script ./fix.sh -- --force
   herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
@@ -145,9 +147,12 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         .hint("Put one of the two into a file: -t @FILE."));
     }
     let reads_stdin = args.stdin || spec.reads_stdin();
-    let input = if reads_stdin { Some(read_stdin(io)?) } else { None };
+    let input = if reads_stdin { Some(read_stdin(ctx, io).await?) } else { None };
     let (recipe, mut given) = recipe(&args)?;
     warn_of_values(io, &args);
+    if !args.rollout.dry_run {
+        ctx.runs().check_writable()?;
+    }
     let throttles = ThrottleEvents::default();
     let listed = input.as_deref().filter(|_| !args.stdin);
     let (open, resolved) = ctx
@@ -159,7 +164,6 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         .await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
-    confirm(ctx, io, &open, &resolved, &recipe.title())?;
     let (concurrency, max_errors) = absolute(args.rollout.concurrency, args.rollout.max_errors, count);
     let recipe = Recipe { concurrency, max_errors, ..recipe };
     let waves = wave_ends(&args.rollout.waves, count).map_err(|error| {
@@ -175,6 +179,10 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         resend_ambiguous: args.resend_ambiguous,
         note: args.rollout.reason.clone(),
     };
+    if args.rollout.dry_run {
+        return show_plan(ctx, io, &args, &options);
+    }
+    confirm(ctx, io, &open, &options).await?;
     let prepared = prepare(ctx, &open, options)?;
     let renderer = renderer(io, &args.output.render_options(ctx));
     let Prepared { start, _lock: lock } = prepared;
@@ -209,14 +217,23 @@ pub(crate) fn eagerness(output: &OutputArgs) -> Eagerness {
     }
 }
 
-pub(crate) fn read_stdin(io: &Io) -> Result<Vec<u8>, Failure> {
-    let mut input = Vec::new();
-    // One byte more than can be sent, so that what is too much is seen as such.
-    io.stdin()
-        .take(4 << 20)
-        .read_to_end(&mut input)
-        .map_err(|error| Failure::usage("could not read standard input").caused_by(&error))?;
-    Ok(input)
+pub(crate) async fn read_stdin(ctx: &Ctx, io: &Io) -> Result<Vec<u8>, Failure> {
+    let io = io.clone();
+    let read = move || {
+        let mut input = Vec::new();
+        // One byte more than can be sent, so that what is too much is seen as such.
+        io.stdin().take(4 << 20).read_to_end(&mut input).map(|_| input)
+    };
+    ctx.until_interrupted(blocking(read))
+        .await?
+        .map_err(|error| Failure::usage("could not read standard input").caused_by(&error))
+}
+
+/// Waits for a person or a pipe without holding up what listens for interrupts.
+async fn blocking<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(wait)
+        .await
+        .map_err(|error| Failure::new(Kind::Bug, "a wait for input ended early").caused_by(&error))
 }
 
 fn warn_of_values(io: &Io, args: &ExecArgs) {
@@ -272,8 +289,33 @@ fn recipe(args: &ExecArgs) -> Result<(Recipe, GivenValues), Failure> {
     Ok((recipe, GivenValues { env: values, parameters, stdin: None }))
 }
 
+const PLAN_COLUMNS: [Column; 9] = [
+    Column::usual("target"),
+    Column::usual("name"),
+    Column::usual("wave"),
+    Column::usual("az"),
+    Column::usual("platform"),
+    Column::usual("judged"),
+    Column::extra("document"),
+    Column::extra("account"),
+    Column::extra("region"),
+];
+
+/// The list of targets is data, what it comes to is talk.
+fn show_plan(ctx: &Ctx, io: &Io, args: &ExecArgs, options: &ExecOptions) -> Result<Exit, Failure> {
+    let preview = preview(ctx, options)?;
+    let mut stderr = io.stderr();
+    for line in preview.lines(&options.recipe.title(), options) {
+        let _ = writeln!(stderr, "{line}");
+    }
+    let list =
+        ListOptions { format: args.output.format(), columns: Vec::new(), sort: None, zone: ctx.zone() };
+    crate::commands::write_list(io, &PLAN_COLUMNS, &list, &preview.targets)
+}
+
 /// `all` always asks, unless --yes.
-fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, resolved: &Resolved, title: &str) -> Result<(), Failure> {
+async fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, options: &ExecOptions) -> Result<(), Failure> {
+    let resolved = &options.resolved;
     if !resolved.is_all || ctx.settings.yes {
         return Ok(());
     }
@@ -282,12 +324,14 @@ fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, resolved: &Resolved, title: &st
     } else {
         format!("account {} in {}", open.identity.account, open.identity.region)
     };
-    let question = format!("Run `{title}` on all {} nodes of {place}?", resolved.targets.len());
+    let question =
+        format!("Run `{}` on all {} nodes of {place}?", options.recipe.title(), resolved.targets.len());
     let declined = |message: &str| {
         Failure::new(Kind::Refused, message)
             .hint("Give --yes to go ahead without being asked, or choose fewer nodes.")
     };
-    match io.confirm(&question) {
+    let io = io.clone();
+    match ctx.until_interrupted(blocking(move || io.confirm(&question))).await? {
         Ok(true) => Ok(()),
         Ok(false) => Err(declined("not confirmed; nothing was sent")),
         Err(error) => {

@@ -11,14 +11,35 @@ pub(crate) mod sim;
 
 use std::io::Write as _;
 
+use serde::Serialize;
+
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
+use crate::render::{Column, ListOptions, ListWriter};
 
 /// Writes a command's answer. A reader that has gone has read enough; any other error is one.
 pub(crate) fn write_out(io: &Io, bytes: &[u8]) -> Result<Exit, Failure> {
     let mut stdout = io.stdout();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
+        }
+        _ => Ok(Exit::Success),
+    }
+}
+
+/// Writes a list that is at hand.
+pub(crate) fn write_list<T: Serialize>(
+    io: &Io,
+    columns: &[Column],
+    options: &ListOptions,
+    rows: &[T],
+) -> Result<Exit, Failure> {
+    let mut writer =
+        ListWriter::new(io, columns, options).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut write = || -> std::io::Result<()> { rows.iter().try_for_each(|row| writer.push(row)) };
+    match write().and_then(|()| writer.finish()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
         }

@@ -9,6 +9,7 @@ use herder_core::journal::Bodies;
 use herder_core::target::{RunRef, Share};
 
 use super::exec::{conclude, eagerness, read_stdin};
+use super::write_list;
 use crate::args::{ListArgs, OutputArgs};
 use crate::ctx::Ctx;
 use crate::dispatch::replay_event;
@@ -19,7 +20,7 @@ use crate::ops::exec::{GivenValues, Prepared, ResumeOptions, resume, split_env, 
 use crate::ops::run::{Start, ThrottleEvents, drive};
 use crate::ops::runs::{check_identity, list};
 use crate::ops::targets::find_run;
-use crate::render::{Column, Format, ListWriter, Renderer, renderer};
+use crate::render::{Column, Format, Renderer, renderer};
 
 /// Look at runs, and go on with one that was killed
 #[derive(Args, Clone, Debug)]
@@ -137,24 +138,11 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: RunsArgs) -> Result<Exit, Fail
 }
 
 fn list_runs(ctx: &Ctx, io: &Io, args: &RunsListArgs) -> Result<Exit, Failure> {
-    let mut writer = ListWriter::new(io, &COLUMNS, &args.list.options(ctx))
-        .map_err(|error| Failure::usage(error.to_string()))?;
     let (runs, warnings) = list(ctx)?;
     for warning in warnings {
         let _ = writeln!(io.stderr(), "warning: {warning}");
     }
-    let mut write = || -> std::io::Result<()> {
-        for run in &runs {
-            writer.push(run)?;
-        }
-        Ok(())
-    };
-    match write().and_then(|()| writer.finish()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
-        }
-        _ => Ok(Exit::Success),
-    }
+    write_list(io, &COLUMNS, &args.list.options(ctx), &runs)
 }
 
 /// Shows the run through the same renderer; exits as it did, so that scripts can ask later.
@@ -238,7 +226,7 @@ async fn resume_run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit, Fa
     let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
     check_identity(&record, &open.identity)?;
     let (_, env) = split_env(&args.env)?;
-    let stdin = if args.stdin { Some(read_stdin(io)?) } else { None };
+    let stdin = if args.stdin { Some(read_stdin(ctx, io).await?) } else { None };
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeOptions {
         given: GivenValues { env, parameters: split_parameters(&args.parameters)?, stdin },

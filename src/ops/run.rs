@@ -1,22 +1,26 @@
 //! Driving one run: journal, dispatcher and executor together. Every workflow that fans out goes through here.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use herder_core::event::Event;
 use herder_core::fanout::{Interrupt, Job, Plan, Ports, Report, fan_out};
 use herder_core::journal::{EventLog, Journal, JournalError, RunDirectory};
 use herder_core::run_id::RunId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::ctx::{Ctx, OnThrottle, OpenScope};
-use crate::dispatch::{Dispatcher, Ending};
+use crate::dispatch::{Counted, Dispatcher, Ending};
 use crate::exit::{Exit, RunEnd};
 use crate::failure::{Changed, Failure};
 use crate::render::Renderer;
 
 /// Events that may wait for the dispatcher. It only writes to disk, so that this seldom fills.
 const EVENTS_WAITING: usize = 4096;
+
+/// How long results may still be written once the run was to be cancelled.
+const PATIENCE_WITH_READERS: Duration = Duration::from_secs(10);
 
 /// Where throttle notices of the meter become events of the run, while there is one.
 #[derive(Clone, Debug, Default)]
@@ -118,9 +122,12 @@ where
         throttles: totals.throttled,
         took: begun.elapsed(),
     });
-    let counted = dispatched.await.map_err(|error| {
-        Failure::new(crate::failure::Kind::Bug, "the dispatcher ended early").caused_by(&error)
-    })?;
+    let counted = tokio::select! {
+        counted = dispatched => counted.map_err(|error| {
+            Failure::new(crate::failure::Kind::Bug, "the dispatcher ended early").caused_by(&error)
+        })?,
+        () = reader_is_given_up(ctx.interrupts.clone()) => Counted::default(),
+    };
     open.keep_learned(ctx.clock.now());
     let unshown = counted.shown.err().map(|error| {
         Failure::new(crate::failure::Kind::Local, "the results could not be written").caused_by(&error)
@@ -132,6 +139,18 @@ where
         interrupt: *ctx.interrupts.borrow(),
         exit_code: counted.exit_code,
     })
+}
+
+/// Ends when whoever interrupts the run will not wait any longer for a reader that does not read. The run itself is over and on
+/// disk then.
+async fn reader_is_given_up(mut interrupts: watch::Receiver<Interrupt>) {
+    // Without a sender nobody can interrupt.
+    if interrupts.wait_for(|level| *level >= Interrupt::Cancel).await.is_err() {
+        return std::future::pending().await;
+    }
+    let leaves = interrupts.wait_for(|level| *level == Interrupt::Leave);
+    // Either way it is left.
+    let _ = tokio::time::timeout(PATIENCE_WITH_READERS, leaves).await;
 }
 
 /// A run that was refused before anything was sent exits as its error says; any other by its verdicts.

@@ -24,6 +24,17 @@ impl RunsDirectory {
         RunsDirectory(state.join("runs"))
     }
 
+    /// Tries whether runs can be made here, before anything is asked of anybody.
+    ///
+    /// # Errors
+    /// The state directory is not writable.
+    pub fn check_writable(&self) -> Result<(), JournalError> {
+        private_dir(&self.0)?;
+        let probe = self.0.join(format!(".writable.{}", std::process::id()));
+        let made = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&probe);
+        made.and_then(|_| fs::remove_file(&probe)).map_err(JournalError::io("write to", &self.0))
+    }
+
     /// Makes a run's directory and writes what it is. Nothing has been changed remotely before this returns.
     ///
     /// # Errors

@@ -18,8 +18,10 @@ mod directory;
 mod keyed_hash;
 mod lines;
 mod permit;
+mod prune;
 mod record;
 mod replay;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -28,8 +30,10 @@ pub use bodies::{Bodies, BodyRef, StoredOutput};
 pub use directory::{RunDirectory, RunLock, RunsDirectory};
 pub use keyed_hash::HashKey;
 pub use permit::Permit;
+pub use prune::{Keep, Prunable};
 pub use record::{FORMAT_VERSION, Identity, Record, RunRecord, StoredEvent};
 pub use replay::{BatchState, Replay, SendState};
+pub use tail::EventTail;
 pub use writer::{EventLog, Journal};
 
 use std::io;

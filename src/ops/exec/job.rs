@@ -29,6 +29,20 @@ const MAX_PAGES: usize = 40;
 /// A search for a lost send begins so long before its intent, for clocks and coarse times (facts §6.5).
 const SEARCH_MARGIN: Duration = Duration::from_secs(60);
 
+/// Reads of single results that find out whether listings leave outputs out.
+const PROBES: u32 = 3;
+
+/// Whether the outputs of nodes are in listings, as documented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ListedOutput {
+    /// None was seen yet, and so many single reads had none either.
+    Unproven(u32),
+    /// Some were seen.
+    Given,
+    /// A single read had one that the listing had not: each has to be read by itself.
+    LeftOut,
+}
+
 /// One run's work on Run Command.
 pub(crate) struct ExecJob {
     ssm: Ssm,
@@ -44,6 +58,7 @@ pub(crate) struct ExecJob {
     slots: Mutex<Vec<SendSlot>>,
     /// `ListCommandInvocations` is denied: each target is read by itself.
     reads_one_by_one: AtomicBool,
+    listed_output: Mutex<ListedOutput>,
 }
 
 /// What an [`ExecJob`] is made of.
@@ -79,6 +94,7 @@ impl ExecJob {
             since: parts.since.or(now),
             slots: Mutex::new(Vec::new()),
             reads_one_by_one: AtomicBool::new(false),
+            listed_output: Mutex::new(ListedOutput::Unproven(0)),
         }
     }
 
@@ -190,8 +206,10 @@ impl ExecJob {
             batch.targets.iter().filter_map(|t| Some((self.targets.get(*t)?.id.as_str(), *t))).collect();
         let mut collected = Collected::default();
         let mut token = None;
+        let mut is_anybody_listed = false;
         loop {
             let page = self.ssm.list_invocations(command_id, None, true, token.as_deref()).await?;
+            is_anybody_listed |= !page.items.is_empty();
             let found = page.items.iter().filter_map(|i| {
                 let target = *index.get(i.instance_id.as_str())?;
                 Some((target, self.finding(i)?))
@@ -199,7 +217,52 @@ impl ExecJob {
             collected.findings.extend(found);
             token = page.next;
             if token.is_none() {
-                return Ok(collected);
+                break;
+            }
+        }
+        if !is_anybody_listed && let Some(reason) = self.went_to_nobody(command_id).await {
+            let outcome = || Box::new(Outcome::bare(Verdict::NotRun, Some(reason.clone())));
+            let findings = batch.targets.iter().map(|t| (*t, Finding::Finished(outcome()))).collect();
+            return Ok(Collected { findings });
+        }
+        self.complete_output(&mut collected, command_id).await;
+        Ok(collected)
+    }
+
+    /// Why the service took a command and gave it to no node, if it did so (facts §4.2).
+    async fn went_to_nobody(&self, command_id: &str) -> Option<Reason> {
+        let query = CommandsQuery { command_id: Some(command_id.to_owned()), ..CommandsQuery::default() };
+        // Without an answer nothing is known; the next look asks again.
+        let listed = self.ssm.list_commands(&query, None).await.ok()?;
+        let command = listed.items.into_iter().find(|c| c.command_id == command_id)?;
+        let details = command.status_details.replace(' ', "");
+        matches!(details.as_str(), "LimitExceeded" | "RateExceeded" | "NoInstancesInTag")
+            .then(|| Reason::word(&details))
+    }
+
+    /// Sees to it that outputs which a listing leaves out are read one by one.
+    async fn complete_output(&self, collected: &mut Collected, command_id: &str) {
+        let state = || *self.listed_output.lock().unwrap_or_else(PoisonError::into_inner);
+        let set_state = |next| *self.listed_output.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        if let ListedOutput::Unproven(probes) = state() {
+            let mut ran = collected.findings.iter().filter_map(|(t, f)| Some((*t, ran_to_an_end(f)?)));
+            if ran.any(|(_, outcome)| has_output(&outcome.stdout, &outcome.stderr)) {
+                set_state(ListedOutput::Given);
+            } else if probes < PROBES
+                && let Some((target, _)) =
+                    collected.findings.iter().find(|(_, finding)| ran_to_an_end(finding).is_some())
+                && let Some(id) = self.targets.get(*target).map(|t| t.id.as_str())
+            {
+                let detail = self.ssm.get_invocation(command_id, id).await.ok().flatten();
+                let is_left_out = detail.is_some_and(|d| !d.stdout.is_empty() || !d.stderr.is_empty());
+                set_state(if is_left_out { ListedOutput::LeftOut } else { ListedOutput::Unproven(probes + 1) });
+            }
+        }
+        if state() == ListedOutput::LeftOut {
+            for (_, finding) in &mut collected.findings {
+                if let Some(outcome) = ran_to_an_end(finding) {
+                    *finding = Finding::NeedsDetail(Box::new(outcome.clone()));
+                }
             }
         }
     }
@@ -243,6 +306,20 @@ impl ExecJob {
             finished: detail.finished,
         })
     }
+}
+
+/// The outcome of a target whose process ended by itself: there may be output.
+fn ran_to_an_end(finding: &Finding) -> Option<&Outcome> {
+    match finding {
+        Finding::Finished(outcome) | Finding::NeedsDetail(outcome) => {
+            outcome.exit_code.is_some().then_some(outcome)
+        }
+        Finding::Cancelling | Finding::Unlisted => None,
+    }
+}
+
+fn has_output(stdout: &Body, stderr: &Body) -> bool {
+    !stdout.is_empty() || !stderr.is_empty()
 }
 
 fn paused(error: &CallError) -> Trouble<CallError> {

@@ -4,6 +4,7 @@ mod gate;
 mod job;
 mod options;
 mod payload;
+mod plan;
 mod resume;
 mod shell;
 
@@ -22,6 +23,7 @@ pub(crate) use self::options::{
     GivenValues, Recipe, Sources, WorkSource, absolute, hash_of, split_env, split_parameters,
 };
 use self::payload::{Payload, Wish, Work};
+pub(crate) use self::plan::preview;
 pub(crate) use self::resume::{ResumeOptions, resume};
 use super::run::Start;
 use super::targets::Resolved;

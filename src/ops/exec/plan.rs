@@ -1,0 +1,143 @@
+//! `--dry-run`: what a run would do, from the same plan that a run carries out.
+
+use std::collections::BTreeMap;
+
+use herder_core::target::Platform;
+use serde::Serialize;
+
+use super::{ExecOptions, payloads};
+use crate::ctx::Ctx;
+use crate::failure::Failure;
+use crate::ops::exec::Sources;
+
+/// One target of a plan, as `--dry-run` lists it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PlannedTarget {
+    pub(crate) target: String,
+    pub(crate) name: Option<String>,
+    /// From 1.
+    pub(crate) wave: u32,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) az: Option<String>,
+    pub(crate) platform: Option<Platform>,
+    /// What it would be sent; null where it would be judged without a send.
+    pub(crate) document: Option<String>,
+    /// Its verdict and reason where nothing would be sent: `undelivered (offline)`.
+    pub(crate) judged: Option<String>,
+}
+
+/// What a run would come to.
+#[derive(Clone, Debug)]
+pub(crate) struct Preview {
+    pub(crate) targets: Vec<PlannedTarget>,
+    /// Targets of each wave.
+    pub(crate) waves: Vec<usize>,
+    /// Calls of `SendCommand` at the least, and reads of results.
+    pub(crate) sends: u64,
+    /// Bad targets that are known before anything is sent.
+    pub(crate) bad_before: u64,
+    /// Targets that may still end badly after the budget has run out: what had been sent and not yet judged.
+    pub(crate) overshoot: u64,
+    pub(crate) concurrency: u64,
+    pub(crate) max_errors: u64,
+}
+
+/// Works out what a run would do. Sends nothing, writes nothing.
+///
+/// # Errors
+/// It can't be sent as asked.
+pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failure> {
+    let wish = options.recipe.wish(Sources { environment: &ctx.environment, given: &options.given })?;
+    let resolved = &options.resolved;
+    let payloads = payloads(&wish, &resolved.targets)?;
+    let mut targets = Vec::with_capacity(resolved.targets.len());
+    let mut sends = 0;
+    let mut sizes = Vec::new();
+    let mut begin = 0;
+    for (number, end) in (1_u32..).zip(&options.waves) {
+        let mut lanes: BTreeMap<Platform, u64> = BTreeMap::new();
+        for (index, target) in resolved.targets.iter().enumerate().take(*end).skip(begin) {
+            let platform = target.platform.unwrap_or(Platform::Linux);
+            let judged = resolved.judged.get(&index);
+            if judged.is_none() {
+                *lanes.entry(platform).or_insert(0) += 1;
+            }
+            targets.push(PlannedTarget {
+                target: target.id.clone(),
+                name: target.name.clone(),
+                wave: number,
+                account: target.account.clone(),
+                region: target.region.clone(),
+                az: target.az.clone(),
+                platform: target.platform,
+                document: payloads.get(&platform).filter(|_| judged.is_none()).map(|p| p.document.clone()),
+                judged: judged.map(|o| match &o.reason {
+                    Some(reason) => format!("{} ({reason})", o.verdict),
+                    None => o.verdict.to_string(),
+                }),
+            });
+        }
+        let batch = options.recipe.concurrency.clamp(1, herder_aws::ssm::MAX_IDS as u64);
+        sends += lanes.values().map(|n| n.div_ceil(batch)).sum::<u64>();
+        sizes.push(end - begin);
+        begin = *end;
+    }
+    let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
+    let bad_before = resolved.judged.values().filter(|o| o.verdict.is_bad()).count() as u64;
+    Ok(Preview {
+        targets,
+        waves: sizes,
+        sends,
+        bad_before,
+        overshoot: options.recipe.concurrency.min(widest),
+        concurrency: options.recipe.concurrency,
+        max_errors: options.recipe.max_errors,
+    })
+}
+
+impl Preview {
+    /// In a few lines for people.
+    pub(crate) fn lines(&self, title: &str, options: &ExecOptions) -> Vec<String> {
+        let mut lines = Vec::new();
+        let waves: Vec<String> = self.waves.iter().map(ToString::to_string).collect();
+        lines.push(format!("would run `{title}` on {} targets; nothing is sent", self.targets.len()));
+        if waves.len() > 1 {
+            let soak = match options.recipe.soak_s {
+                0 => String::new(),
+                s => format!(
+                    ", {} between them",
+                    herder_core::time::for_people(std::time::Duration::from_secs(s))
+                ),
+            };
+            let gates = match options.recipe.gates.len() {
+                0 => String::new(),
+                1 => ", one gate".to_owned(),
+                n => format!(", {n} gates"),
+            };
+            lines.push(format!("  waves: {} targets{soak}{gates}", waves.join(", then ")));
+        }
+        lines.push(format!(
+            "  {} at once; stops when more than {} are bad; at worst {} more were sent by then and are not judged yet",
+            self.concurrency, self.max_errors, self.overshoot
+        ));
+        lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
+        if let Some(rate) = options.recipe.rate {
+            let seconds = std::time::Duration::from_secs_f64(self.targets.len() as f64 / rate);
+            let time = herder_core::time::for_people(seconds);
+            lines.push(format!("  sending takes {time} at {rate} targets a second"));
+        }
+        if self.bad_before > self.max_errors {
+            lines.push(format!(
+                "  {} targets are bad before anything is sent (see the list): the run would stop at once",
+                self.bad_before
+            ));
+        } else if self.bad_before > 0 {
+            lines.push(format!(
+                "  {} targets are bad before anything is sent (see the list)",
+                self.bad_before
+            ));
+        }
+        lines
+    }
+}
