@@ -212,6 +212,9 @@ impl CallError {
             CallErrorKind::Lost if self.mutated() => {
                 "Check whether it took effect before you do it again.".to_owned()
             }
+            CallErrorKind::InvalidRequest if self.code.as_deref() == Some("MaxDocumentSizeExceeded") => {
+                "Put what is so long into S3 and send a line that fetches and runs it.".to_owned()
+            }
             CallErrorKind::Lost | CallErrorKind::InvalidRequest | CallErrorKind::Refused => return None,
         };
         Some(hint)
@@ -397,9 +400,10 @@ fn classify(call: &Call, code: Option<&str>, status: u16, message: &str) -> Call
         | "InvocationDoesNotExist" => CallErrorKind::NotFound,
         "RequestTimeout" | "RequestTimeoutException" => CallErrorKind::Lost,
         _ if code.contains("NotFound") || code.contains("DoesNotExist") => CallErrorKind::NotFound,
-        _ if code == "ValidationException" || code == "ValidationError" || code.starts_with("Invalid") => {
+        "ValidationException" | "ValidationError" | "MaxDocumentSizeExceeded" => {
             CallErrorKind::InvalidRequest
         }
+        _ if code.starts_with("Invalid") => CallErrorKind::InvalidRequest,
         _ => match status {
             500.. | 408 => CallErrorKind::Lost,
             403 if code.is_empty() => denied(call, message),

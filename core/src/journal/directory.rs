@@ -209,6 +209,15 @@ impl RunDirectory {
         Ok(RunLock { _file: file })
     }
 
+    /// The process that drives it at this moment, if one does and said who it is.
+    #[must_use]
+    pub fn driver(&self) -> Option<u32> {
+        if !self.is_driven() {
+            return None;
+        }
+        fs::read_to_string(self.0.join("lock")).ok()?.trim().parse().ok()
+    }
+
     /// Whether a process drives it at this moment.
     #[must_use]
     pub fn is_driven(&self) -> bool {
