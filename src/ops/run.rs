@@ -7,6 +7,7 @@ use herder_core::event::Event;
 use herder_core::fanout::{Interrupt, Job, Plan, Ports, Report, fan_out};
 use herder_core::journal::{EventLog, Journal, JournalError, RunDirectory};
 use herder_core::run_id::RunId;
+use herder_core::verdict::Verdict;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -74,6 +75,8 @@ pub(crate) struct End {
     pub(crate) failure: Option<Failure>,
     /// How far it was interrupted.
     pub(crate) interrupt: Interrupt,
+    /// Whether the end of any target is not known.
+    pub(crate) has_unknown: bool,
     /// Exit code of the last target that ended.
     pub(crate) exit_code: Option<i64>,
 }
@@ -137,20 +140,20 @@ where
         exit: if unshown.is_some() && exit == Exit::Success { Exit::Failed } else { exit },
         failure: failure.or(unshown),
         interrupt: *ctx.interrupts.borrow(),
+        has_unknown: report.tally.count(Verdict::Unknown) > 0,
         exit_code: counted.exit_code,
     })
 }
 
-/// Ends when whoever interrupts the run will not wait any longer for a reader that does not read. The run itself is over and on
-/// disk then.
+/// Ends when a reader that does not read is not waited for any longer: at the next interrupt, or some time after one that was to
+/// end the run. The run itself is over and on disk then.
 async fn reader_is_given_up(mut interrupts: watch::Receiver<Interrupt>) {
+    let is_to_end = *interrupts.borrow_and_update() >= Interrupt::Cancel;
+    let patience = if is_to_end { PATIENCE_WITH_READERS } else { Duration::MAX };
     // Without a sender nobody can interrupt.
-    if interrupts.wait_for(|level| *level >= Interrupt::Cancel).await.is_err() {
-        return std::future::pending().await;
+    if let Ok(Err(_)) = tokio::time::timeout(patience, interrupts.changed()).await {
+        std::future::pending().await
     }
-    let leaves = interrupts.wait_for(|level| *level == Interrupt::Leave);
-    // Either way it is left.
-    let _ = tokio::time::timeout(PATIENCE_WITH_READERS, leaves).await;
 }
 
 /// A run that was refused before anything was sent exits as its error says; any other by its verdicts.

@@ -255,7 +255,11 @@ impl ExecJob {
             {
                 let detail = self.ssm.get_invocation(command_id, id).await.ok().flatten();
                 let is_left_out = detail.is_some_and(|d| !d.stdout.is_empty() || !d.stderr.is_empty());
-                set_state(if is_left_out { ListedOutput::LeftOut } else { ListedOutput::Unproven(probes + 1) });
+                set_state(if is_left_out {
+                    ListedOutput::LeftOut
+                } else {
+                    ListedOutput::Unproven(probes + 1)
+                });
             }
         }
         if state() == ListedOutput::LeftOut {
