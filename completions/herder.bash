@@ -127,7 +127,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__exec)
-            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -166,6 +166,26 @@ _herder() {
                     return 0
                     ;;
                 --max-errors)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --waves)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --spread)
+                    COMPREPLY=($(compgen -W "az asg" -- "${cur}"))
+                    return 0
+                    ;;
+                --soak)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

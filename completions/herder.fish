@@ -47,6 +47,12 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l seed -d 'Seed of 
 complete -c herder -n "__fish_herder_using_subcommand exec" -l limit -d 'Act on this many of them at most' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -s c -l concurrency -d 'Targets at once, as a count or a percentage' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l max-errors -d 'Stop when more targets than this are bad (failed, timed out, undelivered, denied or unknown)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l waves -d 'Go in waves: how many targets are reached by the end of each, such as 1,10%,100%' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l spread -d 'Let every wave have its part of each zone or Auto Scaling group' -r -f -a "az\t'Availability zone'
+asg\t'Auto Scaling group'"
+complete -c herder -n "__fish_herder_using_subcommand exec" -l soak -d 'Wait so long after each wave' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l gate -d 'Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l rate -d 'Send to so many targets a second at the most' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l reason -d 'Why it is done; kept with the run' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
@@ -72,6 +78,7 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l region -d 'AWS re
 complete -c herder -n "__fish_herder_using_subcommand exec" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand exec" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
 complete -c herder -n "__fish_herder_using_subcommand exec" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand exec" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand exec" -l diff -d 'Show how outputs differ from what most nodes said'

@@ -18,7 +18,7 @@ const WAIVERS: [(&str, usize); 6] = [
 ];
 
 /// Where tasks and threads may start, and with what.
-const SPAWNERS: [(&str, &str); 6] = [
+const SPAWNERS: [(&str, &str); 7] = [
     // Per-target work.
     ("core/src/fanout/executor.rs", "JoinSet"),
     // Waits for the disk.
@@ -26,8 +26,9 @@ const SPAWNERS: [(&str, &str); 6] = [
     // The dispatcher's two threads.
     ("src/ops/run.rs", "spawn_blocking"),
     ("src/dispatch.rs", "thread.spawn"),
-    // Waits for a person.
+    // Wait for a person, or for a pipe.
     ("aws/src/scope/role.rs", "spawn_blocking"),
+    ("src/commands/exec.rs", "spawn_blocking"),
     // Serves connections.
     ("sim/src/server.rs", "tokio::spawn"),
 ];
@@ -129,6 +130,10 @@ pub(crate) fn retries_only_where_allowed(source: &Source) -> Vec<String> {
 }
 
 pub(crate) fn asks_no_dry_run(source: &Source) -> Vec<String> {
+    // A command chooses once between showing the plan and carrying it out; nothing below it asks.
+    if source.path.starts_with("src/commands/") {
+        return Vec::new();
+    }
     let asks = |line: &str| {
         let Some(at) = line.find("dry_run") else { return false };
         line[..at].split(|c: char| !c.is_alphanumeric()).any(|word| word == "if" || word == "match")

@@ -116,9 +116,37 @@ fn difference(path: &Path, wanted: &[u8]) -> String {
             (None, None) => break,
             (a, b) => {
                 let (a, b) = (a.unwrap_or("(end)"), b.unwrap_or("(end)"));
+                let (a, b) = differing(a, b);
                 return format!("{} line {line}: is `{a}`, should be `{b}`", path.display());
             }
         }
     }
     format!("{}: line ends differ", path.display())
+}
+
+/// Long lines from a little before where they begin to differ.
+fn differing(a: &str, b: &str) -> (String, String) {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    let cut = |text: &str| {
+        let (from, dots) = if same > 30 { (same - 20, "…") } else { (0, "") };
+        let shown: String = text.chars().skip(from).take(70).collect();
+        let more = if text.chars().count() > from + 70 { "…" } else { "" };
+        format!("{dots}{shown}{more}")
+    };
+    (cut(a), cut(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_shown_where_they_differ() {
+        let (a, b) =
+            (format!("{}old", "x".repeat(200)), format!("{}new{}", "x".repeat(200), "y".repeat(200)));
+        let (a, b) = differing(&a, &b);
+        assert_eq!(a, format!("…{}old", "x".repeat(20)));
+        assert_eq!(b, format!("…{}new{}…", "x".repeat(20), "y".repeat(47)));
+        assert_eq!(differing("a", "b"), ("a".to_owned(), "b".to_owned()));
+    }
 }
