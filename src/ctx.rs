@@ -76,6 +76,11 @@ impl Ctx {
         Ok(Ctx { settings, environment, clock, interrupts, random, seed, mfa: None, sim: None })
     }
 
+    /// The same, interrupted by something else.
+    pub(crate) fn with_interrupts(&self, interrupts: watch::Receiver<Interrupt>) -> Ctx {
+        Ctx { interrupts, ..self.clone() }
+    }
+
     /// Random bytes, for the key of a state directory.
     #[must_use]
     pub(crate) fn random(&self) -> [u8; 32] {

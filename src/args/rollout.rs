@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use herder_core::target::Share;
+use herder_core::target::{Share, wave_ends};
 use herder_core::time::{Bounds, parse_duration};
+
+use crate::failure::Failure;
+use crate::ops::exec::{Recipe, Rollout};
 
 /// How a change goes over many targets.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +50,27 @@ pub(crate) struct RolloutArgs {
     /// Why it is done; kept with the run
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+impl RolloutArgs {
+    /// Resolves counts and percentages against so many targets; gives where each wave ends.
+    ///
+    /// # Errors
+    /// The waves go back.
+    pub(crate) fn apply(&self, recipe: Recipe, targets: u64) -> Result<(Recipe, Vec<usize>), Failure> {
+        let waves = wave_ends(&self.waves, targets).map_err(|error| {
+            Failure::usage(error.to_string())
+                .hint("Give each wave as what is reached by its end, as in --waves 1,10%,100%.")
+        })?;
+        let rollout = Rollout {
+            concurrency: self.concurrency.at_least_one_of(targets),
+            max_errors: self.max_errors.of(targets),
+            soak_s: self.soak.unwrap_or_default().as_secs(),
+            gates: self.gate.clone(),
+            rate: self.rate,
+        };
+        Ok((Recipe { rollout, ..recipe }, waves))
+    }
 }
 
 /// By what waves are spread.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use clap::Args;
 use herder_core::fanout::{Eagerness, Interrupt};
 use herder_core::run_id::RunId;
-use herder_core::target::wave_ends;
 use herder_core::time::{Bounds, parse_duration};
 
 use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
@@ -16,8 +15,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{
-    ExecOptions, GivenValues, Prepared, Recipe, WorkSource, absolute, prepare, preview, split_env,
-    split_parameters,
+    ExecOptions, GivenValues, Prepared, Recipe, Rollout, WorkSource, prepare, preview, split_env, split_parameters,
 };
 use crate::ops::run::{End, ThrottleEvents, drive};
 use crate::ops::targets::{TargetSpec, resolve};
@@ -164,12 +162,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         .await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
-    let (concurrency, max_errors) = absolute(args.rollout.concurrency, args.rollout.max_errors, count);
-    let recipe = Recipe { concurrency, max_errors, ..recipe };
-    let waves = wave_ends(&args.rollout.waves, count).map_err(|error| {
-        Failure::usage(error.to_string())
-            .hint("Give each wave as what is reached by its end, as in --waves 1,10%,100%.")
-    })?;
+    let (recipe, waves) = args.rollout.apply(recipe, count)?;
     let options = ExecOptions {
         recipe,
         given,
@@ -179,23 +172,56 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         resend_ambiguous: args.resend_ambiguous,
         note: args.rollout.reason.clone(),
     };
+    let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
-        return show_plan(ctx, io, &args, &options);
+        return launch.show_plan(&options);
     }
     confirm(ctx, io, &open, &options).await?;
-    let prepared = prepare(ctx, &open, options)?;
-    let renderer = renderer(io, &args.output.render_options(ctx));
-    let Prepared { start, _lock: lock } = prepared;
-    let run = start.run.clone();
-    let end = drive(ctx, &open, &throttles, start, renderer).await?;
-    drop(lock);
-    conclude(io, &run, &end);
+    let end = launch.run(options).await?;
     Ok(match (args.exit, end.exit_code) {
         (ExitOf::Remote, Some(code)) if count == 1 && matches!(end.exit, Exit::Success | Exit::Failed) => {
             Exit::Remote(u8::try_from(code).unwrap_or(255))
         }
         _ => end.exit,
     })
+}
+
+/// What a run is launched with.
+pub(crate) struct Launch<'a> {
+    pub(crate) ctx: &'a Ctx,
+    pub(crate) io: &'a Io,
+    pub(crate) open: &'a OpenScope,
+    pub(crate) throttles: &'a ThrottleEvents,
+    pub(crate) output: &'a OutputArgs,
+}
+
+impl Launch<'_> {
+    /// Makes the run and drives it to its end.
+    pub(crate) async fn run(&self, options: ExecOptions) -> Result<End, Failure> {
+        let Prepared { start, _lock: lock } = prepare(self.ctx, self.open, options)?;
+        let renderer = renderer(self.io, &self.output.render_options(self.ctx));
+        let run = start.run.clone();
+        let end = drive(self.ctx, self.open, self.throttles, start, renderer).await?;
+        drop(lock);
+        conclude(self.io, &run, &end);
+        Ok(end)
+    }
+
+    /// `--dry-run`. The list of targets is data, what it comes to is talk.
+    pub(crate) fn show_plan(&self, options: &ExecOptions) -> Result<Exit, Failure> {
+        let preview = preview(self.ctx, options)?;
+        let mut stderr = self.io.stderr();
+        for line in preview.lines(&options.recipe.title(), options) {
+            let _ = writeln!(stderr, "{line}");
+        }
+        let list = ListOptions {
+            format: self.output.format(),
+            columns: Vec::new(),
+            sort: None,
+            zone: self.ctx.zone(),
+        };
+        crate::commands::write_list(self.io, &PLAN_COLUMNS, &list, &preview.targets)
+    }
 }
 
 /// What a person should read after the results: the error that ended it, and how to go on after leaving.
@@ -279,11 +305,7 @@ fn recipe(args: &ExecArgs) -> Result<(Recipe, GivenValues), Failure> {
         env_files: args.env_file.iter().map(absolute_path).collect::<Result<_, _>>()?,
         timeout_s: args.timeout.as_secs(),
         delivery_timeout_s: args.delivery_timeout.as_secs(),
-        concurrency: 0,
-        max_errors: 0,
-        soak_s: args.rollout.soak.unwrap_or_default().as_secs(),
-        gates: args.rollout.gate.clone(),
-        rate: args.rollout.rate,
+        rollout: Rollout::default(),
         sends: String::new(),
     };
     Ok((recipe, GivenValues { env: values, parameters, stdin: None }))
@@ -300,18 +322,6 @@ const PLAN_COLUMNS: [Column; 9] = [
     Column::extra("account"),
     Column::extra("region"),
 ];
-
-/// The list of targets is data, what it comes to is talk.
-fn show_plan(ctx: &Ctx, io: &Io, args: &ExecArgs, options: &ExecOptions) -> Result<Exit, Failure> {
-    let preview = preview(ctx, options)?;
-    let mut stderr = io.stderr();
-    for line in preview.lines(&options.recipe.title(), options) {
-        let _ = writeln!(stderr, "{line}");
-    }
-    let list =
-        ListOptions { format: args.output.format(), columns: Vec::new(), sort: None, zone: ctx.zone() };
-    crate::commands::write_list(io, &PLAN_COLUMNS, &list, &preview.targets)
-}
 
 /// `all` always asks, unless --yes.
 async fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, options: &ExecOptions) -> Result<(), Failure> {

@@ -62,6 +62,12 @@ impl TargetSpec {
         })
     }
 
+    /// These nodes.
+    pub(crate) fn of_ids(ids: &[String], spread: Option<Spread>) -> TargetSpec {
+        let nodes = Selector::Term(Term::Nodes(ids.iter().collect()));
+        TargetSpec { chosen: vec![nodes], excluded: Vec::new(), sample: None, limit: None, spread }
+    }
+
     /// Whether standard input is a list of targets.
     pub(crate) fn reads_stdin(&self) -> bool {
         let mut terms = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms);

@@ -76,6 +76,8 @@ impl Renderer for Talk {
                 let (gate, reason) = (board.shown(gate), board.shown(reason));
                 board.say(&format!("gate `{gate}` {} after wave {wave}: {reason}", paint.red("failed")));
             }
+            // A budget that runs out with the last target holds nothing back.
+            Event::RunStopping { reason, not_sent: 0, .. } if *reason == Reason::BUDGET => {}
             Event::RunStopping { reason, in_flight, not_sent } => {
                 let stopping = paint.red("stopping");
                 let again =

@@ -20,11 +20,11 @@ use herder_core::target::{Platform, Target};
 
 use self::job::{ExecJob, ExecJobParts};
 pub(crate) use self::options::{
-    GivenValues, Recipe, Sources, WorkSource, absolute, hash_of, split_env, split_parameters,
+    GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
 };
 use self::payload::{Payload, Wish, Work};
 pub(crate) use self::plan::preview;
-pub(crate) use self::resume::{ResumeOptions, resume};
+pub(crate) use self::resume::{ResumeOptions, recipe_of, resume};
 use super::run::Start;
 use super::targets::Resolved;
 use crate::ctx::{Ctx, OpenScope};
@@ -121,13 +121,16 @@ fn parts(
 
 fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Policy {
     Policy {
-        concurrency: usize::try_from(recipe.concurrency).unwrap_or(usize::MAX),
-        max_errors: recipe.max_errors,
+        concurrency: usize::try_from(recipe.rollout.concurrency).unwrap_or(usize::MAX),
+        max_errors: recipe.rollout.max_errors,
         batch: herder_aws::ssm::MAX_IDS,
         eagerness,
         resend_ambiguous,
-        between: Between { soak: std::time::Duration::from_secs(recipe.soak_s), gates: recipe.gates.clone() },
-        rate: recipe.rate,
+        between: Between {
+            soak: std::time::Duration::from_secs(recipe.rollout.soak_s),
+            gates: recipe.rollout.gates.clone(),
+        },
+        rate: recipe.rollout.rate,
     }
 }
 

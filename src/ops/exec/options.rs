@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use herder_core::journal::HashKey;
-use herder_core::target::{Platform, Share};
+use herder_core::target::Platform;
 use serde::{Deserialize, Serialize};
 
 use super::payload::{Wish, Work};
@@ -41,6 +41,17 @@ pub(crate) struct Recipe {
     pub(crate) timeout_s: u64,
     /// `--delivery-timeout`, seconds.
     pub(crate) delivery_timeout_s: u64,
+    /// How it goes over the targets.
+    #[serde(flatten)]
+    pub(crate) rollout: Rollout,
+    /// Keyed hash of everything that is sent.
+    #[serde(default)]
+    pub(crate) sends: String,
+}
+
+/// How a run goes over its targets; counts are absolute.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Rollout {
     /// Targets at once.
     pub(crate) concurrency: u64,
     /// Bad targets that don't stop it.
@@ -54,9 +65,6 @@ pub(crate) struct Recipe {
     /// `--rate`, targets a second.
     #[serde(default)]
     pub(crate) rate: Option<f64>,
-    /// Keyed hash of everything that is sent.
-    #[serde(default)]
-    pub(crate) sends: String,
 }
 
 /// A variable's name and where its value comes from.
@@ -289,11 +297,6 @@ pub(crate) fn split_parameters(arguments: &[String]) -> Result<BTreeMap<String, 
         parameters.entry(name.to_owned()).or_default().push(value.to_owned());
     }
     Ok(parameters)
-}
-
-/// How many at once and how many may fail, of so many targets.
-pub(crate) fn absolute(concurrency: Share, max_errors: Share, targets: u64) -> (u64, u64) {
-    (concurrency.at_least_one_of(targets), max_errors.of(targets))
 }
 
 #[cfg(test)]

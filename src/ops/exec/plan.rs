@@ -78,7 +78,7 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
                 }),
             });
         }
-        let batch = options.recipe.concurrency.clamp(1, herder_aws::ssm::MAX_IDS as u64);
+        let batch = options.recipe.rollout.concurrency.clamp(1, herder_aws::ssm::MAX_IDS as u64);
         sends += lanes.values().map(|n| n.div_ceil(batch)).sum::<u64>();
         sizes.push(end - begin);
         begin = *end;
@@ -90,9 +90,9 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
         waves: sizes,
         sends,
         bad_before,
-        overshoot: options.recipe.concurrency.min(widest),
-        concurrency: options.recipe.concurrency,
-        max_errors: options.recipe.max_errors,
+        overshoot: options.recipe.rollout.concurrency.min(widest),
+        concurrency: options.recipe.rollout.concurrency,
+        max_errors: options.recipe.rollout.max_errors,
     })
 }
 
@@ -103,14 +103,14 @@ impl Preview {
         let waves: Vec<String> = self.waves.iter().map(ToString::to_string).collect();
         lines.push(format!("would run `{title}` on {} targets; nothing is sent", self.targets.len()));
         if waves.len() > 1 {
-            let soak = match options.recipe.soak_s {
+            let soak = match options.recipe.rollout.soak_s {
                 0 => String::new(),
                 s => format!(
                     ", {} between them",
                     herder_core::time::for_people(std::time::Duration::from_secs(s))
                 ),
             };
-            let gates = match options.recipe.gates.len() {
+            let gates = match options.recipe.rollout.gates.len() {
                 0 => String::new(),
                 1 => ", one gate".to_owned(),
                 n => format!(", {n} gates"),
@@ -122,7 +122,7 @@ impl Preview {
             self.concurrency, self.max_errors, self.overshoot
         ));
         lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
-        if let Some(rate) = options.recipe.rate {
+        if let Some(rate) = options.recipe.rollout.rate {
             let seconds = std::time::Duration::from_secs_f64(self.targets.len() as f64 / rate);
             let time = herder_core::time::for_people(seconds);
             lines.push(format!("  sending takes {time} at {rate} targets a second"));

@@ -48,8 +48,8 @@ pub(crate) fn resume(
     if open_targets == 0 {
         return Ok(None);
     }
-    recipe.concurrency = options.concurrency.unwrap_or(recipe.concurrency);
-    recipe.max_errors = options.max_errors.unwrap_or(recipe.max_errors);
+    recipe.rollout.concurrency = options.concurrency.unwrap_or(recipe.rollout.concurrency);
+    recipe.rollout.max_errors = options.max_errors.unwrap_or(recipe.rollout.max_errors);
     let wish = recipe.wish(Sources { environment: &ctx.environment, given: &options.given })?;
     let sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
     if sends != recipe.sends {
@@ -79,7 +79,11 @@ pub(crate) fn resume(
     Ok(Some(Prepared { start, _lock: lock }))
 }
 
-fn recipe_of(record: &RunRecord) -> Result<Recipe, Failure> {
+/// What a run was made of.
+///
+/// # Errors
+/// The record is damaged.
+pub(crate) fn recipe_of(record: &RunRecord) -> Result<Recipe, Failure> {
     serde_json::from_value(record.recipe.clone()).map_err(|error| {
         Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run))
             .caused_by(&error)

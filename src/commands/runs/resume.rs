@@ -1,0 +1,137 @@
+//! `herder runs resume`.
+
+use std::io::Write as _;
+
+use clap::Args;
+use herder_core::event::Event;
+use herder_core::fanout::Interrupt;
+use herder_core::journal::{Bodies, RunRecord};
+use herder_core::target::{RunRef, Share};
+
+use super::{GivenArgs, run_ref};
+use crate::args::OutputArgs;
+use crate::commands::exec::{conclude, eagerness};
+use crate::ctx::Ctx;
+use crate::dispatch::replay_event;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::exec::{Prepared, ResumeOptions, resume};
+use crate::ops::run::{Start, ThrottleEvents, drive};
+use crate::ops::runs::check_identity;
+use crate::ops::targets::find_run;
+use crate::render::{Format, Renderer, renderer};
+
+/// Go on with a run that was killed, interrupted or stopped, where it was
+///
+/// Sends that took effect are found and adopted, what was never sent is sent, nothing is sent twice. A send whose answer was lost
+/// and that can't be found ends `unknown`; --resend-ambiguous sends it again. Values that the journal doesn't keep (--env NAME=VALUE,
+/// -p, --stdin) are given again.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder runs resume last
+  herder runs resume last --max-errors 5
+  herder runs resume 20261121-093000-1f2e3d --resend-ambiguous")]
+pub(super) struct RunsResumeArgs {
+    /// Its id, or `last`
+    #[arg(value_parser = run_ref)]
+    run: RunRef,
+
+    /// Targets at once from now on
+    #[arg(short, long, value_name = "N|N%")]
+    concurrency: Option<Share>,
+
+    /// A new limit of bad targets, over the whole run
+    #[arg(long, value_name = "N|N%")]
+    max_errors: Option<Share>,
+
+    /// Send again where the answer to a send was lost and no trace of it is found; a node may run it twice
+    #[arg(long)]
+    resend_ambiguous: bool,
+
+    #[command(flatten)]
+    given: GivenArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Shows what an earlier process of the run already did: its start, and to those who show everything at the end also the results
+/// that stand. A stream goes on where it broke off.
+fn show_earlier<J>(
+    start: &Start<J>,
+    output: &OutputArgs,
+    io: &Io,
+    renderer: &mut dyn Renderer,
+) -> Result<(), Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(Kind::Local, "could not read the run").caused_by(&error);
+    let is_stream = match output.format() {
+        Format::Auto => !io.stdout_style().is_tty,
+        Format::Jsonl | Format::Csv | Format::Quiet => true,
+        Format::Json | Format::Table => false,
+    };
+    let stands: std::collections::HashSet<&str> = start
+        .plan
+        .recovered
+        .verdicts
+        .keys()
+        .filter_map(|index| start.plan.targets.get(*index))
+        .map(|target| target.id.as_str())
+        .collect();
+    let bodies = Bodies::open_read_only(&start.directory.bodies()).map_err(failed)?;
+    let mut has_started = false;
+    start.directory.for_each_event(|stored| {
+        let is_wanted = match &stored.envelope.event {
+            Event::RunStarted(_) => !std::mem::replace(&mut has_started, true),
+            Event::TargetFinished(finished) => {
+                !is_stream && finished.verdict.is_final() && stands.contains(finished.target.id.as_str())
+            }
+            _ => false,
+        };
+        if is_wanted {
+            // A reader that is gone is noticed again at the next event.
+            let _ = replay_event(stored, renderer, &bodies);
+        }
+    })?;
+    Ok(())
+}
+
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit, Failure> {
+    let directory = find_run(ctx, &args.run)?;
+    let record = directory.record()?;
+    refuse_new_simulator(ctx, &record)?;
+    let throttles = ThrottleEvents::default();
+    let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
+    check_identity(&record, &open.identity)?;
+    let targets = u64::from(record.waves.last().copied().unwrap_or(0));
+    let options = ResumeOptions {
+        given: args.given.values(ctx, io).await?,
+        concurrency: args.concurrency.map(|share| share.at_least_one_of(targets)),
+        max_errors: args.max_errors.map(|share| share.of(targets)),
+        eagerness: eagerness(&args.output),
+        resend_ambiguous: args.resend_ambiguous,
+    };
+    let Some(prepared) = resume(ctx, &open, directory, &record, options)? else {
+        let _ = writeln!(io.stderr(), "run {} is finished: there is nothing left to do", record.run);
+        return Ok(Exit::Success);
+    };
+    let Prepared { start, _lock: lock } = prepared;
+    let mut renderer = renderer(io, &args.output.render_options(ctx));
+    show_earlier(&start, &args.output, io, renderer.as_mut())?;
+    let end = drive(ctx, &open, &throttles, start, renderer).await?;
+    drop(lock);
+    conclude(io, &record.run, &end);
+    debug_assert!(end.interrupt == Interrupt::None || end.exit == Exit::Interrupted);
+    Ok(end.exit)
+}
+
+/// A simulator in the process knows nothing of the commands of another one.
+pub(super) fn refuse_new_simulator(ctx: &Ctx, record: &RunRecord) -> Result<(), Failure> {
+    if ctx.sim.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, format!("run {} can't go on in a new simulator", record.run))
+        .hint("A simulator in the process lives for one command; use `herder sim serve` to rehearse this."))
+}

@@ -1,0 +1,96 @@
+//! `herder runs retry`: the same again, on those targets of a run that ended a certain way.
+
+use clap::Args;
+use herder_core::journal::Replay;
+use herder_core::target::{RunRef, Which};
+use herder_core::verdict::Verdict;
+
+use super::{GivenArgs, run_ref};
+use crate::args::{OutputArgs, RolloutArgs};
+use crate::commands::exec::{Launch, eagerness};
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::exec::{ExecOptions, recipe_of};
+use crate::ops::run::ThrottleEvents;
+use crate::ops::runs::check_identity;
+use crate::ops::targets::{TargetSpec, find_run, resolve};
+
+/// Run the same again, as a new run, on those targets that ended a certain way
+///
+/// Targets that ran already run again. To go on with what was never sent, use `runs resume`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder runs retry last
+  herder runs retry last --where undelivered -c 10%
+  herder runs retry 20261121-093000-1f2e3d --where failed --dry-run")]
+pub(super) struct RunsRetryArgs {
+    /// Its id, or `last`
+    #[arg(value_parser = run_ref)]
+    run: RunRef,
+
+    /// Which targets: bad, or a verdict such as failed, undelivered or unknown (can be repeated)
+    #[arg(long = "where", value_name = "VERDICT", default_value = "bad", value_parser = which)]
+    wanted: Vec<Which>,
+
+    #[command(flatten)]
+    rollout: RolloutArgs,
+
+    #[command(flatten)]
+    given: GivenArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+fn which(word: &str) -> Result<Which, String> {
+    match word {
+        "bad" => Ok(Which::Bad),
+        "all" => Ok(Which::All),
+        word => Verdict::from_word(word).map(Which::Verdict).ok_or_else(|| {
+            let words: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::as_str).collect();
+            format!("is none of bad, all, {}", words.join(", "))
+        }),
+    }
+}
+
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit, Failure> {
+    let directory = find_run(ctx, &args.run)?;
+    let record = directory.record()?;
+    let replay = Replay::read(&directory)?;
+    let is_wanted = |verdict: &Option<Verdict>| {
+        verdict.is_some_and(|verdict| args.wanted.iter().any(|which| which.includes(verdict)))
+    };
+    let ids = directory.targets()?.into_iter().zip(&replay.verdicts).filter(|(_, v)| is_wanted(v));
+    let ids: Vec<String> = ids.map(|(target, _)| target.id).collect();
+    if ids.is_empty() {
+        return Err(Failure::new(Kind::NotFound, format!("no target of run {} ended like that", record.run)));
+    }
+    let throttles = ThrottleEvents::default();
+    let (open, resolved) = ctx
+        .until_interrupted(async {
+            let open = ctx.open_scope(Some(throttles.observer())).await?;
+            check_identity(&record, &open.identity)?;
+            let spec = TargetSpec::of_ids(&ids, args.rollout.spread);
+            let resolved = resolve(ctx, &open, spec, None).await?;
+            Ok((open, resolved))
+        })
+        .await?;
+    let (recipe, waves) = args.rollout.apply(recipe_of(&record)?, resolved.targets.len() as u64)?;
+    let options = ExecOptions {
+        recipe,
+        given: args.given.values(ctx, io).await?,
+        resolved,
+        waves,
+        eagerness: eagerness(&args.output),
+        resend_ambiguous: false,
+        note: args.rollout.reason.clone().or_else(|| Some(format!("retry of {}", record.run))),
+    };
+    let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
+    if args.rollout.dry_run {
+        return launch.show_plan(&options);
+    }
+    Ok(launch.run(options).await?.exit)
+}

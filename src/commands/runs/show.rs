@@ -1,0 +1,54 @@
+//! `herder runs show`.
+
+use clap::Args;
+use herder_core::journal::Bodies;
+use herder_core::target::RunRef;
+
+use super::run_ref;
+use crate::args::OutputArgs;
+use crate::ctx::Ctx;
+use crate::dispatch::replay_event;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::targets::find_run;
+use crate::render::renderer;
+
+/// Show a run as it was shown when it ran
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder runs show last
+  herder runs show 20261121-093000-1f2e3d --jsonl | jq -r 'select(.type==\"target_finished\") | .target'")]
+pub(super) struct RunsShowArgs {
+    /// Its id, or `last`
+    #[arg(value_parser = run_ref)]
+    run: RunRef,
+
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Shows the run through the same renderer; exits as it did, so that scripts can ask later.
+pub(super) fn run(ctx: &Ctx, io: &Io, args: &RunsShowArgs) -> Result<Exit, Failure> {
+    let directory = find_run(ctx, &args.run)?;
+    directory.record()?;
+    let failed =
+        |error: std::io::Error| Failure::new(Kind::Local, "could not show the run").caused_by(&error);
+    let bodies = Bodies::open_read_only(&directory.bodies()).map_err(failed)?;
+    let mut renderer = renderer(io, &args.output.render_options(ctx));
+    let mut broken: Option<std::io::Error> = None;
+    directory.for_each_event(|stored| {
+        if broken.is_none() {
+            broken = replay_event(stored, renderer.as_mut(), &bodies).err();
+        }
+    })?;
+    let shown = match broken {
+        Some(error) => Err(error),
+        None => renderer.finish(&bodies),
+    };
+    match shown {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
+        _ => Ok(Exit::Success),
+    }
+}
