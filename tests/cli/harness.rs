@@ -95,6 +95,7 @@ impl Sim {
             arguments: arguments.into_iter().map(|a| a.as_ref().to_owned()).collect(),
             variables: BTreeMap::new(),
             stdin: Vec::new(),
+            has_endless_stdin: false,
             reader: Reader::Reads,
         };
         let base = self.directory.path();
@@ -212,6 +213,24 @@ impl Sim {
         self.control.faults(FaultSpec { deny, ..self.control.fault_settings() });
     }
 
+    /// Asks Systems Manager directly, past herder.
+    pub(crate) fn ask(&self, api: &str, body: &Value) -> Value {
+        use std::io::{Read as _, Write as _};
+        let address = self.endpoint.strip_prefix("http://").unwrap();
+        let body = body.to_string();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let credential = "Credential=AKIASIMULATEDKEY0001/20260501/us-east-1/ssm/aws4_request";
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: AmazonSSM.{api}\r\nAuthorization: AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=00\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
     /// Waits for something that somebody else does.
     pub(crate) fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         self.runtime.block_on(async {
@@ -265,6 +284,7 @@ pub(crate) struct Herder<'a> {
     arguments: Vec<OsString>,
     variables: BTreeMap<OsString, OsString>,
     stdin: Vec<u8>,
+    has_endless_stdin: bool,
     reader: Reader,
 }
 
@@ -284,6 +304,12 @@ impl<'a> Herder<'a> {
     /// What it can read from stdin.
     pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();
+        self
+    }
+
+    /// stdin is a pipe that nobody writes to or closes.
+    pub(crate) fn endless_stdin(mut self) -> Self {
+        self.has_endless_stdin = true;
         self
     }
 
@@ -318,8 +344,11 @@ impl<'a> Herder<'a> {
         let _context = self.sim.runtime.enter();
         let mut child = command.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
-        let stdin = self.stdin;
+        let (stdin, is_endless) = (self.stdin, self.has_endless_stdin);
         let feed = self.sim.runtime.spawn(async move {
+            if is_endless {
+                std::future::pending::<()>().await;
+            }
             // Whoever does not read its input does not want it.
             let _ = input.write_all(&stdin).await;
         });
@@ -425,9 +454,15 @@ impl Running<'_> {
         assert!(has_come == Ok(true), "`{}` never wrote {text:?}:\n{}", self.line, self.stderr.text());
     }
 
-    /// What it has said on stderr so far.
-    pub(crate) fn stderr_so_far(&self) -> String {
-        self.stderr.text()
+    /// Waits until Ctrl-C no longer kills it outright: the kernel shows which signals a process catches.
+    pub(crate) fn wait_until_it_listens(&self) {
+        const INTERRUPT: u64 = 1 << 1;
+        let status = format!("/proc/{}/status", self.pid());
+        self.sim.wait_until("it catches signals", || {
+            let text = std::fs::read_to_string(&status).unwrap();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+            u64::from_str_radix(caught, 16).unwrap() & INTERRUPT != 0
+        });
     }
 
     /// Sends it a signal: `INT`, `TERM`, `HUP`.

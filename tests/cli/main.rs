@@ -4,6 +4,14 @@
 
 mod harness;
 
+mod bad_input;
 mod crash;
 mod exec;
 mod exits;
+mod faults;
+mod interrupts;
+mod nodes;
+mod proxy;
+mod runs;
+mod switches;
+mod words;
