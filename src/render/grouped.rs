@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use herder_core::event::{Body, Envelope, TargetFinished};
-use herder_core::fold::{DiffLimits, Folder, Group, Marker, OutputKey, compact, diff};
+use herder_core::fold::{DiffLimits, Folder, Group, Marker, OutputKey, compact, diff, mask};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::verdict::Verdict;
 
@@ -15,6 +15,10 @@ use super::records::{Record, Records};
 use super::text::{ascii, lines, visible};
 use crate::io::{Io, Out, Style, Width};
 
+/// With more different outputs than this, those that are the same but for numbers are shown as one.
+const MANY: usize = 10;
+/// Outputs longer than this are not compared that way.
+const MAX_MASKED: u64 = 16 * 1024;
 /// Of each stream of a group so much is shown.
 const MAX_BYTES: u64 = 256 * 1024;
 
@@ -28,6 +32,14 @@ pub(super) struct Grouped {
 }
 
 type OutputGroup = Group<OutputKey, usize>;
+
+/// Groups that are shown as one.
+struct Similar {
+    /// The first of them, with everybody's members.
+    group: OutputGroup,
+    /// Different outputs among them.
+    distinct: usize,
+}
 
 /// What other groups are compared with.
 struct Majority {
@@ -127,7 +139,49 @@ impl Grouped {
         })
     }
 
-    fn group(&self, group: &OutputGroup, shown: &Shown<'_>) -> io::Result<()> {
+    /// Puts groups together that are the same but for numbers; where only few differ, each is shown as it is.
+    fn similar(
+        &self,
+        groups: Vec<OutputGroup>,
+        records: &[&Record],
+        bodies: &Bodies,
+    ) -> io::Result<Vec<Similar>> {
+        let alone = |group| Similar { group, distinct: 1 };
+        if self.is_diff || groups.len() <= MANY {
+            return Ok(groups.into_iter().map(alone).collect());
+        }
+        let mut places: HashMap<(OutputKey, String), usize> = HashMap::new();
+        let mut all: Vec<Similar> = Vec::new();
+        for group in groups {
+            let record = group.members.first().and_then(|m| records.get(*m));
+            let output = group.key.output;
+            let is_short = output.stdout.len + output.stderr.len <= MAX_MASKED;
+            let Some(record) = record.filter(|_| is_short) else {
+                all.push(alone(group));
+                continue;
+            };
+            let (stdout, stderr, _) = record.heads(bodies, MAX_MASKED)?;
+            let text = format!("{}\0{}", mask(&stdout.to_text()), mask(&stderr.to_text()));
+            let key = OutputKey { output: StoredOutput::default(), ..group.key.clone() };
+            let next = all.len();
+            let place = *places.entry((key, text)).or_insert(next);
+            match all.get_mut(place) {
+                Some(similar) => {
+                    similar.group.members.extend(group.members);
+                    similar.distinct += 1;
+                }
+                None => all.push(alone(group)),
+            }
+        }
+        all.sort_by_key(|s| (s.group.key.verdict.is_bad(), std::cmp::Reverse(s.group.members.len())));
+        for similar in &mut all {
+            similar.group.members.sort_unstable();
+        }
+        Ok(all)
+    }
+
+    fn group(&self, similar: &Similar, shown: &Shown<'_>) -> io::Result<()> {
+        let group = &similar.group;
         let members = || group.members.iter().filter_map(|m| shown.records.get(*m));
         // Few bad nodes are named in full: someone is going to look at them.
         let is_long = group.key.verdict.is_bad() && group.members.len() <= 3;
@@ -138,10 +192,17 @@ impl Grouped {
         let names: Vec<String> = members().map(name).collect();
         self.line(&self.header(&group.key, &names))?;
         let majority = shown.majority.filter(|m| m.key != group.key && group.key.exit_code.is_some());
-        match members().next() {
-            Some(record) => self.body(record, majority, shown.bodies),
-            None => Ok(()),
+        if let Some(record) = members().next() {
+            self.body(record, majority, shown.bodies)?;
         }
+        if similar.distinct > 1 {
+            let note = format!(
+                "\\ {} outputs that are the same but for numbers, of which this is one; --diff shows each",
+                similar.distinct
+            );
+            self.line(&self.paint().dim(&note))?;
+        }
+        Ok(())
     }
 }
 
@@ -191,7 +252,8 @@ impl Renderer for Grouped {
         let majority = self.majority(&groups, &records, bodies)?;
         let majority = majority.as_ref();
         let shown = Shown { records: &records, names, grouped: self, majority, bodies };
-        groups.iter().try_for_each(|group| self.group(group, &shown))?;
+        let similar = self.similar(groups, &records, bodies)?;
+        similar.iter().try_for_each(|similar| self.group(similar, &shown))?;
         self.out.clone().flush()
     }
 }

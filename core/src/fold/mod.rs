@@ -2,12 +2,14 @@
 //! differs from the majority ([`diff`]).
 
 mod diff;
+mod mask;
 mod names;
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 pub use self::diff::{DiffLimits, DiffLine, Marker, diff};
+pub use self::mask::mask;
 pub use self::names::compact;
 
 use crate::journal::StoredOutput;
