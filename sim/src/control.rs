@@ -1,10 +1,13 @@
 //! The control handle: what tests and rehearsals may look at and change. [`crate::control_http`] offers the same over HTTP.
 
+use crate::accounts;
 use crate::clock::At;
 use crate::core::Core;
 use crate::fault::FaultSpec;
 use crate::hold::{HoldId, HoldSpec, Release};
+use crate::outage::Down;
 use crate::request_log::{ApiStats, RequestRecord};
+use crate::service::{Here, cloudwatch};
 use crate::truth::{self, Floor, FloorQuery, Truth};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -69,9 +72,13 @@ impl Control {
 
     /// The nodes of the simulation's own account.
     pub fn nodes(&self) -> Vec<NodeRecord> {
+        self.nodes_of(crate::credentials::ACCOUNT)
+    }
+
+    /// The nodes of one account, in every region.
+    pub fn nodes_of(&self, account: &str) -> Vec<NodeRecord> {
         let now = At::now();
         let mut state = self.core.state();
-        let account = crate::credentials::ACCOUNT;
         let mut records = Vec::new();
         for name in &self.core.spec.regions {
             let (_, region) = state.world.region(&self.core.spec, account, name);
@@ -88,6 +95,35 @@ impl Control {
             }));
         }
         records
+    }
+
+    /// The accounts, the simulation's own first.
+    pub fn accounts(&self) -> Vec<String> {
+        accounts::all(&self.core.spec).into_iter().map(|account| account.id).collect()
+    }
+
+    /// The nodes of all accounts.
+    pub fn all_nodes(&self) -> Vec<NodeRecord> {
+        self.accounts().iter().flat_map(|account| self.nodes_of(account)).collect()
+    }
+
+    /// Takes a region down, or brings it up again; either outlasts what the spec plans for it.
+    pub fn set_region(&self, region: &str, down: Option<Down>) {
+        self.core.state().outages.switch(region, down);
+    }
+
+    /// Sets the state of an alarm as `SetAlarmState` does, in every account; false where no account has it.
+    pub fn set_alarm(&self, region: &str, name: &str, state: &str) -> bool {
+        let accounts = self.accounts();
+        let mut core = self.core.state();
+        let mut is_set = false;
+        for account in accounts {
+            let (_, region) = core.world.region(&self.core.spec, &account, region);
+            let (spec, now) = (&self.core.spec, At::now());
+            let mut here = Here { spec, region, now, skew: 0, request_id: "" };
+            is_set |= cloudwatch::set(&mut here, name, state);
+        }
+        is_set
     }
 
     /// Holds a request that is still to come.

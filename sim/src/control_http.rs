@@ -4,6 +4,7 @@
 
 use crate::control::Control;
 use crate::hold::{HoldId, Release};
+use crate::outage::Down;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -35,6 +36,22 @@ struct Clock {
     skew_ms: i64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outage {
+    region: String,
+    #[serde(default)]
+    down: Option<Down>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Alarm {
+    region: String,
+    name: String,
+    state: String,
+}
+
 /// Status and body of an answer.
 pub(crate) type Answer = (u16, Vec<u8>);
 
@@ -45,13 +62,14 @@ pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &
             let spec = &control.core.spec;
             ok(
                 &json!({"account": crate::credentials::ACCOUNT, "region": spec.regions.first(), "regions": spec.regions,
-                       "access_key": crate::credentials::ACCESS_KEY}),
+                       "accounts": control.accounts(), "access_key": crate::credentials::ACCESS_KEY}),
             )
         }
         (false, "requests") => ok(&control.requests()),
         (false, "stats") => ok(&control.stats()),
         (false, "truth") => ok(&control.truth()),
         (false, "nodes") => ok(&control.nodes()),
+        (false, "all-nodes") => ok(&control.all_nodes()),
         (false, "faults") => ok(&control.fault_settings()),
         (true, "floor") => with(body, |query| ok(&control.floor(&query))),
         (true, "faults") => with(body, |faults| done(|| control.faults(faults))),
@@ -67,6 +85,12 @@ pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &
             done(|| if expiry.expired { control.expire_credentials() } else { control.renew_credentials() })
         }),
         (true, "clock") => with(body, |clock: Clock| done(|| control.set_clock_skew(clock.skew_ms))),
+        (true, "region") => {
+            with(body, |outage: Outage| done(|| control.set_region(&outage.region, outage.down)))
+        }
+        (true, "alarm") => {
+            with(body, |alarm: Alarm| ok(&control.set_alarm(&alarm.region, &alarm.name, &alarm.state)))
+        }
         (true, "reset-log") => done(|| control.reset_log()),
         (_, other) => error(404, &format!("no control named '{other}' for this method")),
     }

@@ -1,17 +1,20 @@
 //! One request's way: authentication, denial, faults, quota, hold, effect, hold, answer.
 
+use crate::accounts;
 use crate::clock::At;
 use crate::credentials::{Credentials, Principal, Refused};
 use crate::draw::Draw;
 use crate::fault::{Fate, Faults};
 use crate::hold::{Held, Holds, Release, When};
+use crate::outage::{Down, Outages};
 use crate::quota::Quotas;
 use crate::request_log::{Outcome, RequestLog, RequestRecord};
-use crate::service::{ec2, ssm, sts};
+use crate::service::{self, ec2};
 use crate::spec::Spec;
 use crate::wire::auth::{self, Scope};
 use crate::wire::form::Form;
-use crate::wire::{ApiError, Reply, Service, aws_json, error_reply};
+use crate::wire::route::{Incoming, Route, route};
+use crate::wire::{ApiError, Protocol, Reply, Service, error_reply};
 use crate::world::World;
 use serde_json::{Map, Value};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -26,6 +29,7 @@ pub(crate) struct State {
     pub(crate) log: RequestLog,
     pub(crate) credentials: Credentials,
     pub(crate) holds: Holds,
+    pub(crate) outages: Outages,
     /// How far the clock that callers see is off, in microseconds.
     pub(crate) skew: i64,
 }
@@ -35,14 +39,6 @@ pub(crate) struct State {
 pub(crate) struct Core {
     pub(crate) spec: Spec,
     state: Mutex<State>,
-}
-
-/// A request as it came in.
-#[derive(Debug)]
-pub(crate) struct Incoming {
-    pub(crate) authorization: Option<String>,
-    pub(crate) target: Option<String>,
-    pub(crate) body: Vec<u8>,
 }
 
 /// What goes back: an answer, or a closed connection.
@@ -55,16 +51,17 @@ pub(crate) struct Outgoing {
 
 /// A request whose protocol is understood.
 #[derive(Debug)]
-struct Call {
+pub(crate) struct Call {
     seq: u64,
-    service: Service,
-    api: String,
+    pub(crate) service: Service,
+    pub(crate) protocol: Protocol,
+    pub(crate) api: String,
     mutating: bool,
-    region: String,
+    pub(crate) region: String,
     scope: Option<Scope>,
-    form: Form,
-    body: Vec<u8>,
-    request_id: String,
+    pub(crate) form: Form,
+    pub(crate) incoming: Incoming,
+    pub(crate) request_id: String,
 }
 
 /// What is decided before a call takes effect.
@@ -74,7 +71,7 @@ enum Gate {
     Open(Principal, Fate),
 }
 
-const MUTATING: [&str; 11] = [
+const MUTATING: [&str; 15] = [
     "SendCommand",
     "CancelCommand",
     "AddTagsToResource",
@@ -86,17 +83,23 @@ const MUTATING: [&str; 11] = [
     "RebootInstances",
     "TerminateInstances",
     "RunInstances",
+    "SetAlarmState",
+    "CreateBucket",
+    "PutObject",
+    "DeleteObject",
 ];
 
 impl Core {
     pub(crate) fn new(spec: Spec) -> std::io::Result<Core> {
+        let born = At::now();
         let state = State {
-            world: World::new(&spec, At::now()),
+            world: World::new(&spec, born),
             quotas: Quotas::new(spec.rate, spec.burst),
             faults: Faults::new(&spec),
             log: RequestLog::open(spec.log.as_deref())?,
             credentials: Credentials::new(spec.seed),
             holds: Holds::default(),
+            outages: Outages::new(&spec, born),
             skew: 0,
         };
         Ok(Core { spec, state: Mutex::new(state) })
@@ -125,7 +128,7 @@ impl Core {
         state.log.finish(call.seq, |record| {
             record.outcome = outcome;
             record.took_effect = took_effect;
-            record.reply_bytes = reply.as_ref().map_or(0, |reply| reply.body.len() as u64);
+            record.reply_bytes = reply.as_ref().map_or(0, Reply::length);
             record.command_id = command_id.or(record.command_id.take());
         });
         Outgoing { reply, request_id: call.request_id, date }
@@ -133,19 +136,8 @@ impl Core {
 
     /// Reads what a request asks for, and logs it.
     fn receive(&self, incoming: Incoming) -> Call {
-        let scope = auth::scope(incoming.authorization.as_deref());
-        let ssm = incoming.target.as_deref().and_then(|target| target.strip_prefix("AmazonSSM."));
-        let form = if ssm.is_some() {
-            Form::default()
-        } else {
-            Form::parse(&String::from_utf8_lossy(&incoming.body))
-        };
-        let api = ssm.map_or_else(|| form.get("Action").unwrap_or("Unknown").to_owned(), str::to_owned);
-        let service = match (ssm, form.get("Version"), scope.as_ref().map(|scope| scope.service.as_str())) {
-            (Some(_), _, _) | (None, None, Some("ssm")) => Service::Ssm,
-            (None, Some("2011-06-15"), _) | (None, _, Some("sts")) => Service::Sts,
-            (None, _, _) => Service::Ec2,
-        };
+        let scope = auth::scope(incoming.header("authorization"));
+        let Route { service, protocol, api, form } = route(&incoming, scope.as_ref());
         let region = scope.as_ref().map_or_else(
             || self.spec.regions.first().cloned().unwrap_or_default(),
             |scope| scope.region.clone(),
@@ -180,11 +172,12 @@ impl Core {
         record.request_id = Draw::new(self.spec.seed).text("request").with(number).with(now.0 as u64).uuid();
         let request_id = record.request_id.clone();
         let seq = state.log.begin(record);
-        Call { seq, service, api, mutating, region, scope, form, body: incoming.body, request_id }
+        Call { seq, service, protocol, api, mutating, region, scope, form, incoming, request_id }
     }
 
     async fn run(&self, call: &Call) -> (Option<Reply>, Outcome, bool) {
-        let fail = |error: &ApiError| Some(error_reply(call.service, error, &call.request_id));
+        let fail =
+            |error: &ApiError| Some(error_reply((call.service, call.protocol), error, &call.request_id));
         let (principal, fate) = match self.gate(call) {
             Gate::Refused(error, outcome) => return (fail(&error), outcome, false),
             Gate::Dropped => return (None, Outcome::DroppedBefore, false),
@@ -196,7 +189,8 @@ impl Core {
         let (reply, outcome) = match self.effect(call, &principal) {
             Ok(reply) => (reply, Outcome::Accepted),
             Err(error) => {
-                (error_reply(call.service, &error, &call.request_id), Outcome::Error(error.code.to_string()))
+                let reply = error_reply((call.service, call.protocol), &error, &call.request_id);
+                (reply, Outcome::Error(error.code.to_string()))
             }
         };
         let took_effect = outcome == Outcome::Accepted;
@@ -228,9 +222,17 @@ impl Core {
             Gate::Refused(error, outcome)
         };
         let throttle = || Gate::Refused(ApiError::throttled(call.service), Outcome::Throttled);
-        let Some(scope) = &call.scope else { return refuse(auth::missing(call.service)) };
         let now = At::now();
         let mut state = self.state();
+        match state.outages.of(&call.region, now) {
+            Some(Down::Dropped) => return Gate::Dropped,
+            Some(Down::Unavailable) => return refuse(ApiError::unavailable(call.service)),
+            None => {}
+        }
+        let Some(scope) = &call.scope else { return refuse(auth::missing(call.service)) };
+        if ec2::is_closed(&self.spec, &call.region) {
+            return refuse(auth::unknown(call.service));
+        }
         let principal = match state.credentials.principal(&scope.access_key, now) {
             Ok(principal) => principal,
             Err(Refused::Unknown) => return refuse(auth::unknown(call.service)),
@@ -245,7 +247,8 @@ impl Core {
         {
             return throttle();
         }
-        if denied_by_switch || state.faults.is_denied(&call.api) {
+        let denied_here = accounts::refuses(&self.spec, &principal.account, &call.api);
+        if denied_by_switch || denied_here || state.faults.is_denied(&call.api) {
             let resource = format!("arn:aws:{}:{}:{}:*", call.service.name(), call.region, principal.account);
             return refuse(ApiError::denied(call.service, &call.api, &principal.arn, &resource));
         }
@@ -272,34 +275,8 @@ impl Core {
     }
 
     fn effect(&self, call: &Call, principal: &Principal) -> Result<Reply, ApiError> {
-        let now = At::now();
-        let state = &mut *self.state();
-        let skew = state.skew;
-        if call.service == Service::Sts {
-            let reply = sts::answer(
-                &call.api,
-                &call.form,
-                (&mut state.credentials, principal),
-                (now, &call.request_id),
-            );
-            return reply.unwrap_or_else(|| Err(unknown_action(call)));
-        }
-        let (documents, region) = state.world.region(&self.spec, &principal.account, &call.region);
-        if call.service == Service::Ec2 {
-            let mut ec2 = ec2::Ec2 { spec: &self.spec, region, now, skew, request_id: &call.request_id };
-            return ec2::answer(&mut ec2, &call.api, &call.form).unwrap_or_else(|| Err(unknown_action(call)));
-        }
-        let body = aws_json::parse(&call.body)?;
-        let mut ssm = ssm::Ssm { spec: &self.spec, documents, region, now, skew };
-        match ssm::answer(&mut ssm, &call.api, &body) {
-            Some(answer) => answer.map(|answer| aws_json::ok(&answer)),
-            None => Err(ApiError::bare("UnknownOperationException")),
-        }
+        service::answer(&mut self.state(), &self.spec, call, principal)
     }
-}
-
-fn unknown_action(call: &Call) -> ApiError {
-    ApiError::new("InvalidAction", format!("The action {} is not valid for this web service.", call.api))
 }
 
 /// Comment and number of targets of a request, for the log.

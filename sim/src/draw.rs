@@ -25,7 +25,7 @@ impl Draw {
 
     /// The next 64 bits.
     pub(crate) fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        self.0 = self.0.wrapping_add(STEP);
         finish(self.0)
     }
 
@@ -70,21 +70,27 @@ impl Draw {
         )
     }
 
-    /// `bytes` bytes of printable text in lines, different for every stream.
-    pub(crate) fn printable(mut self, bytes: usize) -> Vec<u8> {
-        let mut text = Vec::with_capacity(bytes + 80);
-        while text.len() < bytes {
-            for _ in 0..4 {
-                text.extend_from_slice(format!("{:016x}", self.bits()).as_bytes());
-                text.push(b' ');
-            }
-            text.pop();
-            text.push(b'\n');
+    /// Printable text in lines, different for every stream: `count` bytes of it from a position on.
+    pub(crate) fn printable_part(self, from: u64, count: usize) -> Vec<u8> {
+        const WORD: u64 = 17;
+        let mut word = from / WORD;
+        let mut skip = (from % WORD) as usize;
+        let mut text = Vec::with_capacity(count + WORD as usize);
+        while text.len() < count {
+            let state = self.0.wrapping_add(STEP.wrapping_mul(word + 1));
+            let end = if word % 4 == 3 { '\n' } else { ' ' };
+            let letters = format!("{:016x}{end}", finish(state));
+            text.extend(letters.bytes().skip(skip));
+            skip = 0;
+            word += 1;
         }
-        text.truncate(bytes);
+        text.truncate(count);
         text
     }
 }
+
+/// What the state grows by with every number.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 fn finish(mut value: u64) -> u64 {
     value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -116,7 +122,8 @@ mod tests {
     #[test]
     fn uuids_and_texts_have_their_shape() {
         assert_eq!(Draw::new(3).uuid().len(), 36);
-        assert_eq!(Draw::new(3).printable(1000).len(), 1000);
+        let text = Draw::new(3).printable_part(0, 1000);
+        assert_eq!((text.len(), text[67], text[16]), (1000, b'\n', b' '));
         assert_eq!(Draw::new(3).hex(17).len(), 17);
     }
 }

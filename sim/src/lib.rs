@@ -16,7 +16,9 @@
 //! # Control over HTTP
 #![doc = include_str!("control_http.md")]
 
+mod accounts;
 mod clock;
+mod content;
 mod control;
 mod control_http;
 mod core;
@@ -26,6 +28,8 @@ mod fault;
 mod fleet;
 mod hold;
 mod node_shell;
+mod outage;
+mod payload;
 mod quota;
 mod request_log;
 mod scenario;
@@ -41,8 +45,12 @@ mod world;
 pub use control::{Control, NodeRecord};
 pub use fault::{ApiFault, FaultSpec};
 pub use hold::{HoldId, HoldSpec, Release, When};
+pub use outage::{Down, Outage};
 pub use request_log::{ApiStats, Outcome, RequestRecord};
-pub use scenario::{AnswerRule, DocumentRule, NodeRule, ParameterRule, Scenario, Setting};
+pub use scenario::{
+    AccountRule, AlarmChange, AlarmRule, AnswerRule, BucketRule, DocumentRule, NodeRule, OutageRule,
+    ParameterRule, ResourceGroupRule, Scenario, Setting, TargetGroupRule, TargetHealthRule,
+};
 pub use server::{ServeOptions, Server, StartError, serve};
 pub use spec::{Durations, Share, Spec, SpecError};
 pub use switches::{StaleCounters, StatusFilter, Switches};

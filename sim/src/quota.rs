@@ -10,8 +10,20 @@ pub(crate) struct Quota {
     pub(crate) burst: f64,
 }
 
-/// Run Command's quotas are not published; 10/s is the assumption that everything here is measured against.
+/// Quotas of Run Command, Auto Scaling and others are not published; 10/s is the assumption that everything here is measured against.
 pub(crate) const UNPUBLISHED: Quota = Quota { rate: 10.0, burst: 10.0 };
+
+fn even(rate: f64) -> Quota {
+    Quota { rate, burst: rate }
+}
+
+/// The calls that share a bucket have one name.
+fn shared<'a>(service: &str, api: &'a str) -> &'a str {
+    match service {
+        "elasticloadbalancing" | "autoscaling" if api.starts_with("Describe") => "Describe",
+        _ => api,
+    }
+}
 
 #[derive(Debug)]
 struct Bucket {
@@ -42,6 +54,16 @@ impl Quotas {
             "ec2" if api.starts_with("Describe") => Quota { rate: 20.0, burst: 100.0 },
             "ec2" => Quota { rate: 5.0, burst: 50.0 },
             "sts" => Quota { rate: 600.0, burst: 600.0 },
+            "s3" if api.starts_with("Put") || api.starts_with("Delete") => even(3500.0),
+            "s3" => even(5500.0),
+            "elasticloadbalancing" => Quota { rate: 10.0, burst: 40.0 },
+            "cloudwatch" => even(if api == "SetAlarmState" { 3.0 } else { 9.0 }),
+            "logs" => even(match api {
+                "FilterLogEvents" => 5.0,
+                "DescribeLogStreams" => 25.0,
+                _ => 10.0,
+            }),
+            "autoscaling" | "resource-groups" | "organizations" => UNPUBLISHED,
             _ => {
                 let rate = self.rate.unwrap_or(UNPUBLISHED.rate);
                 let burst = self.burst.unwrap_or(if self.rate.is_some() { rate } else { UNPUBLISHED.burst });
@@ -60,7 +82,7 @@ impl Quotas {
         now: At,
     ) -> bool {
         let Some(quota) = self.quota(service, api) else { return true };
-        let key = (account.to_owned(), region.to_owned(), format!("{service}:{api}"));
+        let key = (account.to_owned(), region.to_owned(), format!("{service}:{}", shared(service, api)));
         let bucket = self.buckets.entry(key).or_insert(Bucket { tokens: quota.burst, at: now });
         let gained = now.seconds_since(bucket.at).max(0.0) * quota.rate;
         bucket.tokens = (bucket.tokens + gained).min(quota.burst);

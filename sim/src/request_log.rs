@@ -39,7 +39,8 @@ pub struct RequestRecord {
     pub account: String,
     /// Region of the signature.
     pub region: String,
-    /// `ssm`, `ec2`, `sts`.
+    /// `ssm`, `ec2`, `sts`, `autoscaling`, `elasticloadbalancing`, `cloudwatch`, `resource-groups`, `s3`, `logs`,
+    /// `organizations`.
     pub service: String,
     /// The operation.
     pub api: String,

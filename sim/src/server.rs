@@ -2,14 +2,16 @@
 
 use crate::control::Control;
 use crate::control_http;
-use crate::core::{Core, Incoming, Outgoing};
+use crate::core::{Core, Outgoing};
 use crate::credentials;
+use crate::payload::Payload;
 use crate::spec::Spec;
 use crate::tls::{self, Identity};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use crate::wire::route::Incoming;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as Body;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE, SERVER};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, SERVER};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -210,35 +212,51 @@ struct Dropped;
 
 /// Answers in a task of its own, so that a request takes effect even when its client is gone.
 #[expect(clippy::disallowed_methods, reason = "a request outlives its connection")]
-async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Full<Bytes>>, Dropped> {
+async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Payload>, Dropped> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Dropped)?.to_bytes();
     if let Some(name) = parts.uri.path().strip_prefix("/_sim/") {
         let (status, body) =
             control_http::answer(&Control { core }, parts.method == Method::POST, name, &body).await;
         let response = Response::builder().status(status).header(CONTENT_TYPE, "application/json");
-        return response.body(Full::new(Bytes::from(body))).map_err(|_| Dropped);
+        return response.body(Payload::whole(body)).map_err(|_| Dropped);
     }
-    let header =
-        |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let incoming = Incoming {
-        authorization: header(AUTHORIZATION.as_str()),
-        target: header("x-amz-target"),
-        body: if body.is_empty() {
-            parts.uri.query().unwrap_or_default().as_bytes().to_vec()
-        } else {
-            body.to_vec()
-        },
-    };
+    let is_head = parts.method == Method::HEAD;
+    let incoming = incoming(&parts, &body);
     let answering = tokio::spawn(async move { core.process(incoming).await });
     let Outgoing { reply, request_id, date } = answering.await.map_err(|_| Dropped)?;
     let reply = reply.ok_or(Dropped)?;
-    Response::builder()
+    let mut response = Response::builder()
         .status(reply.status)
-        .header(CONTENT_TYPE, reply.content_type)
         .header(DATE, date)
         .header(SERVER, concat!("herder-sim/", env!("CARGO_PKG_VERSION")))
-        .header("x-amzn-RequestId", request_id)
-        .body(Full::new(Bytes::from(reply.body)))
-        .map_err(|_| Dropped)
+        .header("x-amzn-RequestId", request_id);
+    if !reply.content_type.is_empty() {
+        response = response.header(CONTENT_TYPE, reply.content_type);
+    }
+    if is_head {
+        response = response.header(CONTENT_LENGTH, reply.length());
+    }
+    for (name, value) in reply.headers {
+        response = response.header(name, value);
+    }
+    let payload = match reply.stream {
+        _ if is_head => Payload::whole(Vec::new()),
+        Some((content, from, to)) => Payload::Made { content, at: from, end: to },
+        None => Payload::whole(reply.body),
+    };
+    response.body(payload).map_err(|_| Dropped)
+}
+
+fn incoming(parts: &Parts, body: &[u8]) -> Incoming {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    Incoming {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers.iter().filter_map(text).collect(),
+        body: body.to_vec(),
+    }
 }

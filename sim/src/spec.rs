@@ -2,6 +2,8 @@
 //!
 #![doc = include_str!("spec.md")]
 
+use crate::accounts;
+use crate::outage::{self, Down, Outage};
 use crate::scenario::Scenario;
 use crate::switches::{self, Switches};
 use std::path::{Path, PathBuf};
@@ -110,6 +112,20 @@ pub struct Spec {
     pub unmanaged: u32,
     /// The regions that have a fleet.
     pub regions: Vec<String>,
+    /// The accounts, the simulation's own first; `None` is every account, through every role.
+    pub accounts: Option<Vec<String>>,
+    /// Roles that each account has.
+    pub roles: Vec<String>,
+    /// Roles (`ROLE`, `ACCOUNT` or `ACCOUNT/ROLE`) that cannot be assumed.
+    pub denied_roles: Vec<String>,
+    /// Regions that go down.
+    pub down: Vec<Outage>,
+    /// How they meet requests while they are.
+    pub down_as: Down,
+    /// Targets of each target group that are unhealthy from the start.
+    pub unhealthy: Share,
+    /// Buckets of S3.
+    pub buckets: Vec<String>,
     /// Divides every simulated duration.
     pub speed: f64,
     /// How long commands run; `None` decides by the command.
@@ -148,6 +164,13 @@ impl Default for Spec {
             stopped: 0,
             unmanaged: 0,
             regions: vec!["us-east-1".to_owned()],
+            accounts: None,
+            roles: vec!["HerderExec".to_owned()],
+            denied_roles: Vec::new(),
+            down: Vec::new(),
+            down_as: Down::default(),
+            unhealthy: none,
+            buckets: vec!["herder-output".to_owned()],
             speed: 1.0,
             duration: None,
             bytes: None,
@@ -158,7 +181,7 @@ impl Default for Spec {
     }
 }
 
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 31] = [
     "nodes",
     "seed",
     "rate",
@@ -179,6 +202,13 @@ const KEYS: [&str; 24] = [
     "stopped",
     "unmanaged",
     "regions",
+    "accounts",
+    "roles",
+    "denied_roles",
+    "down",
+    "down_as",
+    "unhealthy",
+    "buckets",
     "speed",
     "duration",
     "bytes",
@@ -309,6 +339,12 @@ impl Spec {
                 Ok(())
             }
             "regions" => regions(value).map(|value| self.regions = value),
+            "accounts" => accounts::parse(value).map(|value| self.accounts = Some(value)),
+            "roles" => accounts::names(value).map(|value| self.roles = value),
+            "denied_roles" => accounts::names(value).map(|value| self.denied_roles = value),
+            "down" => outage::parse(value).map(|value| self.down = value),
+            "down_as" => value.parse().map(|value| self.down_as = value),
+            "buckets" => accounts::names(value).map(|value| self.buckets = value),
             _ => self.set_nodes(key, value)?,
         };
         outcome.map_err(|allowed| SpecError::Value { key: key.to_owned(), value: value.to_owned(), allowed })
@@ -330,6 +366,7 @@ impl Spec {
             "dying" => value.parse().map(|value| self.dying = value),
             "undeliverable" => value.parse().map(|value| self.undeliverable = value),
             "denied" => value.parse().map(|value| self.denied = value),
+            "unhealthy" => value.parse().map(|value| self.unhealthy = value),
             "windows" => value.parse().map(|value| self.windows = value),
             "hybrid" => value.parse().map(|value| self.hybrid = Some(value)),
             _ if switches::KEYS.contains(&key) => self.switches.set(key, value),

@@ -62,6 +62,8 @@ pub struct Switches {
     pub details_never: bool,
     /// The agent adds `failed to run commands: exit status N` to standard error of what failed.
     pub exit_note: bool,
+    /// `TargetCount` of a command with `Targets` is zero until they are resolved.
+    pub late_targets: bool,
 }
 
 impl Default for Switches {
@@ -86,12 +88,13 @@ impl Default for Switches {
             marker_variant: false,
             details_never: false,
             exit_note: true,
+            late_targets: true,
         }
     }
 }
 
 /// The keys that a spec takes for switches.
-pub(crate) const KEYS: [&str; 18] = [
+pub(crate) const KEYS: [&str; 19] = [
     "stale_counters",
     "hidden_commands",
     "ignore_invoked_after",
@@ -110,6 +113,7 @@ pub(crate) const KEYS: [&str; 18] = [
     "marker_variant",
     "details_never",
     "exit_note",
+    "late_targets",
 ];
 
 impl Switches {
@@ -154,6 +158,7 @@ impl Switches {
             "marker_variant" => &mut self.marker_variant,
             "details_never" => &mut self.details_never,
             "exit_note" => &mut self.exit_note,
+            "late_targets" => &mut self.late_targets,
             _ => return None,
         })
     }

@@ -3,6 +3,9 @@
 use crate::clock::At;
 use crate::draw::Draw;
 use crate::fleet::Fleet;
+use crate::scenario::is_about;
+use crate::service::cloudwatch::Setting;
+use crate::service::s3::Store;
 use crate::service::ssm::answers::Order;
 use crate::service::ssm::command::Command;
 use crate::service::ssm::documents::{self, Document};
@@ -19,6 +22,8 @@ const CONSISTENCY_SECONDS: f64 = 0.5;
 pub(crate) struct World {
     pub(crate) documents: Vec<Document>,
     pub(crate) regions: BTreeMap<(String, String), Region>,
+    /// What is in S3, beside the output of commands.
+    pub(crate) store: Store,
     born: At,
 }
 
@@ -28,6 +33,10 @@ pub(crate) struct Region {
     pub(crate) account: String,
     pub(crate) name: String,
     pub(crate) fleet: Fleet,
+    /// When the simulation began.
+    pub(crate) born: At,
+    /// What callers set alarms to: when, which, and the state with its reason.
+    pub(crate) alarms_set: Vec<(At, String, Setting)>,
     commands: Vec<Command>,
     by_id: HashMap<String, usize>,
     /// How often a node had a text.
@@ -36,7 +45,12 @@ pub(crate) struct Region {
 
 impl World {
     pub(crate) fn new(spec: &Spec, born: At) -> World {
-        World { documents: documents::all(spec), regions: BTreeMap::new(), born }
+        World {
+            documents: documents::all(spec),
+            regions: BTreeMap::new(),
+            store: Store::new(spec, born),
+            born,
+        }
     }
 
     /// An account's region, generated when it is first asked for; with the documents.
@@ -47,6 +61,8 @@ impl World {
                 account: account.to_owned(),
                 name: name.to_owned(),
                 fleet: Fleet::generate(spec, account, name, born),
+                born,
+                alarms_set: Vec::new(),
                 commands: Vec::new(),
                 by_id: HashMap::new(),
                 occurrences: HashMap::new(),
@@ -81,6 +97,21 @@ impl Region {
     pub(crate) fn command_mut(&mut self, id: &str, now: At) -> Option<&mut Command> {
         let index = self.by_id.get(id)?;
         self.commands.get_mut(*index).filter(|command| command.requested_at <= now)
+    }
+
+    /// When nodes first started a command that fits, by node: for each command, in no order.
+    pub(crate) fn starts<'a>(
+        &'a self,
+        pattern: (Option<&'a str>, Option<&'a str>),
+        now: At,
+    ) -> impl Iterator<Item = (u32, At)> + 'a {
+        self.commands_until(now)
+            .filter(move |command| {
+                !command.is_foreign && is_about(pattern, (&command.document, &command.script))
+            })
+            .flat_map(|command| &command.invocations)
+            .filter(move |one| one.started_at <= now)
+            .map(|one| (one.draft.node, one.started_at))
     }
 
     /// Every command that was sent by now, oldest first but for other people's.

@@ -25,7 +25,8 @@ impl Fleet {
             return Fleet::default();
         }
         let draw = Draw::new(spec.seed).text(account).text(region);
-        let total = spec.nodes + spec.stopped + spec.unmanaged;
+        let managed_count = crate::accounts::nodes(spec, account);
+        let total = managed_count + spec.stopped + spec.unmanaged;
         let mut counters: HashMap<&str, u32> = HashMap::new();
         let mut nodes: Vec<Node> = (0..total)
             .map(|index| {
@@ -35,14 +36,14 @@ impl Fleet {
                 born(index, (role, *number), region, (draw, now))
             })
             .collect();
-        for (offset, node) in nodes.iter_mut().skip(spec.nodes as usize).enumerate() {
+        for (offset, node) in nodes.iter_mut().skip(managed_count as usize).enumerate() {
             if (offset as u32) < spec.stopped {
                 node.states.push((now.plus_seconds(-7200.0), State::Stopped));
             } else {
                 node.managed = false;
             }
         }
-        let managed = &mut nodes[..spec.nodes as usize];
+        let managed = &mut nodes[..managed_count as usize];
         platforms(managed, spec, draw);
         ailments(managed, spec, draw);
         for (number, rule) in spec.scenario.iter().flat_map(|scenario| &scenario.nodes).enumerate() {
@@ -108,6 +109,7 @@ fn born(index: u32, (role, number): (&'static str, u32), region: &str, (draw, no
         agent: agent.to_owned(),
         tags,
         health: Health::default(),
+        lifecycle: None,
         managed: true,
         states: vec![(
             now.plus_seconds(-86_400.0 * (2.0 + draw.below(60) as f64)).floor_second(),
@@ -201,6 +203,7 @@ fn apply(rule: &NodeRule, nodes: &mut [Node], draw: Draw) {
             node.agent.clone_from(agent);
         }
         node.tags.extend(rule.tags.clone());
+        node.lifecycle = rule.lifecycle.clone().or(node.lifecycle.take());
     }
 }
 

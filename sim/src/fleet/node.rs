@@ -70,6 +70,8 @@ pub(crate) struct Node {
     pub(crate) agent: String,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) health: Health,
+    /// Lifecycle state in its Auto Scaling group, where it is not the usual one.
+    pub(crate) lifecycle: Option<String>,
     /// Has an agent that registered.
     pub(crate) managed: bool,
     /// Changes of state, oldest first.

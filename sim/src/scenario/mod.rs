@@ -2,10 +2,18 @@
 //!
 #![doc = include_str!("scenario.md")]
 
+mod cloud;
+
+pub use cloud::{
+    AccountRule, AlarmChange, AlarmRule, BucketRule, OutageRule, ResourceGroupRule, TargetGroupRule,
+    TargetHealthRule,
+};
+
 use crate::spec::{Durations, Share};
 use crate::switches::Switches;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A scenario file.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -29,6 +37,27 @@ pub struct Scenario {
     /// Documents beside the shipped ones.
     #[serde(default, rename = "document")]
     pub documents: Vec<DocumentRule>,
+    /// Target groups beside the shipped ones, or instead of them.
+    #[serde(default, rename = "target_group")]
+    pub target_groups: Vec<TargetGroupRule>,
+    /// Changes of the health of targets; the first that holds counts.
+    #[serde(default, rename = "target_health")]
+    pub target_health: Vec<TargetHealthRule>,
+    /// Alarms beside the shipped ones, or instead of them.
+    #[serde(default, rename = "alarm")]
+    pub alarms: Vec<AlarmRule>,
+    /// Resource groups beside the shipped ones, or instead of them.
+    #[serde(default, rename = "resource_group")]
+    pub resource_groups: Vec<ResourceGroupRule>,
+    /// Buckets beside the spec's.
+    #[serde(default, rename = "bucket")]
+    pub buckets: Vec<BucketRule>,
+    /// Accounts beside the spec's, and more about those.
+    #[serde(default, rename = "account")]
+    pub accounts: Vec<AccountRule>,
+    /// Regions that go down.
+    #[serde(default, rename = "outage")]
+    pub outages: Vec<OutageRule>,
 }
 
 /// A value in `[spec]`: as in a spec on the command line, and numbers and lists as TOML has them.
@@ -89,6 +118,8 @@ pub struct NodeRule {
     pub agent: Option<String>,
     /// Tags to add.
     pub tags: BTreeMap<String, String>,
+    /// Lifecycle state in its Auto Scaling group, like `Standby`.
+    pub lifecycle: Option<String>,
 }
 
 /// An answer to some commands on some nodes.
@@ -175,6 +206,24 @@ where
     })
 }
 
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Setting::deserialize(deserializer)?.text();
+    crate::spec::duration(&text).map(Some).map_err(|allowed| {
+        serde::de::Error::custom(format!("'{text}' is no value here: {allowed} is allowed"))
+    })
+}
+
+/// True where a rule about a command and a document is about these.
+pub(crate) fn is_about(
+    (command, document): (Option<&str>, Option<&str>),
+    (ran_document, ran_command): (&str, &str),
+) -> bool {
+    let command_fits = command.is_none_or(|pattern| {
+        if pattern.contains(['*', '?']) { glob(pattern, ran_command) } else { ran_command.contains(pattern) }
+    });
+    command_fits && document.is_none_or(|pattern| glob(pattern, ran_document))
+}
+
 /// True where a text fits a glob with `*` and `?`.
 pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
@@ -206,10 +255,7 @@ pub(crate) fn glob(pattern: &str, text: &str) -> bool {
 impl AnswerRule {
     /// True where the rule is about this command.
     pub(crate) fn is_about(&self, document: &str, command: &str) -> bool {
-        let command_fits = self.command.as_deref().is_none_or(|pattern| {
-            if pattern.contains(['*', '?']) { glob(pattern, command) } else { command.contains(pattern) }
-        });
-        command_fits && self.document.as_deref().is_none_or(|pattern| glob(pattern, document))
+        is_about((self.command.as_deref(), self.document.as_deref()), (document, command))
     }
 }
 

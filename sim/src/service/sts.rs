@@ -1,25 +1,27 @@
 //! STS: who one is, and who one becomes.
 
+use crate::accounts;
 use crate::clock::At;
 use crate::credentials::{Credentials, Principal};
+use crate::spec::Spec;
 use crate::wire::form::Form;
 use crate::wire::xml::Xml;
-use crate::wire::{ApiError, Reply, aws_query};
+use crate::wire::{ApiError, Reply, Service, aws_query};
 
 /// Answers an action; `None` for one that is not simulated.
 pub(crate) fn answer(
-    api: &str,
+    (spec, api): (&Spec, &str),
     form: &Form,
     (credentials, principal): (&mut Credentials, &Principal),
     (now, request_id): (At, &str),
 ) -> Option<Result<Reply, ApiError>> {
     match api {
-        "GetCallerIdentity" => Some(Ok(aws_query::ok(api, request_id, |xml| {
+        "GetCallerIdentity" => Some(Ok(aws_query::ok(Service::Sts, (api, request_id), |xml| {
             xml.text("Arn", &principal.arn);
             xml.text("UserId", &principal.user_id);
             xml.text("Account", &principal.account);
         }))),
-        "AssumeRole" => Some(assume(form, credentials, (now, request_id))),
+        "AssumeRole" => Some(assume((spec, form), (credentials, principal), (now, request_id))),
         "GetSessionToken" => Some(session(form, (credentials, principal), (now, request_id))),
         _ => None,
     }
@@ -64,8 +66,8 @@ fn shown(xml: &mut Xml, issued: &crate::credentials::Issued) {
 }
 
 fn assume(
-    form: &Form,
-    credentials: &mut Credentials,
+    (spec, form): (&Spec, &Form),
+    (credentials, principal): (&mut Credentials, &Principal),
     (now, request_id): (At, &str),
 ) -> Result<Reply, ApiError> {
     let arn = form.get("RoleArn").unwrap_or_default();
@@ -85,9 +87,12 @@ fn assume(
         _ => return Err(invalid(format!("{arn} is invalid"))),
     };
     check_code(form)?;
+    if !accounts::may_assume(spec, account, role) {
+        return Err(ApiError::denied(Service::Sts, "AssumeRole", &principal.arn, arn));
+    }
     let expires_at = now.plus_seconds(seconds(form, 3600)?);
     let issued = credentials.issue(account, (role, name), expires_at);
-    Ok(aws_query::ok("AssumeRole", request_id, |xml| {
+    Ok(aws_query::ok(Service::Sts, ("AssumeRole", request_id), |xml| {
         shown(xml, &issued);
         xml.element("AssumedRoleUser", |xml| {
             xml.text("AssumedRoleId", &issued.principal.user_id);
@@ -105,5 +110,5 @@ fn session(
     check_code(form)?;
     let expires_at = now.plus_seconds(seconds(form, 43_200)?);
     let issued = credentials.issue_for(principal.clone(), expires_at);
-    Ok(aws_query::ok("GetSessionToken", request_id, |xml| shown(xml, &issued)))
+    Ok(aws_query::ok(Service::Sts, ("GetSessionToken", request_id), |xml| shown(xml, &issued)))
 }

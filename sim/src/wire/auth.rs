@@ -32,32 +32,43 @@ pub(crate) fn scope(header: Option<&str>) -> Option<Scope> {
 /// What a service says to a request without a signature.
 pub(crate) fn missing(service: Service) -> ApiError {
     match service {
-        Service::Ssm => ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token"),
+        Service::Ssm | Service::Logs | Service::Organizations => {
+            ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token")
+        }
+        Service::ResourceGroups => {
+            ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token").status(403)
+        }
         Service::Ec2 => ApiError::new(
             "MissingParameter",
             "The request must contain the parameter AWSAccessKeyId or a signed header",
         ),
-        Service::Sts => {
+        Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch => {
             ApiError::new("MissingAuthenticationToken", "Request is missing Authentication Token").status(403)
         }
+        Service::S3 => ApiError::new("AccessDenied", "Access Denied").status(403),
     }
 }
 
 /// What a service says to an access key it does not know.
 pub(crate) fn unknown(service: Service) -> ApiError {
+    let message = "The security token included in the request is invalid.";
     match service {
-        Service::Ssm => ApiError::new(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        ),
+        Service::Ssm | Service::Logs | Service::Organizations => {
+            ApiError::new("UnrecognizedClientException", message)
+        }
+        Service::ResourceGroups => ApiError::new("UnrecognizedClientException", message).status(403),
         Service::Ec2 => {
             ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials")
                 .status(401)
         }
-        Service::Sts => {
-            ApiError::new("InvalidClientTokenId", "The security token included in the request is invalid.")
-                .status(403)
+        Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch => {
+            ApiError::new("InvalidClientTokenId", message).status(403)
         }
+        Service::S3 => ApiError::new(
+            "InvalidAccessKeyId",
+            "The AWS Access Key Id you provided does not exist in our records.",
+        )
+        .status(403),
     }
 }
 
@@ -65,9 +76,15 @@ pub(crate) fn unknown(service: Service) -> ApiError {
 pub(crate) fn expired(service: Service) -> ApiError {
     let message = "The security token included in the request is expired";
     match service {
-        Service::Ssm => ApiError::new("ExpiredTokenException", message),
+        Service::Ssm | Service::Logs | Service::Organizations => {
+            ApiError::new("ExpiredTokenException", message)
+        }
+        Service::ResourceGroups => ApiError::new("ExpiredTokenException", message).status(403),
         Service::Ec2 => ApiError::new("RequestExpired", "Request has expired."),
-        Service::Sts => ApiError::new("ExpiredToken", message).status(403),
+        Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch => {
+            ApiError::new("ExpiredToken", message).status(403)
+        }
+        Service::S3 => ApiError::new("ExpiredToken", "The provided token has expired."),
     }
 }
 

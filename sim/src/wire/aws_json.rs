@@ -1,4 +1,4 @@
-//! awsJson1.1, as Systems Manager speaks it.
+//! awsJson1.1, as Systems Manager, CloudWatch Logs and Organizations speak it.
 
 use super::{ApiError, Reply};
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
 
 /// Writes an answer.
 pub(crate) fn ok(body: &Value) -> Reply {
-    Reply { status: 200, content_type: CONTENT_TYPE, body: body.to_string().into_bytes() }
+    Reply::new(200, CONTENT_TYPE, body.to_string().into_bytes())
 }
 
 /// Writes an error. The member is `Message` for modeled errors and `message` for the framework's own.
@@ -40,11 +40,7 @@ pub(crate) fn error(error: &ApiError) -> Reply {
         let key = if FRAMEWORK.contains(&error.code.as_ref()) { "message" } else { "Message" };
         body.insert(key.to_owned(), json!(message));
     }
-    Reply {
-        status: error.status,
-        content_type: CONTENT_TYPE,
-        body: Value::Object(body).to_string().into_bytes(),
-    }
+    Reply::new(error.status, CONTENT_TYPE, Value::Object(body).to_string().into_bytes())
 }
 
 #[cfg(test)]

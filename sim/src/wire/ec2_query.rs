@@ -12,7 +12,7 @@ pub(crate) fn ok(action: &str, request_id: &str, fill: impl FnOnce(&mut Xml)) ->
         xml.text("requestId", request_id);
         fill(xml);
     });
-    Reply { status: 200, content_type: CONTENT_TYPE, body }
+    Reply::new(200, CONTENT_TYPE, body)
 }
 
 /// Writes an error.
@@ -26,5 +26,5 @@ pub(crate) fn error(error: &ApiError, request_id: &str) -> Reply {
         });
         xml.text("RequestID", request_id);
     });
-    Reply { status: error.status, content_type: CONTENT_TYPE, body }
+    Reply::new(error.status, CONTENT_TYPE, body)
 }

@@ -23,6 +23,10 @@ impl Form {
         Form(pairs.collect())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
@@ -46,6 +50,28 @@ impl Form {
                 Some(Filter { name, values: self.list(&format!("Filter.{index}.Value")) })
             })
             .collect()
+    }
+
+    /// `Filters.member.N.Name` with `Filters.member.N.Values.member.M`.
+    pub(crate) fn member_filters(&self) -> Vec<Filter> {
+        self.indexes("Filters.member")
+            .filter_map(|index| {
+                let name = self.get(&format!("Filters.member.{index}.Name"))?.to_owned();
+                Some(Filter { name, values: self.list(&format!("Filters.member.{index}.Values.member")) })
+            })
+            .collect()
+    }
+
+    /// Every entry of `prefix.N.NAME` for one name.
+    pub(crate) fn each(&self, prefix: &str, name: &str) -> Vec<String> {
+        self.indexes(prefix)
+            .filter_map(|index| self.get(&format!("{prefix}.{index}.{name}")).map(str::to_owned))
+            .collect()
+    }
+
+    /// The parameters that are neither lists nor structures.
+    pub(crate) fn plain(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter(|(key, _)| !key.contains('.')).map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// `prefix.N.Key` with `prefix.N.Value`, the value being optional.
@@ -81,11 +107,15 @@ impl Form {
 }
 
 fn decode(text: &str) -> String {
+    percent_decoded(&text.replace('+', " "))
+}
+
+/// Decodes `%41`; a plus stays a plus, as in paths.
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         match byte {
-            b'+' => bytes.push(b' '),
             b'%' => {
                 let mut ahead = rest.clone();
                 let digits = ahead.next().zip(ahead.next());

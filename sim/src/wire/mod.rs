@@ -6,12 +6,20 @@
 pub(crate) mod auth;
 pub(crate) mod aws_json;
 pub(crate) mod aws_query;
+pub(crate) mod cbor;
 pub(crate) mod ec2_query;
+pub(crate) mod error;
 pub(crate) mod form;
+pub(crate) mod rest_json;
+pub(crate) mod rest_xml;
+pub(crate) mod route;
+pub(crate) mod rpc_cbor;
+pub(crate) mod tree;
 pub(crate) mod validate;
 pub(crate) mod xml;
 
-use std::borrow::Cow;
+use crate::content::Content;
+pub(crate) use error::ApiError;
 
 /// The services that answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,96 +27,88 @@ pub(crate) enum Service {
     Ssm,
     Ec2,
     Sts,
+    AutoScaling,
+    LoadBalancing,
+    CloudWatch,
+    ResourceGroups,
+    S3,
+    Logs,
+    Organizations,
 }
 
 impl Service {
+    /// The name in IAM's actions.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Service::Ssm => "ssm",
             Service::Ec2 => "ec2",
             Service::Sts => "sts",
+            Service::AutoScaling => "autoscaling",
+            Service::LoadBalancing => "elasticloadbalancing",
+            Service::CloudWatch => "cloudwatch",
+            Service::ResourceGroups => "resource-groups",
+            Service::S3 => "s3",
+            Service::Logs => "logs",
+            Service::Organizations => "organizations",
         }
     }
 }
 
-/// An error as AWS names it; the protocol decides how it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ApiError {
-    pub(crate) code: Cow<'static, str>,
-    /// `None` for shapes without a message.
-    pub(crate) message: Option<String>,
-    pub(crate) status: u16,
-}
-
-impl ApiError {
-    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> ApiError {
-        ApiError { code: code.into(), message: Some(message.into()), status: 400 }
-    }
-
-    /// An error whose shape has no members.
-    pub(crate) fn bare(code: &'static str) -> ApiError {
-        ApiError { code: Cow::Borrowed(code), message: None, status: 400 }
-    }
-
-    pub(crate) fn status(mut self, status: u16) -> ApiError {
-        self.status = status;
-        self
-    }
-
-    /// The throttling error of a service.
-    pub(crate) fn throttled(service: Service) -> ApiError {
-        match service {
-            Service::Ssm => ApiError::new("ThrottlingException", "Rate exceeded"),
-            Service::Ec2 => ApiError::new("RequestLimitExceeded", "Request limit exceeded.").status(503),
-            Service::Sts => ApiError::new("Throttling", "Rate exceeded"),
-        }
-    }
-
-    /// The 5xx of a service.
-    pub(crate) fn internal(service: Service) -> ApiError {
-        let code = match service {
-            Service::Ssm => "InternalServerError",
-            Service::Ec2 => "InternalError",
-            Service::Sts => "InternalFailure",
-        };
-        ApiError::new(code, "An internal error has occurred").status(500)
-    }
-
-    /// An operation that is refused to this principal.
-    pub(crate) fn denied(service: Service, api: &str, principal: &str, resource: &str) -> ApiError {
-        let name = service.name();
-        match service {
-            Service::Ssm => ApiError::new(
-                "AccessDeniedException",
-                format!("User: {principal} is not authorized to perform: {name}:{api} on resource: {resource} because no identity-based policy allows the {name}:{api} action"),
-            ),
-            Service::Ec2 => ApiError::new(
-                "UnauthorizedOperation",
-                format!("You are not authorized to perform this operation. User: {principal} is not authorized to perform: {name}:{api} because no identity-based policy allows the {name}:{api} action"),
-            )
-            .status(403),
-            Service::Sts => ApiError::new(
-                "AccessDenied",
-                format!("User: {principal} is not authorized to perform: {name}:{api} on resource: {resource}"),
-            )
-            .status(403),
-        }
-    }
+/// The protocols that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// awsJson 1.0 or 1.1.
+    Json,
+    Query,
+    Ec2,
+    RestJson,
+    RestXml,
+    Cbor,
 }
 
 /// A finished answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    /// Empty where the answer has no body and says nothing of one.
     pub(crate) content_type: &'static str,
     pub(crate) body: Vec<u8>,
+    /// Headers of this answer alone.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// What is sent instead of `body`, made while it is sent: the content, and from where to where.
+    pub(crate) stream: Option<(Content, u64, u64)>,
 }
 
-/// Writes an error in a service's protocol.
-pub(crate) fn error_reply(service: Service, error: &ApiError, request_id: &str) -> Reply {
-    match service {
-        Service::Ssm => aws_json::error(error),
-        Service::Ec2 => ec2_query::error(error, request_id),
-        Service::Sts => aws_query::error(error, request_id),
+impl Reply {
+    pub(crate) fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Reply {
+        Reply { status, content_type, body, headers: Vec::new(), stream: None }
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Bytes that are sent.
+    pub(crate) fn length(&self) -> u64 {
+        self.stream.as_ref().map_or(self.body.len() as u64, |(_, from, to)| to.saturating_sub(*from))
+    }
+}
+
+/// Writes an error in a protocol.
+pub(crate) fn error_reply(
+    (service, protocol): (Service, Protocol),
+    error: &ApiError,
+    request_id: &str,
+) -> Reply {
+    match protocol {
+        Protocol::Json if service == Service::CloudWatch => rpc_cbor::json_error(error),
+        Protocol::Json => aws_json::error(error),
+        Protocol::Query => aws_query::error(service, error, request_id),
+        Protocol::Ec2 => ec2_query::error(error, request_id),
+        Protocol::RestJson => rest_json::error(error),
+        Protocol::RestXml => rest_xml::error(error, request_id),
+        Protocol::Cbor => rpc_cbor::error(error),
     }
 }

@@ -27,6 +27,25 @@ impl Xml {
         self.element(name, |xml| xml.0.push_str(&escape(value)));
     }
 
+    /// Text where it stands.
+    pub(crate) fn content(&mut self, value: &str) {
+        self.0.push_str(&escape(value));
+    }
+
+    /// An element with an element `member` for each item.
+    pub(crate) fn members<T>(
+        &mut self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        fill: impl Fn(&mut Xml, T),
+    ) {
+        self.element(name, |xml| {
+            for item in items {
+                xml.element("member", |xml| fill(xml, item));
+            }
+        });
+    }
+
     /// An element with text in it, where there is any.
     pub(crate) fn optional(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {

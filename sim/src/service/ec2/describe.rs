@@ -1,4 +1,4 @@
-//! `DescribeInstances` and `DescribeRegions`.
+//! `DescribeInstances`.
 
 use super::{Ec2, check_ids, filter};
 use crate::clock::At;
@@ -109,22 +109,4 @@ fn instance(xml: &mut Xml, ec2: &Ec2<'_>, node: &Node) {
     xml.text("hypervisor", "xen");
     xml.text("ebsOptimized", "true");
     xml.text("platformDetails", node.platform.details());
-}
-
-pub(super) fn regions(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Result<Reply, ApiError> {
-    let names = form.list("RegionName");
-    if let Some(name) = names.iter().find(|name| !ec2.spec.regions.contains(name)) {
-        return Err(ApiError::new("InvalidParameterValue", format!("Invalid region: {name}")));
-    }
-    Ok(ec2_query::ok(api, ec2.request_id, |xml| {
-        xml.element("regionInfo", |xml| {
-            for name in ec2.spec.regions.iter().filter(|name| names.is_empty() || names.contains(name)) {
-                xml.element("item", |xml| {
-                    xml.text("regionName", name);
-                    xml.text("regionEndpoint", &format!("ec2.{name}.amazonaws.com"));
-                    xml.text("optInStatus", "opt-in-not-required");
-                });
-            }
-        });
-    }))
 }

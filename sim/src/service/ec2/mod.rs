@@ -3,7 +3,10 @@
 mod describe;
 mod filter;
 mod lifecycle;
+mod regions;
 mod tags;
+
+pub(crate) use regions::is_closed;
 
 use crate::clock::At;
 use crate::spec::Spec;
@@ -25,7 +28,7 @@ pub(crate) struct Ec2<'a> {
 pub(crate) fn answer(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Option<Result<Reply, ApiError>> {
     let handler: fn(&mut Ec2<'_>, &str, &Form) -> Result<Reply, ApiError> = match api {
         "DescribeInstances" => describe::instances,
-        "DescribeRegions" => describe::regions,
+        "DescribeRegions" => regions::describe,
         "DescribeTags" => tags::describe,
         "CreateTags" => tags::create,
         "DeleteTags" => tags::delete,

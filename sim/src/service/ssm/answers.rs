@@ -2,6 +2,7 @@
 
 use super::engine::{Draft, Reach};
 use crate::clock::At;
+use crate::content::Content;
 use crate::draw::Draw;
 use crate::fleet::is_in_share;
 use crate::fleet::names::Platform;
@@ -81,26 +82,40 @@ fn reach(order: Order<'_>, node: &Node, now: At, delivery: f64) -> Reach {
     }
 }
 
-/// Makes what a node printed.
+/// What a node printed, in full.
+#[derive(Debug, Clone)]
+pub(crate) struct Printed {
+    pub(crate) stdout: Content,
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// More than any of the service's own answers shows of a stream.
+const SHOWN: usize = 64 << 10;
+
+/// Makes what a node printed, as far as the service can show it.
 pub(crate) fn output(order: Order<'_>, node: &Node, occurrence: u32, started: At) -> Answer {
+    let Printed { stdout, stderr } = printed(order, node, occurrence, started);
+    Answer { stdout: stdout.head(SHOWN), stderr, ..Answer::default() }
+}
+
+/// Makes what a node printed.
+pub(crate) fn printed(order: Order<'_>, node: &Node, occurrence: u32, started: At) -> Printed {
     let rule = order.rule(node);
+    let whole = |answer: Answer| Printed { stdout: Content::Bytes(answer.stdout), stderr: answer.stderr };
     if node.health.broken {
-        return broken(node);
+        return whole(broken(node));
     }
     let draw = order.draw(node, occurrence);
     let bytes = rule.map_or(order.spec.bytes, |rule| rule.bytes);
-    if let Some(bytes) = bytes {
-        let stdout = draw.text("bytes").printable(usize::try_from(bytes).unwrap_or(usize::MAX).min(64 << 20));
-        return Answer { stdout, code: rule.map_or(0, |rule| rule.exit), ..Answer::default() };
-    }
-    match rule {
-        Some(rule) => Answer {
-            stdout: filled(&rule.stdout, node),
-            stderr: filled(&rule.stderr, node),
-            code: rule.exit,
-            ..Answer::default()
-        },
-        None => order.run(node, draw, started),
+    match (bytes, rule) {
+        (Some(bytes), _) => {
+            let stderr = rule.map_or_else(Vec::new, |rule| filled(&rule.stderr, node));
+            Printed { stdout: Content::Drawn(draw.text("bytes"), bytes), stderr }
+        }
+        (None, Some(rule)) => {
+            Printed { stdout: Content::Bytes(filled(&rule.stdout, node)), stderr: filled(&rule.stderr, node) }
+        }
+        (None, None) => whole(order.run(node, draw, started)),
     }
 }
 

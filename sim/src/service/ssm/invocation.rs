@@ -29,13 +29,14 @@ pub(super) fn get(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, Api
     }
     let now = ssm.now;
     let answer = if invocation.has_result(now) {
-        let printed = output(
+        let mut printed = output(
             ssm.region.order(ssm.spec, command),
             node,
             invocation.draft.occurrence,
             invocation.started_at,
         );
-        super::list::noted(ssm.spec, invocation, printed)
+        printed.stderr = super::noted(ssm.spec, invocation, printed.stderr);
+        printed
     } else {
         Answer::default()
     };

@@ -5,7 +5,7 @@ use super::engine::Invocation;
 use super::output::merged;
 use super::{INSTANCE_ID, Ssm, answers, decoded};
 use crate::clock::At;
-use crate::node_shell::Answer;
+use crate::service::s3::upload::{key_base, plugin_path};
 use crate::spec::Spec;
 use crate::switches::StatusFilter;
 use crate::wire::ApiError;
@@ -167,13 +167,16 @@ fn is_in_state(spec: &Spec, summary: &Summary, filters: &[(String, String)]) -> 
 
 /// A command as `SendCommand` and `ListCommands` show it.
 pub(super) fn shown_command(ssm: &Ssm<'_>, command: &Command, summary: &Summary) -> Value {
+    // Targets are counted when they are resolved, which is not yet when the command is accepted.
+    let is_resolving = ssm.spec.switches.late_targets && command.limits.ramp && summary.status == "Pending";
+    let count = if is_resolving { 0 } else { summary.targets };
     let mut shown = json!({
         "CommandId": command.id, "DocumentName": command.document, "DocumentVersion": "$DEFAULT", "Comment": command.comment,
         "ExpiresAfter": ssm.shown(command.expires_at), "Parameters": command.parameters,
         "InstanceIds": command.instance_ids, "Targets": [], "RequestedDateTime": ssm.shown(ssm.requested(command)),
         "Status": summary.status, "StatusDetails": summary.details, "OutputS3Region": ssm.region.name,
         "OutputS3BucketName": "", "OutputS3KeyPrefix": "",
-        "MaxConcurrency": "50", "MaxErrors": "0", "TargetCount": summary.targets, "CompletedCount": summary.completed,
+        "MaxConcurrency": "50", "MaxErrors": "0", "TargetCount": count, "CompletedCount": summary.completed,
         "ErrorCount": summary.errors, "DeliveryTimedOutCount": summary.delivery_timed_out, "ServiceRole": "",
         "NotificationConfig": {"NotificationArn": "", "NotificationEvents": [], "NotificationType": ""},
         "CloudWatchOutputConfig": {"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false},
@@ -251,7 +254,8 @@ fn shown_invocation(
         "Status": status, "StatusDetails": status_details, "TraceOutput": "",
         "StandardOutputUrl": urls.0, "StandardErrorUrl": urls.1, "CommandPlugins": [], "ServiceRole": "",
         "NotificationConfig": {"NotificationArn": "", "NotificationEvents": [], "NotificationType": ""},
-        "CloudWatchOutputConfig": {"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false},
+        "CloudWatchOutputConfig": command.echoed.get("CloudWatchOutputConfig").cloned()
+            .unwrap_or(json!({"CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false})),
     });
     if details && invocation.started_at <= ssm.now {
         shown["CommandPlugins"] = json!([shown_plugin(ssm, command, invocation, &urls)]);
@@ -277,35 +281,26 @@ fn shown_plugin(ssm: &Ssm<'_>, command: &Command, invocation: &Invocation, urls:
     let node = ssm.region.fleet.at(invocation.draft.node);
     if let Some(node) = node.filter(|_| finished && !ssm.spec.switches.details_never) {
         let order = ssm.region.order(ssm.spec, command);
-        let printed = answers::output(order, node, invocation.draft.occurrence, invocation.started_at);
-        let printed = noted(ssm.spec, invocation, printed);
+        let mut printed = answers::output(order, node, invocation.draft.occurrence, invocation.started_at);
+        printed.stderr = noted(ssm.spec, invocation, printed.stderr);
         plugin["Output"] = json!(merged(&printed, ssm.spec.switches.marker_variant));
     }
     plugin
 }
 
 /// Adds what the agent writes under standard error of something that failed.
-pub(super) fn noted(spec: &Spec, invocation: &Invocation, mut answer: Answer) -> Answer {
+pub(crate) fn noted(spec: &Spec, invocation: &Invocation, mut stderr: Vec<u8>) -> Vec<u8> {
     let code = invocation.code.unwrap_or_default();
     if spec.switches.exit_note && !matches!(code, 0 | 168) {
-        answer.stderr.extend_from_slice(format!("failed to run commands: exit status {code}").as_bytes());
+        stderr.extend_from_slice(format!("failed to run commands: exit status {code}").as_bytes());
     }
-    answer
+    stderr
 }
 
 /// Where standard output and standard error are in S3, if the command puts them there.
 pub(super) fn urls(ssm: &Ssm<'_>, command: &Command, instance_id: &str) -> (String, String) {
-    let text = |key: &str| command.echoed.get(key).and_then(Value::as_str).unwrap_or_default();
-    let bucket = text("OutputS3BucketName");
-    if bucket.is_empty() {
-        return (String::new(), String::new());
-    }
-    let prefix = text("OutputS3KeyPrefix").trim_matches('/');
-    let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-    let plugin = command.plugin.replace(':', "");
-    let base = format!(
-        "https://s3.{}.amazonaws.com/{bucket}/{prefix}{}/{instance_id}/{plugin}/0.{plugin}",
-        ssm.region.name, command.id
-    );
+    let Some((bucket, base)) = key_base(command) else { return (String::new(), String::new()) };
+    let path = plugin_path(command);
+    let base = format!("https://s3.{}.amazonaws.com/{bucket}/{base}{instance_id}/{path}", ssm.region.name);
     (format!("{base}/stdout"), format!("{base}/stderr"))
 }

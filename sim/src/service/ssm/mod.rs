@@ -11,6 +11,8 @@ mod nodes;
 mod output;
 mod send;
 
+pub(crate) use list::noted;
+
 #[cfg(test)]
 mod tests;
 

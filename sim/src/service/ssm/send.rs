@@ -8,6 +8,7 @@ use super::{INSTANCE_ID, Ssm, list};
 use crate::clock::At;
 use crate::draw::Draw;
 use crate::fleet::node::{Node, State};
+use crate::service::resource_groups;
 use crate::wire::ApiError;
 use crate::wire::validate::{Checked, Pattern};
 use serde_json::{Map, Value, json};
@@ -239,6 +240,7 @@ fn targeted(ssm: &Ssm<'_>, targets: &[(String, Vec<String>)]) -> Result<Vec<u32>
             return Err(invalid_ids(ssm, &bad));
         }
     }
+    let groups = resource_groups::all(ssm.spec);
     let fits = |node: &Node, key: &str, values: &[String]| {
         if let Some(tag) = key.strip_prefix("tag:") {
             return node.tags.get(tag).is_some_and(|have| values.contains(have));
@@ -246,13 +248,29 @@ fn targeted(ssm: &Ssm<'_>, targets: &[(String, Vec<String>)]) -> Result<Vec<u32>
         match key {
             "InstanceIds" | "instanceids" => values.iter().any(|value| *value == node.id || value == "*"),
             "tag-key" => values.iter().any(|value| node.tags.contains_key(value)),
+            "resource-groups:Name" => {
+                groups.iter().any(|group| values.contains(&group.name) && group.has(node))
+            }
+            "resource-groups:ResourceTypeFilters" => {
+                values.iter().any(|value| value == resource_groups::kind(node))
+            }
             _ => false,
         }
     };
+    if targets.iter().any(|(key, values)| key == "resource-groups:Name" && values.len() > 1) {
+        let message = "Only one resource group can be specified per command.";
+        return Err(ApiError::new("ValidationException", message));
+    }
     let known = |key: &str| {
         key.starts_with("tag:")
-            || key.starts_with("resource-groups:")
-            || matches!(key, "InstanceIds" | "instanceids" | "tag-key")
+            || matches!(
+                key,
+                "InstanceIds"
+                    | "instanceids"
+                    | "tag-key"
+                    | "resource-groups:Name"
+                    | "resource-groups:ResourceTypeFilters"
+            )
     };
     if let Some((key, _)) = targets.iter().find(|(key, _)| !known(key)) {
         return Err(ApiError::new("ValidationException", format!("Target key {key} is not supported.")));

@@ -149,7 +149,10 @@ fn targets_are_resolved_by_the_service() {
             .clone()
     };
     let all = send(&mut bench, json!([{"Key": "tag-key", "Values": ["env"]}]));
-    assert_eq!(all["TargetCount"], 40);
+    assert_eq!((all["TargetCount"].as_i64(), all["Status"].as_str()), (Some(0), Some("Pending")));
+    bench.wait(0.4);
+    let listed = bench.call("ListCommands", json!({"CommandId": all["CommandId"]})).unwrap();
+    assert_eq!(listed["Commands"][0]["TargetCount"], 40);
     let none = send(&mut bench, json!([{"Key": "tag:env", "Values": ["mars"]}]));
     assert_eq!(none["StatusDetails"], "NoInstancesInTag");
     let bad = send(&mut bench, json!([{"Key": "InstanceIds", "Values": ["i-12345678901234567"]}]));

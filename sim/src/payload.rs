@@ -1,0 +1,69 @@
+//! The body of an answer: there as a whole, or made piece by piece while it is sent.
+
+use crate::content::Content;
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Bytes of a piece.
+const PIECE: u64 = 128 << 10;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(crate) enum Payload {
+    Whole(Bytes),
+    /// The part of a content from `at` to `end`.
+    Made {
+        content: Content,
+        at: u64,
+        end: u64,
+    },
+}
+
+impl Payload {
+    pub(crate) fn whole(body: Vec<u8>) -> Payload {
+        Payload::Whole(Bytes::from(body))
+    }
+
+    fn left(&self) -> u64 {
+        match self {
+            Payload::Whole(bytes) => bytes.len() as u64,
+            Payload::Made { at, end, .. } => end.saturating_sub(*at),
+        }
+    }
+
+    fn piece(&mut self) -> Option<Bytes> {
+        match self {
+            _ if self.left() == 0 => None,
+            Payload::Whole(bytes) => Some(std::mem::take(bytes)),
+            Payload::Made { content, at, end } => {
+                let piece = content.part(*at, (*end - *at).min(PIECE) as usize);
+                // A content that is shorter than it says ends here.
+                *at = if piece.is_empty() { *end } else { *at + piece.len() as u64 };
+                (!piece.is_empty()).then(|| Bytes::from(piece))
+            }
+        }
+    }
+}
+
+impl Body for Payload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.piece().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left())
+    }
+}

@@ -1,0 +1,123 @@
+//! S3, as far as the output of commands needs it: buckets, small objects that callers put there, and what nodes upload.
+
+mod list;
+mod object;
+mod store;
+pub(crate) mod upload;
+
+pub(crate) use store::Store;
+
+use crate::clock::At;
+use crate::core::Call;
+use crate::credentials::Principal;
+use crate::spec::Spec;
+use crate::wire::rest_xml::{self, Place, place};
+use crate::wire::{ApiError, Reply, Service};
+use crate::world::World;
+
+/// What a call is answered from.
+#[derive(Debug)]
+pub(crate) struct S3<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) world: &'a mut World,
+    pub(crate) principal: &'a Principal,
+    pub(crate) now: At,
+    /// How far the clock that callers see is off, in microseconds.
+    pub(crate) skew: i64,
+}
+
+impl S3<'_> {
+    /// A time as callers see it.
+    fn shown(&self, at: At) -> At {
+        At(at.0.saturating_add(self.skew))
+    }
+}
+
+/// Answers a call; `None` for an operation that is not simulated.
+pub(crate) fn answer(s3: &mut S3<'_>, call: &Call) -> Option<Result<Reply, ApiError>> {
+    let place = place(call.incoming.header("host").unwrap_or_default(), &call.incoming.path);
+    let operation: fn(&mut S3<'_>, &Place, &Call) -> Result<Reply, ApiError> = match call.api.as_str() {
+        "ListBuckets" => list_buckets,
+        "CreateBucket" => create_bucket,
+        "HeadBucket" => head_bucket,
+        "GetBucketLocation" => bucket_location,
+        "ListObjectsV2" => list::objects,
+        "GetObject" => object::get,
+        "HeadObject" => object::head,
+        "PutObject" => object::put,
+        "DeleteObject" => object::delete,
+        _ => return None,
+    };
+    if let Err(error) = admit(s3, &place, call) {
+        return Some(Err(error));
+    }
+    let reply = operation(s3, &place, call);
+    Some(reply.map(|reply| {
+        reply.header("x-amz-request-id", call.request_id.as_str()).header("x-amz-id-2", "simulated")
+    }))
+}
+
+/// Checks that a bucket exists and lets itself be used for this.
+fn admit(s3: &S3<'_>, place: &Place, call: &Call) -> Result<(), ApiError> {
+    if matches!(call.api.as_str(), "ListBuckets" | "CreateBucket") {
+        return Ok(());
+    }
+    let bucket = s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
+    if bucket.deny.contains(&call.api) {
+        let resource = format!("arn:aws:s3:::{}/{}", place.bucket, place.key);
+        return Err(ApiError::denied(Service::S3, &call.api, &s3.principal.arn, &resource));
+    }
+    Ok(())
+}
+
+fn no_bucket() -> ApiError {
+    ApiError::new("NoSuchBucket", "The specified bucket does not exist").status(404)
+}
+
+fn list_buckets(s3: &mut S3<'_>, _place: &Place, _call: &Call) -> Result<Reply, ApiError> {
+    let created = s3.shown(s3.world.store.born).rfc3339_millis();
+    Ok(rest_xml::ok("ListAllMyBucketsResult", |xml| {
+        xml.element("Owner", |xml| xml.text("ID", &owner(&s3.principal.account)));
+        xml.element("Buckets", |xml| {
+            for name in s3.world.store.names() {
+                xml.element("Bucket", |xml| {
+                    xml.text("Name", name);
+                    xml.text("CreationDate", &created);
+                });
+            }
+        });
+    }))
+}
+
+/// A canonical user id.
+fn owner(account: &str) -> String {
+    crate::draw::Draw::new(14).text(account).hex(64)
+}
+
+fn create_bucket(s3: &mut S3<'_>, place: &Place, call: &Call) -> Result<Reply, ApiError> {
+    let fits = (3..=63).contains(&place.bucket.len())
+        && place
+            .bucket
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.');
+    if !fits {
+        return Err(ApiError::new("InvalidBucketName", "The specified bucket is not valid."));
+    }
+    if !s3.world.store.create(&place.bucket, &call.region) {
+        let message = "Your previous request to create the named bucket succeeded and you already own it.";
+        return Err(ApiError::new("BucketAlreadyOwnedByYou", message).status(409));
+    }
+    Ok(Reply::new(200, "", Vec::new()).header("Location", format!("/{}", place.bucket)))
+}
+
+fn head_bucket(s3: &mut S3<'_>, place: &Place, _call: &Call) -> Result<Reply, ApiError> {
+    let bucket = s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
+    Ok(Reply::new(200, "application/xml", Vec::new()).header("x-amz-bucket-region", bucket.region.as_str()))
+}
+
+fn bucket_location(s3: &mut S3<'_>, place: &Place, _call: &Call) -> Result<Reply, ApiError> {
+    let bucket = s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
+    // The first region of all has no name here.
+    let region = if bucket.region == "us-east-1" { "" } else { bucket.region.as_str() };
+    Ok(rest_xml::ok("LocationConstraint", |xml| xml.content(region)))
+}
