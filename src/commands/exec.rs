@@ -15,7 +15,8 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{
-    ExecOptions, GivenValues, Prepared, Recipe, Rollout, WorkSource, prepare, preview, split_env, split_parameters,
+    ExecOptions, GivenValues, Prepared, Recipe, Rollout, WorkSource, prepare, preview, split_env,
+    split_parameters,
 };
 use crate::ops::run::{End, ThrottleEvents, drive};
 use crate::ops::targets::{TargetSpec, resolve};

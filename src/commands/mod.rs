@@ -21,12 +21,7 @@ use crate::render::{Column, ListOptions, ListWriter};
 /// Writes a command's answer. A reader that has gone has read enough; any other error is one.
 pub(crate) fn write_out(io: &Io, bytes: &[u8]) -> Result<Exit, Failure> {
     let mut stdout = io.stdout();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
-        }
-        _ => Ok(Exit::Success),
-    }
+    written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
 }
 
 /// Writes a list that is at hand.
@@ -39,7 +34,12 @@ pub(crate) fn write_list<T: Serialize>(
     let mut writer =
         ListWriter::new(io, columns, options).map_err(|error| Failure::usage(error.to_string()))?;
     let mut write = || -> std::io::Result<()> { rows.iter().try_for_each(|row| writer.push(row)) };
-    match write().and_then(|()| writer.finish()) {
+    written(write().and_then(|()| writer.finish()))
+}
+
+/// How a list ends. A reader that has gone has read enough.
+pub(crate) fn written(result: std::io::Result<()>) -> Result<Exit, Failure> {
+    match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
         }

@@ -6,7 +6,8 @@ use std::num::NonZeroUsize;
 use herder_core::fanout::Outcome;
 use herder_core::journal::{Replay, RunDirectory};
 use herder_core::target::{
-    NodeSet, Query, RunRef, Selector, Share, Source, Target, Targets, Term, Which, parse_list, spread,
+    NodeFacts, NodeSet, Query, RunRef, Selector, Share, Source, Target, Targets, Term, Which, parse_list,
+    spread,
 };
 use herder_core::verdict::{Reason, Verdict};
 
@@ -68,6 +69,21 @@ impl TargetSpec {
         TargetSpec { chosen: vec![nodes], excluded: Vec::new(), sample: None, limit: None, spread }
     }
 
+    /// The selectors with every list read.
+    ///
+    /// # Errors
+    /// A list can't be read, or this version can't resolve a selector.
+    pub(crate) fn query(&self, ctx: &Ctx, open: &OpenScope, stdin: Option<&[u8]>) -> Result<Query, Failure> {
+        let lists = Lists { ctx, open, stdin };
+        let chosen = lists.replace(self.chosen.clone())?;
+        let excluded = lists.replace(self.excluded.clone())?;
+        Query::new(chosen, excluded).map_err(|error| {
+            Failure::usage(error.to_string()).hint(
+                "This version chooses by id, name, tag, asg:, az:, vpc:, subnet:, ami:, platform:, ping: and agent:.",
+            )
+        })
+    }
+
     /// Whether standard input is a list of targets.
     pub(crate) fn reads_stdin(&self) -> bool {
         let mut terms = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms);
@@ -85,27 +101,26 @@ pub(crate) async fn resolve(
     spec: TargetSpec,
     stdin: Option<&[u8]>,
 ) -> Result<Resolved, Failure> {
-    let lists = Lists { ctx, open, stdin };
     let asked = spec.chosen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let chosen = lists.replace(spec.chosen)?;
-    let excluded = lists.replace(spec.excluded)?;
-    let query = Query::new(chosen, excluded).map_err(|error| {
-        Failure::usage(error.to_string()).hint("This version chooses by id, name, tag, asg:, az:, vpc:, subnet:, ami:, platform:, ping: and agent:.")
-    })?;
+    let query = spec.query(ctx, open, stdin)?;
     let mut nodes: Vec<Node> = Vec::new();
     let mut left_out = LeftOut::default();
     let named = query.named_ids();
-    let fleet = fetch(open, &query.reach(), |page| {
-        for node in page.into_iter().filter(|node| query.matches(&node.facts())) {
-            if named.contains(node.id.as_str()) || left_out.admits(&node, query.is_all()) {
+    let mut missing: BTreeSet<String> = named.iter().map(|id| (*id).to_owned()).collect();
+    let fleet = fetch(open, &query.reach(), &query.tag_values(), |page| {
+        for node in page {
+            missing.remove(&node.id);
+            let is_meant = left_out.decides(&query, &node.facts());
+            if is_meant && (named.contains(node.id.as_str()) || left_out.admits(&node, query.is_all())) {
                 nodes.push(node);
             }
         }
     })
     .await?;
-    let known: BTreeSet<&str> = nodes.iter().map(|n| n.id.as_str()).collect();
-    let missing: Vec<String> =
-        named.iter().filter(|id| !known.contains(**id)).map(|id| (*id).to_owned()).collect();
+    // Where somebody could not be asked, nothing is known of these but the id: a condition that could leave them out does.
+    let is_partial = !fleet.knows_managed || !fleet.knows_instances;
+    let bare = |id: &String| NodeFacts { id: id.clone(), is_partial, ..NodeFacts::default() };
+    let missing: Vec<String> = missing.into_iter().filter(|id| left_out.decides(&query, &bare(id))).collect();
     if nodes.is_empty() && (missing.is_empty() || fleet.knows_managed) {
         if let Some(denied) = fleet.denied {
             return Err(denied);
@@ -190,9 +205,17 @@ fn undelivered(reason: Reason) -> Outcome {
 struct LeftOut {
     not_running: u64,
     not_managed: u64,
+    undecided: u64,
 }
 
 impl LeftOut {
+    /// Whether a node is meant; where too little is known of it, it is not.
+    fn decides(&mut self, query: &Query, facts: &NodeFacts) -> bool {
+        let decided = query.decide(facts);
+        self.undecided += u64::from(decided.is_none());
+        decided == Some(true)
+    }
+
     /// Stopped instances are only meant when they are named; with `all`, nor are those that Systems Manager doesn't know.
     fn admits(&mut self, node: &Node, is_all: bool) -> bool {
         let is_managed = node.managed != Some(false);
@@ -215,10 +238,14 @@ impl LeftOut {
                 )
             })
         };
-        [say(self.not_running, "not running"), say(self.not_managed, "not managed by Systems Manager")]
+        let undecided = (self.undecided > 0).then(|| {
+            let nodes = if self.undecided == 1 { "node is" } else { "nodes are" };
+            format!("{} {nodes} left out: too little is known to tell whether the conditions hold", self.undecided)
+        });
+        [say(self.not_running, "not running"), say(self.not_managed, "not managed by Systems Manager"), undecided]
             .into_iter()
-            .flatten()
-            .collect()
+        .flatten()
+        .collect()
     }
 }
 

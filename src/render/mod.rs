@@ -43,6 +43,15 @@ use self::board::Board;
 use self::chain::Chain;
 use crate::io::Io;
 
+/// Text of several lines that is not all herder's own: on a terminal what could act on it is made visible.
+#[must_use]
+pub(crate) fn shown(io: &Io, text: &str) -> String {
+    if !io.stdout_style().is_tty {
+        return text.to_owned();
+    }
+    text::visible_lines(text).into_owned()
+}
+
 /// A consumer of a run's events.
 pub(crate) trait Renderer: Send {
     /// Shows an event. `stored` is given with `target_finished` only: where the bodies of the event lie in the bodies

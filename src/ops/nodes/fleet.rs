@@ -28,14 +28,15 @@ pub(crate) struct Fleet {
     /// Whether Systems Manager could be asked.
     pub(crate) knows_managed: bool,
     /// Whether EC2 could be asked.
-    knows_instances: bool,
+    pub(crate) knows_instances: bool,
     /// The denial, where neither could be asked: nothing is known of any node.
     pub(crate) denied: Option<Failure>,
     /// What a person should know.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Fetches the nodes within reach; hands over whole groups as they are complete.
+/// Fetches the nodes within reach; hands over whole groups as they are complete. `tags` are what conditions ask for: of nodes that
+/// EC2 does not describe they are found out one by one.
 ///
 /// # Errors
 /// EC2 or Systems Manager can't be asked for a reason other than missing permission. Where one of the two is denied, the other's view is
@@ -43,10 +44,11 @@ pub(crate) struct Fleet {
 pub(crate) async fn fetch(
     open: &OpenScope,
     reach: &Reach,
+    tags: &BTreeSet<(String, String)>,
     mut take: impl FnMut(Vec<Node>),
 ) -> Result<Fleet, Failure> {
     let fleet = Fleet { knows_managed: true, knows_instances: true, ..Fleet::default() };
-    let mut fetch = Fetch { open, fleet };
+    let mut fetch = Fetch { open, tags, fleet };
     match reach {
         Reach::Everything => fetch.everything(&mut take).await?,
         Reach::Some { ids, filters, hybrid } => {
@@ -59,6 +61,7 @@ pub(crate) async fn fetch(
 
 struct Fetch<'a> {
     open: &'a OpenScope,
+    tags: &'a BTreeSet<(String, String)>,
     fleet: Fleet,
 }
 
@@ -99,7 +102,8 @@ impl Fetch<'_> {
             });
             take(merged.collect());
         }
-        take(known.into_values().map(|m| self.merge(None, Some(m))).collect());
+        let rest = known.into_values().map(|m| self.merge(None, Some(m))).collect();
+        take(self.with_tags(rest).await?);
         Ok(())
     }
 
@@ -132,7 +136,7 @@ impl Fetch<'_> {
             nodes.push(self.merge(Some(instance), managed));
         }
         let hybrid_nodes: Vec<Node> = known.into_values().map(|m| self.merge(None, Some(m))).collect();
-        nodes.extend(self.with_tags(hybrid_nodes, filters).await?);
+        nodes.extend(self.with_tags(hybrid_nodes).await?);
         Ok(nodes)
     }
 
@@ -165,26 +169,23 @@ impl Fetch<'_> {
         Ok(())
     }
 
-    /// SSM tells a hybrid node's tags only by filtering: one listing for each value that is asked for.
-    async fn with_tags(
-        &mut self,
-        mut nodes: Vec<Node>,
-        filters: &[Vec<Filter>],
-    ) -> Result<Vec<Node>, Failure> {
-        if !nodes.iter().any(|n| n.id.starts_with("mi-")) {
+    /// SSM tells the tags of a node that EC2 does not describe only by filtering: one listing for each value that is asked for.
+    async fn with_tags(&mut self, mut nodes: Vec<Node>) -> Result<Vec<Node>, Failure> {
+        if nodes.is_empty() {
             return Ok(nodes);
         }
-        for filter in filters.iter().flatten() {
-            let Some(key) = filter.name.strip_prefix("tag:") else { continue };
-            for value in &filter.values {
-                if value.contains(['*', '?']) || key == "Name" {
-                    continue;
-                }
-                let tags = vec![(key.to_owned(), vec![value.clone()])];
-                let listed = managed(self.open, &NodesQuery { tags, ..NodesQuery::default() }).await;
-                let tagged = self.or_warn(listed)?;
-                for node in nodes.iter_mut().filter(|n| tagged.contains_key(&n.id)) {
-                    node.tags.get_or_insert_default().insert(key.to_owned(), value.clone());
+        for (key, value) in self.tags {
+            let tags = vec![(key.clone(), vec![value.clone()])];
+            let listed = managed(self.open, &NodesQuery { tags, ..NodesQuery::default() }).await;
+            let tagged = self.or_warn(listed)?;
+            if !self.fleet.knows_managed {
+                break;
+            }
+            for node in &mut nodes {
+                if tagged.contains_key(&node.id) {
+                    node.tags.get_or_insert_default().insert(key.clone(), value.clone());
+                } else {
+                    node.lacks.insert((key.clone(), value.clone()));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 mod fleet;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use herder_aws::ec2::Instance;
 use herder_aws::ssm::ManagedNode;
@@ -38,12 +38,23 @@ pub(crate) struct Node {
     pub(crate) vpc: Option<String>,
     #[serde(skip)]
     pub(crate) subnet: Option<String>,
+    /// EC2 does not describe it.
+    #[serde(skip)]
+    is_partial: bool,
+    /// Tags that it is known not to have.
+    #[serde(skip)]
+    lacks: BTreeSet<(String, String)>,
 }
 
 impl Node {
     /// Merges what EC2 and what Systems Manager say; either may be missing.
     fn merge(account: &str, region: &str, instance: Option<Instance>, managed: Option<ManagedNode>) -> Node {
-        let mut node = Node { account: account.to_owned(), region: region.to_owned(), ..Node::default() };
+        let mut node = Node {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            is_partial: instance.is_none(),
+            ..Node::default()
+        };
         if let Some(instance) = instance {
             node.asg = instance.tags.get(ASG_TAG).cloned().or(instance.asg);
             node.id = instance.id;
@@ -89,6 +100,8 @@ impl Node {
             ping: self.ping.map(|word| if word == "online" { Ping::Online } else { Ping::Lost }),
             agent_version: self.agent_version.clone(),
             state: self.state.clone(),
+            is_partial: self.is_partial,
+            lacks: self.lacks.clone(),
         }
     }
 

@@ -1,0 +1,119 @@
+//! `herder nodes check`: can a command reach these nodes, and if not, why.
+
+use clap::Args;
+use herder_core::time::for_people;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::SelectionArgs;
+use crate::args::ListArgs;
+use crate::commands::write_list;
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::io::Io;
+use crate::ops::nodes::Node;
+use crate::render::Column;
+
+/// Check whether commands can reach nodes; exits 1 if any can't be reached
+///
+/// It says what EC2 and Systems Manager know. Why an agent doesn't report is on the node: its role, its network, its clock, its log.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder nodes check
+  herder nodes check -t tag:env=prod --json | jq -r '.[] | select(.ok | not) | [.id, .problem] | @tsv'")]
+pub(super) struct NodesCheckArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+
+    /// List those that are fine as well
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// What was found of a node.
+#[derive(Debug, Serialize)]
+struct Finding {
+    id: String,
+    name: Option<String>,
+    ok: bool,
+    /// One fragment; null where there is none.
+    problem: Option<String>,
+    /// What to do.
+    hint: Option<&'static str>,
+}
+
+const COLUMNS: [Column; 5] = [
+    Column::usual("id"),
+    Column::usual("name"),
+    Column::usual("problem"),
+    Column::usual("hint"),
+    Column::extra("ok"),
+];
+
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesCheckArgs) -> Result<Exit, Failure> {
+    let now = ctx.clock.now();
+    let mut findings: Vec<Finding> = Vec::new();
+    args.selection.for_each(ctx, io, |node| findings.push(examine(&node, now))).await?;
+    let bad = findings.iter().filter(|finding| !finding.ok).count();
+    if !args.all {
+        findings.retain(|finding| !finding.ok);
+    }
+    let exit = write_list(io, &COLUMNS, &args.list.options(ctx), &findings)?;
+    Ok(if bad > 0 { Exit::Failed } else { exit })
+}
+
+fn examine(node: &Node, now: Timestamp) -> Finding {
+    let problem = match (node.state.as_deref(), node.managed, node.ping) {
+        (Some(state), ..) if state != "running" => {
+            Some((format!("the instance is {state}"), "Start it, or leave it out."))
+        }
+        (_, Some(false), _) => Some((
+            "it runs and is not managed by Systems Manager".to_owned(),
+            "Check that the agent is installed and runs, that the instance profile allows AmazonSSMManagedInstanceCore, and that it reaches the ssm and ssmmessages endpoints.",
+        )),
+        (.., Some("lost")) => Some((
+            match node.last_ping {
+                Some(at) => format!(
+                    "its agent has not reported for {}",
+                    for_people(now.duration_since(at).unsigned_abs())
+                ),
+                None => "its agent does not report".to_owned(),
+            },
+            "Check the agent's service and log on the node, its network, its role and its clock.",
+        )),
+        _ => None,
+    };
+    let (problem, hint) = problem.map_or((None, None), |(problem, hint)| (Some(problem), Some(hint)));
+    Finding { id: node.id.clone(), name: node.name.clone(), ok: problem.is_none(), problem, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_has_its_word() {
+        let now: Timestamp = "2026-11-21T09:30:00Z".parse().unwrap();
+        let node = |state: &str, managed, ping| Node {
+            state: Some(state.to_owned()),
+            managed: Some(managed),
+            ping,
+            last_ping: Some("2026-11-21T07:30:00Z".parse().unwrap()),
+            ..Node::default()
+        };
+        assert!(examine(&node("running", true, Some("online")), now).ok);
+        let problem = |node: Node| examine(&node, now).problem.unwrap();
+        assert_eq!(problem(node("stopped", false, None)), "the instance is stopped");
+        assert_eq!(problem(node("running", false, None)), "it runs and is not managed by Systems Manager");
+        assert!(
+            problem(node("running", true, Some("lost"))).starts_with("its agent has not reported for 2h")
+        );
+        // Where Systems Manager could not be asked nothing is claimed.
+        assert!(examine(&Node { managed: None, ..Node::default() }, now).ok);
+    }
+}

@@ -1,0 +1,65 @@
+//! `herder nodes list`.
+
+use clap::Args;
+
+use super::SelectionArgs;
+use crate::args::ListArgs;
+use crate::commands::written;
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::io::Io;
+use crate::render::{Column, ListWriter};
+
+/// List nodes
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder nodes list
+  herder nodes list -t 'tag:env=prod and ping:lost'
+  herder nodes list --columns id,name,agent_version,tag:role --sort -agent_version
+  herder nodes list --json | jq -r '.[] | select(.managed | not) | .id'")]
+pub(super) struct NodesListArgs {
+    #[command(flatten)]
+    selection: SelectionArgs,
+
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+const COLUMNS: [Column; 17] = [
+    Column::usual("id"),
+    Column::usual("name"),
+    Column::usual("state"),
+    Column::usual("ping"),
+    Column::usual("platform"),
+    Column::usual("agent_version"),
+    Column::usual("az"),
+    Column::usual("private_ip"),
+    Column::extra("account"),
+    Column::extra("region"),
+    Column::extra("managed"),
+    Column::extra("last_ping").of_times(),
+    Column::extra("platform_version"),
+    Column::extra("instance_type"),
+    Column::extra("asg"),
+    Column::extra("image"),
+    Column::extra("tags"),
+];
+
+/// Rows go out as they come, where the format can do that.
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesListArgs) -> Result<Exit, Failure> {
+    let mut writer = ListWriter::new(io, &COLUMNS, &args.list.options(ctx))
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let mut broken = None;
+    let take = |node| {
+        if broken.is_none() {
+            broken = writer.push(&node).err();
+        }
+    };
+    args.selection.for_each(ctx, io, take).await?;
+    written(match broken {
+        Some(error) => Err(error),
+        None => writer.finish(),
+    })
+}

@@ -1,0 +1,104 @@
+//! `herder nodes`: the fleet.
+
+mod check;
+mod list;
+mod show;
+mod summary;
+
+use std::io::Write as _;
+
+use clap::{Args, Subcommand};
+use herder_core::target::{Query, Reach};
+
+use super::exec::read_stdin;
+use crate::args::TargetArgs;
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::nodes::{Node, fetch};
+use crate::ops::targets::TargetSpec;
+
+/// Look at the fleet: EC2 and Systems Manager, merged
+#[derive(Args, Clone, Debug)]
+pub(crate) struct NodesArgs {
+    #[command(subcommand)]
+    verb: NodesVerb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum NodesVerb {
+    List(list::NodesListArgs),
+    Show(show::NodesShowArgs),
+    Summary(summary::NodesSummaryArgs),
+    Check(check::NodesCheckArgs),
+}
+
+/// Which nodes are looked at; without any of these all of them.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Target options")]
+struct SelectionArgs {
+    /// Only these nodes: an id, a name, tag:KEY=VALUE, @FILE, - (can be repeated)
+    #[arg(short, long = "target", value_name = "SELECTOR", allow_hyphen_values = true)]
+    target: Vec<String>,
+
+    /// Nodes to leave out (can be repeated)
+    #[arg(long, value_name = "SELECTOR", allow_hyphen_values = true)]
+    exclude: Vec<String>,
+}
+
+impl SelectionArgs {
+    /// Hands over the nodes, group by group.
+    ///
+    /// # Errors
+    /// A selector can't be right, AWS can't be asked, or nothing matches (exit 3).
+    async fn for_each(&self, ctx: &Ctx, io: &Io, mut take: impl FnMut(Node)) -> Result<(), Failure> {
+        let everything = self.target.is_empty();
+        let target = if everything { vec!["all".to_owned()] } else { self.target.clone() };
+        let args = TargetArgs { target, exclude: self.exclude.clone(), ..TargetArgs::default() };
+        let spec = TargetSpec::new(&args, None, ctx)?;
+        let stdin = if spec.reads_stdin() { Some(read_stdin(ctx, io).await?) } else { None };
+        let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
+        let query: Query = spec.query(ctx, &open, stdin.as_deref())?;
+        let reach = if everything { Reach::Everything } else { query.reach() };
+        let mut count = 0_u64;
+        let fetching = fetch(&open, &reach, |page: Vec<Node>| {
+            for node in page.into_iter().filter(|node| query.matches(&node.facts())) {
+                count += 1;
+                take(node);
+            }
+        });
+        let fleet = ctx.until_interrupted(fetching).await?;
+        open.keep_learned(ctx.clock.now());
+        if let Some(denied) = fleet.denied {
+            return Err(denied);
+        }
+        for warning in &fleet.warnings {
+            let _ = writeln!(io.stderr(), "warning: {warning}");
+        }
+        if count == 0 && !everything {
+            return Err(Failure::new(
+                Kind::NotFound,
+                format!("no node matches `{}`", self.target.join(", ")),
+            )
+            .hint("Look at what is there with `herder nodes list`, and check --region and --profile."));
+        }
+        Ok(())
+    }
+
+    /// The nodes, all at once.
+    async fn all(&self, ctx: &Ctx, io: &Io) -> Result<Vec<Node>, Failure> {
+        let mut nodes = Vec::new();
+        self.for_each(ctx, io, |node| nodes.push(node)).await?;
+        Ok(nodes)
+    }
+}
+
+pub(crate) async fn run(ctx: &Ctx, io: &Io, args: NodesArgs) -> Result<Exit, Failure> {
+    match args.verb {
+        NodesVerb::List(args) => list::run(ctx, io, &args).await,
+        NodesVerb::Show(args) => show::run(ctx, io, &args).await,
+        NodesVerb::Summary(args) => summary::run(ctx, io, &args).await,
+        NodesVerb::Check(args) => check::run(ctx, io, &args).await,
+    }
+}
