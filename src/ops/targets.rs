@@ -240,10 +240,17 @@ impl LeftOut {
         };
         let undecided = (self.undecided > 0).then(|| {
             let nodes = if self.undecided == 1 { "node is" } else { "nodes are" };
-            format!("{} {nodes} left out: too little is known to tell whether the conditions hold", self.undecided)
+            format!(
+                "{} {nodes} left out: too little is known to tell whether the conditions hold",
+                self.undecided
+            )
         });
-        [say(self.not_running, "not running"), say(self.not_managed, "not managed by Systems Manager"), undecided]
-            .into_iter()
+        [
+            say(self.not_running, "not running"),
+            say(self.not_managed, "not managed by Systems Manager"),
+            undecided,
+        ]
+        .into_iter()
         .flatten()
         .collect()
     }

@@ -60,9 +60,10 @@ impl SelectionArgs {
         let stdin = if spec.reads_stdin() { Some(read_stdin(ctx, io).await?) } else { None };
         let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
         let query: Query = spec.query(ctx, &open, stdin.as_deref())?;
+        let tags = query.tag_values();
         let reach = if everything { Reach::Everything } else { query.reach() };
         let mut count = 0_u64;
-        let fetching = fetch(&open, &reach, |page: Vec<Node>| {
+        let fetching = fetch(&open, &reach, &tags, |page: Vec<Node>| {
             for node in page.into_iter().filter(|node| query.matches(&node.facts())) {
                 count += 1;
                 take(node);

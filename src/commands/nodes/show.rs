@@ -58,10 +58,10 @@ fn card(node: &Node) -> String {
             serde_json::Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let _ = writeln!(card, "{:<18}{text}", name.replace('_', " "));
+        let _ = writeln!(card, "{:<18} {text}", name.replace('_', " "));
     }
     for (key, value) in node.tags.iter().flatten() {
-        let _ = writeln!(card, "{:<18}{value}", format!("tag {key}"));
+        let _ = writeln!(card, "{:<18} {value}", format!("tag {key}"));
     }
     card
 }
