@@ -154,6 +154,49 @@ fn stopped_instances_are_meant_only_by_name() {
 }
 
 #[test]
+fn an_exclusion_holds_for_nodes_that_are_named() {
+    let sim = Sim::start("6,windows=0,hybrid=0");
+    let nodes = sim.control.nodes();
+    let is_web = |n: &&herder_sim::NodeRecord| n.tags["role"] == "web";
+    let (web, other) = (nodes.iter().find(is_web).unwrap(), nodes.iter().find(|n| !is_web(n)).unwrap());
+    let run = |first: &str, second: &str| {
+        let arguments =
+            ["exec", "-t", first, "-t", second, "--exclude", "tag:role=web", "--json", "--", "true"];
+        sim.run(&arguments)
+    };
+    let output = run(&web.id, &other.id).exits(0);
+    assert_eq!(output.verdicts().into_keys().collect::<Vec<_>>(), [other.id.clone()]);
+    let _ = run(&web.id, &web.id).exits(3);
+    // Where tags can't be read, nobody knows whom the exclusion means.
+    sim.deny(&["DescribeInstances", "DescribeInstanceProperties", "DescribeInstanceInformation"]);
+    let _ = run(&web.id, &other.id).exits(4);
+    sim.deny(&["DescribeInstances"]);
+    let output = run(&web.id, &other.id);
+    assert!(output.code == Some(3) || !output.verdicts().contains_key(&web.id), "{output:?}");
+    let truth = sim.control.truth();
+    assert!(truth.executions.iter().all(|e| e.instance_id != web.id));
+}
+
+#[test]
+fn what_is_not_known_of_a_node_keeps_commands_from_it() {
+    let sim = Sim::start("60,windows=0,hybrid=6");
+    let nodes = sim.control.nodes();
+    let prod: Vec<&str> = nodes.iter().filter(|n| n.tags["env"] == "prod").map(|n| n.id.as_str()).collect();
+    assert!(prod.iter().any(|id| id.starts_with("mi-")));
+    for selector in ["not tag:env=prod", "all and not tag:env=pro*", "tag:role=web and not tag:env=prod"] {
+        let output = sim.run(&["exec", "-t", selector, "--yes", "--json", "--", "true"]).exits(0);
+        assert!(output.verdicts().keys().all(|id| !prod.contains(&id.as_str())), "{selector}");
+        assert!(!output.verdicts().is_empty());
+    }
+    sim.deny(&["DescribeInstances"]);
+    let output =
+        sim.run(&["exec", "-t", "all", "--exclude", "tag:env=prod", "--yes", "--json", "--", "true"]);
+    assert!(output.verdicts().keys().all(|id| !prod.contains(&id.as_str())));
+    let truth = sim.control.truth();
+    assert!(truth.executions.iter().all(|e| !prod.contains(&e.instance_id.as_str())));
+}
+
+#[test]
 fn a_document_that_does_not_exist() {
     let sim = Sim::start("3,windows=0");
     let output =

@@ -132,6 +132,11 @@ fn selectors_choose() {
     assert_eq!(count("tag:role=web"), is("role", "web"));
     assert_eq!(count("tag:role=web,db"), is("role", "web") + is("role", "db"));
     assert_eq!(count("ping:lost"), 4);
+    assert_eq!(
+        count("tag:role=web and not tag:env=prod") + count("tag:role=web and tag:env=prod"),
+        is("role", "web")
+    );
+    assert_eq!(count("all and not tag:env=prod"), 41 - is("env", "prod"));
     assert_eq!(count("web-1"), 1);
     assert_eq!(count("name:web-*"), nodes.iter().filter(|n| n.name.starts_with("web-")).count());
     assert_eq!(count("all"), 41);

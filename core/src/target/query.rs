@@ -15,7 +15,7 @@ const MAX_FILTER_VALUES: usize = 200;
 /// The tag in which EC2 keeps an instance's Auto Scaling group.
 pub const ASG_TAG: &str = "aws:autoscaling:groupName";
 
-/// What is known of a node when targets are resolved. `None` is unknown, and chosen by no positive condition.
+/// What is known of a node when targets are resolved. A fact that is `None` does not hold, unless the node is partial.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeFacts {
     /// `i-…` or `mi-…`.
@@ -42,6 +42,18 @@ pub struct NodeFacts {
     pub agent_version: Option<String>,
     /// EC2's state: `running`.
     pub state: Option<String>,
+    /// Whether EC2 did not describe it (a hybrid node, or EC2 is denied): a tag that is not here is unknown, and so is what only
+    /// EC2 can say of an instance.
+    pub is_partial: bool,
+    /// Tags, each with a value, that a partial node is known not to have.
+    pub lacks: BTreeSet<(String, String)>,
+}
+
+impl NodeFacts {
+    /// Whether a fact that only EC2 has may hold although it is `None`. Hybrid nodes have no such facts.
+    fn may_be_more(&self) -> bool {
+        self.is_partial && !self.id.starts_with("mi-")
+    }
 }
 
 /// One filter of `DescribeInstances`: any of the values.
@@ -100,10 +112,30 @@ impl Query {
         }
     }
 
-    /// Whether the node is one of those meant.
+    /// Whether the node is one of those meant. Where that is not known, it is not: a command must not reach a node that a
+    /// condition keeps it from.
     #[must_use]
     pub fn matches(&self, node: &NodeFacts) -> bool {
-        self.chosen.iter().any(|s| matches(s, node)) && !self.excluded.iter().any(|s| matches(s, node))
+        self.decide(node) == Some(true)
+    }
+
+    /// The same, with `None` where too little is known of the node to say.
+    #[must_use]
+    pub fn decide(&self, node: &NodeFacts) -> Option<bool> {
+        let is_chosen = any(self.chosen.iter().map(|s| holds(s, node)));
+        let is_excluded = any(self.excluded.iter().map(|s| holds(s, node)));
+        all([is_chosen, is_excluded.map(|it_is| !it_is)].into_iter())
+    }
+
+    /// Tags that conditions ask for, each with a value: of nodes that EC2 does not describe they are asked one by one.
+    #[must_use]
+    pub fn tag_values(&self) -> BTreeSet<(String, String)> {
+        let terms = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms);
+        let pairs = terms.filter_map(|term| match term {
+            Term::Tag { key, values } => Some(values.iter().map(move |v| (key.clone(), v.as_literal()))),
+            _ => None,
+        });
+        pairs.flatten().filter_map(|(key, value)| Some((key, value?))).collect()
     }
 
     /// The ids that were given one by one and not excluded by id: each must exist, or the user is told.
@@ -143,21 +175,62 @@ impl Query {
     }
 }
 
-fn matches(selector: &Selector, node: &NodeFacts) -> bool {
+/// True if any is, else unknown if any is.
+fn any(mut parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    parts
+        .try_fold(Some(false), |so_far, part| match part {
+            Some(true) => Err(Some(true)),
+            Some(false) => Ok(so_far),
+            None => Ok(None),
+        })
+        .unwrap_or_else(|found| found)
+}
+
+/// False if any is, else unknown if any is.
+fn all(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    any(parts.map(|part| part.map(|it_is| !it_is))).map(|is_any_not| !is_any_not)
+}
+
+/// Whether a selector holds for a node; `None` where too little is known of it.
+fn holds(selector: &Selector, node: &NodeFacts) -> Option<bool> {
     match selector {
-        Selector::And(parts) => parts.iter().all(|part| matches(part, node)),
-        Selector::Not(inner) => !matches(inner, node),
-        Selector::Term(term) => term_matches(term, node),
+        Selector::And(parts) => all(parts.iter().map(|part| holds(part, node))),
+        Selector::Not(inner) => holds(inner, node).map(|it_does| !it_does),
+        Selector::Term(term) => term_holds(term, node),
     }
+}
+
+fn term_holds(term: &Term, node: &NodeFacts) -> Option<bool> {
+    let known = match term {
+        Term::Tag { key, values } => return tag_holds(key, values, node),
+        Term::Nodes(set) => {
+            let is_in = in_set(set, node);
+            let may_have_name = node.may_be_more() && !(set.names.is_empty() && set.globs.is_empty());
+            return (is_in || !may_have_name).then_some(is_in);
+        }
+        Term::Attribute(..) => term_matches(term, node) || !node.may_be_more(),
+        _ => true,
+    };
+    known.then(|| term_matches(term, node))
+}
+
+fn tag_holds(key: &str, values: &[Pattern], node: &NodeFacts) -> Option<bool> {
+    if let Some(value) = node.tags.get(key) {
+        return Some(values.is_empty() || any_matches(values, value));
+    }
+    let lacks = |value: &Pattern| {
+        value.as_literal().is_some_and(|value| node.lacks.contains(&(key.to_owned(), value)))
+    };
+    let is_known = !node.is_partial || (!values.is_empty() && values.iter().all(lacks));
+    is_known.then_some(false)
 }
 
 fn term_matches(term: &Term, node: &NodeFacts) -> bool {
     match term {
         Term::All => true,
         Term::Nodes(set) => in_set(set, node),
-        Term::Tag { key, values } => {
-            node.tags.get(key).is_some_and(|value| values.is_empty() || any_matches(values, value))
-        }
+        // `term_holds` decides these.
+        Term::Tag { .. } => false,
         Term::Attribute(attribute, values) => {
             let fact = match attribute {
                 Attribute::Asg => node.asg.as_ref().or_else(|| node.tags.get(ASG_TAG)),
