@@ -7,9 +7,10 @@ use std::process::{Command, Stdio};
 
 use crate::Outcome;
 
-/// The repository.
+/// The repository: the one that `cargo xtask` was called in, since clones may share a target directory.
 pub(crate) fn root() -> PathBuf {
-    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let called = env::var_os("CARGO_MANIFEST_DIR");
+    let package = called.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     package.parent().map_or(package.clone(), Path::to_path_buf)
 }
 
