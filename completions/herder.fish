@@ -88,17 +88,21 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l utc -d 'Show time
 complete -c herder -n "__fish_herder_using_subcommand exec" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s V -l version -d 'Print version'
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list" -f -a "list" -d 'List nodes'
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s t -l target -d 'Only these nodes (can be repeated; the union is taken)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -f -a "list" -d 'List nodes'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -f -a "show" -d 'Show everything that is known of nodes'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -f -a "summary" -d 'Count nodes by what they are'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -f -a "check" -d 'Check whether commands can reach nodes; exits 1 if any can\'t be reached'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s t -l target -d 'Only these nodes: an id, a name, tag:KEY=VALUE, @FILE, - (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l exclude -d 'Nodes to leave out (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
 csv\t'Comma-separated, with a header'
@@ -117,18 +121,80 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l sim -d 'Use a simulated AWS in place of the real one' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l state-dir -d 'Directory where runs are kept' -r -F
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -l utc -d 'Show times in UTC'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -s y -l yes -d 'Answer yes to every question'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -s V -l version -d 'Print version'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -f -a "list" -d 'List runs, newest first'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -f -a "show" -d 'Show a run as it was shown when it ran'
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show resume" -f -a "resume" -d 'Go on with a run that was killed, interrupted or stopped, where it was'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s t -l target -d 'Only these nodes: an id, a name, tag:KEY=VALUE, @FILE, - (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l exclude -d 'Nodes to leave out (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l by -d 'By what: state, ping, platform, agent-version, az, instance-type, image, asg, or tag:KEY' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s t -l target -d 'Only these nodes: an id, a name, tag:KEY=VALUE, @FILE, - (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l exclude -d 'Nodes to leave out (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l all -d 'List those that are fine as well'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "list" -d 'List runs, newest first'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "show" -d 'Show a run as it was shown when it ran'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "attach" -d 'Watch a run that another process drives; Ctrl-C stops watching, not the run'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "resume" -d 'Go on with a run that was killed, interrupted or stopped, where it was'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "retry" -d 'Run the same again, as a new run, on those targets that ended a certain way'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "cancel" -d 'Cancel a run: nothing new is sent, what runs is cancelled remotely'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -f -a "prune" -d 'Forget old runs: those that are older than 30 days, and the oldest ones beyond 5 GB'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
 csv\t'Comma-separated, with a header'
@@ -165,6 +231,24 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l diff -d 'Show how outputs differ from what most nodes said'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s c -l concurrency -d 'Targets at once from now on' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l max-errors -d 'A new limit of bad targets, over the whole run' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l env -d 'A variable\'s value again (can be repeated)' -r
@@ -189,6 +273,80 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l where -d 'Which targets: bad, or a verdict such as failed, undelivered or unknown (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s c -l concurrency -d 'Targets at once, as a count or a percentage' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l max-errors -d 'Stop when more targets than this are bad (failed, timed out, undelivered, denied or unknown)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l waves -d 'Go in waves: how many targets are reached by the end of each, such as 1,10%,100%' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l spread -d 'Let every wave have its part of each zone or Auto Scaling group' -r -f -a "az\t'Availability zone'
+asg\t'Auto Scaling group'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l soak -d 'Wait so long after each wave' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l gate -d 'Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l rate -d 'Send to so many targets a second at the most' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l reason -d 'Why it is done; kept with the run' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l env -d 'A variable\'s value again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l stdin -d 'Give the command\'s standard input again'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l diff -d 'Show how outputs differ from what most nodes said'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l env -d 'A variable\'s value again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l stdin -d 'Give the command\'s standard input again'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l diff -d 'Show how outputs differ from what most nodes said'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l keep -d 'Keep runs that are younger' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l keep-bytes -d 'Of these keep the newest that fit into so many bytes' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only list what would be forgotten'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
