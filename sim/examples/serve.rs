@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = herder_sim::serve(spec, herder_sim::ServeOptions { port, tls: false }).await?;
     let mut out = std::io::stdout();
     writeln!(out, "export AWS_ENDPOINT_URL={}", server.endpoint())?;
-    writeln!(out, "export AWS_REGION={}", server.region())?;
+    writeln!(out, "export AWS_REGION={0} AWS_DEFAULT_REGION={0}", server.region())?;
     writeln!(
         out,
         "export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",

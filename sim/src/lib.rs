@@ -1,4 +1,5 @@
-//! A simulated AWS on loopback, with a fleet in it: EC2, Systems Manager and STS as far as herder uses them.
+//! A simulated AWS on loopback, with a fleet in it: EC2, Systems Manager, Auto Scaling, Elastic Load Balancing,
+//! Resource Groups, CloudWatch alarms and logs, S3, STS and Organizations, as far as herder uses them.
 //!
 //! [`serve`] starts one inside the process; the `aws` CLI, boto3 and SDKs reach it through their endpoint settings.
 //! It never runs a command on the host: nodes answer from a scenario and from a table of plausible outputs.

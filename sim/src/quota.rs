@@ -111,6 +111,24 @@ mod tests {
     }
 
     #[test]
+    fn services_have_their_published_quotas() {
+        let quotas = Quotas::new(Some(2.0), None);
+        let rate = |service, api| quotas.quota(service, api).map(|quota| (quota.rate, quota.burst));
+        assert_eq!(rate("cloudwatch", "DescribeAlarms"), Some((9.0, 9.0)));
+        assert_eq!(rate("cloudwatch", "SetAlarmState"), Some((3.0, 3.0)));
+        assert_eq!(rate("elasticloadbalancing", "DescribeTargetHealth"), Some((10.0, 40.0)));
+        assert_eq!(rate("logs", "FilterLogEvents"), Some((5.0, 5.0)));
+        assert_eq!(rate("s3", "PutObject"), Some((3500.0, 3500.0)));
+        assert_eq!(rate("ssm", "SendCommand"), Some((2.0, 2.0)));
+        let mut quotas = Quotas::new(None, None);
+        let mut take = |api| quotas.take("1", "r", ("autoscaling", api), At(0));
+        let granted = (0..20).filter(|number| {
+            take(if number % 2 == 0 { "DescribeAutoScalingGroups" } else { "DescribeAutoScalingInstances" })
+        });
+        assert_eq!(granted.count(), 10);
+    }
+
+    #[test]
     fn buckets_are_apart_and_can_be_lifted() {
         let mut quotas = Quotas::new(Some(1.0), Some(1.0));
         assert!(quotas.take("1", "a", ("ssm", "X"), At(0)));

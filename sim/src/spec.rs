@@ -462,9 +462,17 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_scenario_parses() {
+        let text = include_str!("scenario/scenario.md");
+        let toml = text.split("```toml").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let scenario = Spec::scenario(toml, Path::new("scenario.md")).unwrap().scenario.unwrap();
+        assert_eq!((scenario.alarms.len(), scenario.outages.len(), scenario.accounts.len()), (2, 1, 1));
+    }
+
+    #[test]
     fn shipped_scenarios_parse() {
         let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-        for file in ["mixed.toml", "game-day.toml"] {
+        for file in ["mixed.toml", "game-day.toml", "rollout.toml"] {
             let spec = Spec::read(&format!("@{file},seed=9"), &base).unwrap();
             assert!(spec.scenario.is_some());
             assert_eq!(spec.seed, 9);

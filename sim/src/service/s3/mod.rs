@@ -65,9 +65,19 @@ fn admit(s3: &S3<'_>, place: &Place, call: &Call) -> Result<(), ApiError> {
     let bucket = s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
     if bucket.deny.contains(&call.api) {
         let resource = format!("arn:aws:s3:::{}/{}", place.bucket, place.key);
-        return Err(ApiError::denied(Service::S3, &call.api, &s3.principal.arn, &resource));
+        let resource = resource.trim_end_matches('/');
+        return Err(ApiError::denied(Service::S3, action(&call.api), &s3.principal.arn, resource));
     }
     Ok(())
+}
+
+/// The name that IAM has for an operation.
+fn action(api: &str) -> &str {
+    match api {
+        "ListObjectsV2" | "HeadBucket" => "ListBucket",
+        "HeadObject" => "GetObject",
+        other => other,
+    }
 }
 
 fn no_bucket() -> ApiError {

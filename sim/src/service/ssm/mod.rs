@@ -14,6 +14,8 @@ mod send;
 pub(crate) use list::noted;
 
 #[cfg(test)]
+mod fanout_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::clock::At;

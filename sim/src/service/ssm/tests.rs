@@ -5,27 +5,27 @@ use crate::switches::StatusFilter;
 use crate::world::World;
 use serde_json::json;
 
-struct Bench {
+pub(super) struct Bench {
     spec: Spec,
-    world: World,
-    now: At,
+    pub(super) world: World,
+    pub(super) now: At,
 }
 
 impl Bench {
-    fn new(spec: &str) -> Bench {
+    pub(super) fn new(spec: &str) -> Bench {
         let spec: Spec = spec.parse().unwrap();
         let now = At(1_777_636_800_000_000);
         Bench { world: World::new(&spec, now), spec, now }
     }
 
-    fn call(&mut self, api: &str, body: Value) -> Result<Value, ApiError> {
+    pub(super) fn call(&mut self, api: &str, body: Value) -> Result<Value, ApiError> {
         let (documents, region) = self.world.region(&self.spec, "123456789012", "us-east-1");
         let mut ssm = Ssm { spec: &self.spec, documents, region, now: self.now, skew: 0 };
         let body = body.as_object().cloned().unwrap();
         answer(&mut ssm, api, &body).unwrap()
     }
 
-    fn wait(&mut self, seconds: f64) {
+    pub(super) fn wait(&mut self, seconds: f64) {
         self.now = self.now.plus_seconds(seconds);
     }
 

@@ -1,0 +1,217 @@
+//! What commands leave in S3 and in CloudWatch Logs.
+
+use crate::client::{Caller, scenario, settled, start};
+use serde_json::json;
+
+#[tokio::test]
+async fn outputs_are_objects_and_empty_ones_are_not() {
+    let server = start("nodes=10,windows=0,speed=200,rate=off").await;
+    let caller = Caller::new(&server);
+    let ids: Vec<String> = server.control().nodes().into_iter().map(|node| node.id).collect();
+    let to = json!({"InstanceIds": ids[..2], "OutputS3BucketName": "herder-output", "OutputS3KeyPrefix": "/runs/1/", "MaxErrors": "10"});
+    let quiet = caller.run("true", to.clone()).await;
+    let loud = caller.run("echo out; echo err >&2; exit 3", to).await;
+    settled(&server).await;
+    let list = caller.s3("GET", "/herder-output?list-type=2&prefix=runs%2F1%2F").await;
+    assert!(list.all("Key").iter().all(|key| !key.contains(&quiet)));
+    assert_eq!((list.all("Key").len(), list.first("KeyCount").as_str()), (4, "4"));
+    let path = format!("/herder-output/runs/1/{loud}/{}/awsrunShellScript/0.awsrunShellScript", ids[0]);
+    assert_eq!(caller.s3("GET", &format!("{path}/stdout")).await.text(), "out\n");
+    assert_eq!(
+        caller.s3("GET", &format!("{path}/stderr")).await.text(),
+        "err\nfailed to run commands: exit status 3"
+    );
+    let got = caller.ssm("GetCommandInvocation", &json!({"CommandId": loud, "InstanceId": ids[0]})).await;
+    assert!(got["StandardOutputUrl"].as_str().unwrap().ends_with(&format!("{path}/stdout")));
+    let head = caller.s3("HEAD", &format!("{path}/stdout")).await;
+    assert_eq!((head.status, head.header("content-length").as_str(), head.body.len()), (200, "4", 0));
+    let missing = caller.s3("GET", &format!("/herder-output/runs/1/{quiet}/{}/stdout", ids[0])).await;
+    assert_eq!((missing.status, missing.first("Code").as_str()), (404, "NoSuchKey"));
+    assert_eq!(caller.s3("GET", "/nowhere/x").await.first("Code"), "NoSuchBucket");
+    assert_eq!(
+        caller.with_key("AKIANOBODY").s3("GET", "/herder-output/x").await.first("Code"),
+        "InvalidAccessKeyId"
+    );
+    let by_host = caller
+        .send(
+            "s3",
+            ("GET", path.strip_prefix("/herder-output").unwrap()),
+            "Host: herder-output.localhost:80\r\n",
+            b"",
+        )
+        .await
+        .unwrap();
+    assert_eq!(by_host.first("Code"), "NoSuchKey");
+    let path = format!("{}/stdout", path.strip_prefix("/herder-output").unwrap());
+    let by_host =
+        caller.send("s3", ("GET", &path), "Host: herder-output.localhost:80\r\n", b"").await.unwrap();
+    assert_eq!(by_host.text(), "out\n");
+}
+
+#[tokio::test]
+async fn long_outputs_are_made_while_they_are_read() {
+    let server = start("nodes=2,windows=0,speed=200,rate=off,bytes=100000000").await;
+    let caller = Caller::new(&server);
+    let id = server.control().nodes()[0].id.clone();
+    let command =
+        caller.run("dump", json!({"InstanceIds": [id], "OutputS3BucketName": "herder-output"})).await;
+    settled(&server).await;
+    let path = format!("/herder-output/{command}/{id}/awsrunShellScript/0.awsrunShellScript/stdout");
+    assert_eq!(caller.s3("HEAD", &path).await.header("content-length"), "100000000");
+    let part = async |range: &str| {
+        caller.send("s3", ("GET", &path), &format!("Range: bytes={range}\r\n"), b"").await.unwrap()
+    };
+    let (first, second) = (part("1000000-2999999").await, part("2000000-2000099").await);
+    assert_eq!(
+        (first.status, first.header("content-range").as_str()),
+        (206, "bytes 1000000-2999999/100000000")
+    );
+    assert_eq!((first.body.len(), &first.body[1_000_000..1_000_100]), (2_000_000, &second.body[..]));
+    assert_eq!(part("-17").await.body.len(), 17);
+    assert_eq!(part("100000000-").await.status, 416);
+    let got = caller.ssm("GetCommandInvocation", &json!({"CommandId": command, "InstanceId": id})).await;
+    let shown = got["StandardOutputContent"].as_str().unwrap();
+    assert!(part("0-1000").await.text().starts_with(&shown[..1000]) && shown.len() == 24_000);
+}
+
+#[tokio::test]
+async fn lists_are_paged_and_folded() {
+    let server = start("nodes=700,windows=0,speed=1000,rate=off").await;
+    let caller = Caller::new(&server);
+    let to = json!({"Targets": [{"Key": "tag-key", "Values": ["env"]}], "MaxConcurrency": "100%", "MaxErrors": "100%",
+                    "OutputS3BucketName": "herder-output", "OutputS3KeyPrefix": "big"});
+    let command = caller.run("echo out; echo err >&2", to).await;
+    settled(&server).await;
+    let (mut seen, mut token, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let next = if token.is_empty() { String::new() } else { format!("&continuation-token={token}") };
+        let page = caller.s3("GET", &format!("/herder-output?list-type=2&prefix=big{next}")).await;
+        seen.extend(page.all("Key"));
+        pages += 1;
+        token = page.first("NextContinuationToken").replace('=', "%3D").replace('+', "%2B");
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((seen.len(), pages), (1400, 2));
+    assert!(seen.is_sorted());
+    let folded = caller
+        .s3("GET", &format!("/herder-output?list-type=2&prefix=big/{command}/&delimiter=/&max-keys=400"))
+        .await;
+    assert_eq!((folded.all("CommonPrefixes").len(), folded.all("Key").len()), (400, 0));
+    let token = folded.first("NextContinuationToken").replace('=', "%3D");
+    let rest = caller
+        .s3(
+            "GET",
+            &format!(
+                "/herder-output?list-type=2&prefix=big/{command}/&delimiter=/&continuation-token={token}"
+            ),
+        )
+        .await;
+    assert_eq!(rest.all("CommonPrefixes").len(), 300);
+    assert_eq!(
+        caller.s3("GET", "/herder-output?list-type=2&continuation-token=zz").await.first("Code"),
+        "InvalidArgument"
+    );
+}
+
+#[tokio::test]
+async fn callers_put_small_objects() {
+    let server = scenario(
+        r#"
+        spec = { nodes = 5, windows = 0, speed = 100, rate = "off", buckets = "mine" }
+        [[bucket]]
+        name = "closed"
+        deny = ["GetObject"]
+        [[bucket]]
+        name = "write-only"
+        refuses_nodes = true
+        "#,
+    )
+    .await;
+    let caller = Caller::new(&server);
+    let put = async |path: &str, headers: &str, body: &str| {
+        caller.send("s3", ("PUT", path), headers, body.as_bytes()).await.unwrap().status
+    };
+    assert_eq!(put("/mine/a/b%20c", "", "hello").await, 200);
+    assert_eq!(caller.s3("GET", "/mine/a/b%20c").await.text(), "hello");
+    let framed = "5;chunk-signature=0\r\nhello\r\n0;chunk-signature=0\r\n\r\n";
+    assert_eq!(put("/mine/framed", "x-amz-decoded-content-length: 5\r\n", framed).await, 200);
+    assert_eq!(caller.s3("GET", "/mine/framed").await.text(), "hello");
+    assert_eq!(caller.s3("GET", "/mine?list-type=2").await.all("Key"), ["a/b c", "framed"]);
+    assert_eq!(caller.s3("DELETE", "/mine/framed").await.status, 204);
+    assert_eq!(caller.s3("GET", "/mine/framed").await.first("Code"), "NoSuchKey");
+    assert_eq!(caller.s3("GET", "/").await.all("Name"), ["closed", "mine", "write-only"]);
+    assert_eq!(put("/new-one", "", "").await, 200);
+    assert_eq!(put("/new-one", "", "").await, 409);
+    let denied = caller.s3("GET", "/closed/x").await;
+    assert_eq!((denied.status, denied.first("Code").as_str()), (403, "AccessDenied"));
+    let id = server.control().nodes()[0].id.clone();
+    caller.run("echo x", json!({"InstanceIds": [id], "OutputS3BucketName": "write-only"})).await;
+    settled(&server).await;
+    assert_eq!(caller.s3("GET", "/write-only?list-type=2").await.all("Key").len(), 0);
+}
+
+#[tokio::test]
+async fn windows_nodes_have_a_plugin_of_their_own() {
+    let server = start("nodes=5,windows=100%,speed=200,rate=off").await;
+    let caller = Caller::new(&server);
+    let windows = server.control().nodes().into_iter().find(|node| node.platform == "Windows").unwrap();
+    let body = json!({"DocumentName": "AWS-RunPowerShellScript", "Parameters": {"commands": ["echo hi"]},
+                      "InstanceIds": [windows.id], "OutputS3BucketName": "herder-output"});
+    caller.ssm("SendCommand", &body).await;
+    settled(&server).await;
+    let keys = caller.s3("GET", "/herder-output?list-type=2").await.all("Key");
+    assert!(keys[0].ends_with("/awsrunPowerShellScript/0.awsrunPowerShellScript/stdout"), "{keys:?}");
+}
+
+#[tokio::test]
+async fn outputs_are_events_of_log_streams() {
+    let server = start("nodes=3,windows=0,speed=200,rate=off,bytes=3000000").await;
+    let caller = Caller::new(&server);
+    let ids: Vec<String> = server.control().nodes().into_iter().map(|node| node.id).collect();
+    let to = json!({"InstanceIds": ids, "CloudWatchOutputConfig": {"CloudWatchOutputEnabled": true, "CloudWatchLogGroupName": "ops"}});
+    let command = caller.run("dump", to).await;
+    settled(&server).await;
+    let logs = async |api: &str, body: serde_json::Value| {
+        caller.json("logs", &format!("Logs_20140328.{api}"), &body).await.json()
+    };
+    assert_eq!(logs("DescribeLogGroups", json!({})).await["logGroups"][0]["logGroupName"], "ops");
+    let streams = logs("DescribeLogStreams", json!({"logGroupName": "ops"})).await;
+    assert_eq!(streams["logStreams"].as_array().unwrap().len(), 3);
+    let name = format!("{command}/{}/aws-runShellScript/stdout", ids[0]);
+    let (mut text, mut token) = (String::new(), json!(null));
+    loop {
+        let page = logs(
+            "GetLogEvents",
+            json!({"logGroupName": "ops", "logStreamName": name, "startFromHead": true, "nextToken": token}),
+        )
+        .await;
+        for event in page["events"].as_array().unwrap() {
+            text.push_str(event["message"].as_str().unwrap());
+            text.push('\n');
+        }
+        if page["nextForwardToken"] == token {
+            break;
+        }
+        token = page["nextForwardToken"].clone();
+    }
+    // The last line was cut off where the output ended.
+    assert_eq!(text.len(), 3_000_001);
+    let (mut events, mut token) = (0, json!(null));
+    loop {
+        let page = logs(
+            "FilterLogEvents",
+            json!({"logGroupName": "ops", "logStreamNamePrefix": command, "nextToken": token}),
+        )
+        .await;
+        events += page["events"].as_array().unwrap().len();
+        token = page["nextToken"].clone();
+        if token.is_null() {
+            break;
+        }
+    }
+    assert_eq!(events, 3 * 16);
+    let missing = logs("FilterLogEvents", json!({"logGroupName": "nothing"})).await;
+    assert_eq!(missing["__type"], "ResourceNotFoundException");
+}
