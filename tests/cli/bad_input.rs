@@ -165,7 +165,7 @@ fn an_exclusion_holds_for_nodes_that_are_named() {
         sim.run(&arguments)
     };
     let output = run(&web.id, &other.id).exits(0);
-    assert_eq!(output.verdicts().into_keys().collect::<Vec<_>>(), [other.id.clone()]);
+    assert!(output.verdicts().into_keys().eq([other.id.clone()]));
     let _ = run(&web.id, &web.id).exits(3);
     // Where tags can't be read, nobody knows whom the exclusion means.
     sim.deny(&["DescribeInstances", "DescribeInstanceProperties", "DescribeInstanceInformation"]);
@@ -210,7 +210,7 @@ fn a_document_that_does_not_exist() {
 fn parameters_that_a_document_does_not_take() {
     let sim = Sim::start("3,windows=0");
     let arguments = ["exec", "-t", "web-1", "--document", "AWS-RunShellScript", "-p", "nonsense=1"];
-    let _ = sim.run(&arguments).exits(2).says("AWS-RunShellScript").never_says("70");
+    let _ = sim.run(&arguments).exits(2).says("AWS-RunShellScript");
     assert!(sim.control.truth().executions.is_empty());
 }
 

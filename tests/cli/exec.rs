@@ -362,6 +362,25 @@ fn concurrency_is_never_exceeded() {
 }
 
 #[test]
+fn jsonl_is_at_most_ten_seconds_behind() {
+    let scenario = "[spec]\nnodes = 100\nwindows = 0\n[[node]]\nnodes = \"*-1\"\nslow = true\n[[answer]]\nduration = \"2s\"\n";
+    let sim = Sim::scenario(scenario);
+    let output = sim.run(&["exec", "-t", "all", "--yes", "-c", "100", "--jsonl", "--", "report"]).exits(0);
+    let seconds = |time: &Value| {
+        let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+        time.as_millisecond() as f64 / 1e3
+    };
+    let mut slowest = 0.0_f64;
+    for target in output.targets().values() {
+        let behind = seconds(&target["at"]) - seconds(&target["finished"]);
+        assert!(behind < 10.0, "{behind} s: {target}");
+        slowest = slowest.max(target["duration_ms"].as_f64().unwrap());
+    }
+    assert!(slowest > 15_000.0, "nobody was waited for");
+    assert!(sim.control.requests().len() < 60, "{:#?}", sim.control.stats());
+}
+
+#[test]
 fn a_mixed_fleet_is_one_run() {
     let sim = Sim::start("20,windows=8");
     let output = sim.run(&["exec", "-t", "all", "--yes", "--json", "--", "hostname"]).exits(0);

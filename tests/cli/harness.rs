@@ -454,6 +454,11 @@ impl Running<'_> {
         assert!(has_come == Ok(true), "`{}` never wrote {text:?}:\n{}", self.line, self.stderr.text());
     }
 
+    /// What is on stdout so far.
+    pub(crate) fn stdout_so_far(&self) -> String {
+        self.stdout.text()
+    }
+
     /// Waits until Ctrl-C no longer kills it outright: the kernel shows which signals a process catches.
     pub(crate) fn wait_until_it_listens(&self) {
         const INTERRUPT: u64 = 1 << 1;

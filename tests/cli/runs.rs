@@ -152,6 +152,25 @@ fn all_is_always_confirmed() {
 }
 
 #[test]
+fn a_simulation_of_its_own_serves_several_commands() {
+    let sim = Sim::start("1");
+    let mut serving = sim.herder(["sim", "serve", "nodes=5,speed=1000"]).spawn();
+    serving.wait_for_stdout("HERDER_SIM_PID=");
+    let exports = serving.stdout_so_far();
+    let herder = |arguments: &[&str]| {
+        let pairs = exports.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('='));
+        pairs.fold(sim.herder(arguments), |herder, (name, value)| herder.env(name, value))
+    };
+    assert_eq!(herder(&["nodes", "list", "--json"]).run().exits(0).json().as_array().unwrap().len(), 5);
+    let output = herder(&["exec", "-t", "all", "--yes", "--json", "--", "true"]).run().exits(0);
+    assert_eq!((output.verdicts().len(), output.json()["run"]["sim"].as_bool()), (5, Some(true)));
+    let _ = herder(&["exec", "-t", "@last", "--", "true"]).run().exits(0).says("SIMULATED");
+    assert!(sim.control.requests().is_empty());
+    serving.signal("TERM");
+    let _ = serving.wait().exits(0);
+}
+
+#[test]
 fn rehearsals_reach_no_account() {
     let sim = Sim::start("3");
     let output =
