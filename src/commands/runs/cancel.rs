@@ -11,14 +11,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
 use super::resume::refuse_new_simulator;
-use super::{GivenArgs, run_ref};
+use super::run_ref;
 use crate::args::OutputArgs;
 use crate::commands::exec::conclude;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{Prepared, ResumeOptions, resume};
+use crate::ops::exec::{GivenValues, Prepared, Purpose, ResumeOptions, resume};
 use crate::ops::run::{ThrottleEvents, drive};
 use crate::ops::runs::check_identity;
 use crate::ops::targets::find_run;
@@ -42,9 +42,6 @@ pub(super) struct RunsCancelArgs {
     run: RunRef,
 
     #[command(flatten)]
-    given: GivenArgs,
-
-    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -59,7 +56,8 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
     let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
     check_identity(&record, &open.identity)?;
     let options = ResumeOptions {
-        given: args.given.values(ctx, io).await?,
+        purpose: Purpose::CallOff,
+        given: GivenValues::default(),
         concurrency: None,
         max_errors: None,
         eagerness: Eagerness::AtEnd,

@@ -16,7 +16,7 @@ use crate::dispatch::replay_event;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{Prepared, ResumeOptions, resume};
+use crate::ops::exec::{Prepared, Purpose, ResumeOptions, resume};
 use crate::ops::run::{Start, ThrottleEvents, drive};
 use crate::ops::runs::check_identity;
 use crate::ops::targets::find_run;
@@ -107,6 +107,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     check_identity(&record, &open.identity)?;
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeOptions {
+        purpose: Purpose::GoOn,
         given: args.given.values(ctx, io).await?,
         concurrency: args.concurrency.map(|share| share.at_least_one_of(targets)),
         max_errors: args.max_errors.map(|share| share.of(targets)),

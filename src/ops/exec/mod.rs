@@ -22,9 +22,9 @@ use self::job::{ExecJob, ExecJobParts};
 pub(crate) use self::options::{
     GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
 };
-use self::payload::{Payload, Wish, Work};
+use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;
-pub(crate) use self::resume::{ResumeOptions, recipe_of, resume};
+pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
 use super::run::Start;
 use super::targets::Resolved;
 use crate::ctx::{Ctx, OpenScope};
@@ -88,7 +88,7 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
     let lock = directory.lock()?;
     let opening = opening(&record, &resolved, options.note);
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
-    let job = ExecJob::new(open, parts(&record.run, &recipe, &wish, resolved.targets.clone(), payloads));
+    let job = ExecJob::new(open, parts(&record.run, &recipe, resolved.targets.clone(), payloads));
     let plan = Plan {
         waves,
         targets: resolved.targets,
@@ -103,11 +103,10 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
 fn parts(
     run: &RunId,
     recipe: &Recipe,
-    wish: &Wish,
     targets: Vec<Target>,
     payloads: BTreeMap<Platform, Payload>,
 ) -> ExecJobParts {
-    let is_document = matches!(wish.work, Work::Document { .. });
+    let is_document = matches!(recipe.source, WorkSource::Document { .. });
     ExecJobParts {
         run: run.clone(),
         targets,
@@ -126,10 +125,7 @@ fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Poli
         batch: herder_aws::ssm::MAX_IDS,
         eagerness,
         resend_ambiguous,
-        between: Between {
-            soak: std::time::Duration::from_secs(recipe.rollout.soak_s),
-            gates: recipe.rollout.gates.clone(),
-        },
+        between: Between { soak: recipe.rollout.soak(), gates: recipe.rollout.gates.clone() },
         rate: recipe.rollout.rate,
     }
 }

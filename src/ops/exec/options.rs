@@ -56,15 +56,30 @@ pub(crate) struct Rollout {
     pub(crate) concurrency: u64,
     /// Bad targets that don't stop it.
     pub(crate) max_errors: u64,
-    /// `--soak`, seconds.
-    #[serde(default)]
+    /// `--soak` in whole seconds, as earlier versions kept it.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) soak_s: u64,
+    /// `--soak`, milliseconds.
+    #[serde(default)]
+    pub(crate) soak_ms: u64,
     /// `--gate`, in order.
     #[serde(default)]
     pub(crate) gates: Vec<String>,
     /// `--rate`, targets a second.
     #[serde(default)]
     pub(crate) rate: Option<f64>,
+}
+
+impl Rollout {
+    /// `--soak`.
+    pub(crate) fn soak(&self) -> Duration {
+        Duration::from_secs(self.soak_s).max(Duration::from_millis(self.soak_ms))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A variable's name and where its value comes from.

@@ -1,8 +1,10 @@
 //! `--dry-run`: what a run would do, from the same plan that a run carries out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use herder_core::target::Platform;
+use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{ExecOptions, payloads};
@@ -103,12 +105,9 @@ impl Preview {
         let waves: Vec<String> = self.waves.iter().map(ToString::to_string).collect();
         lines.push(format!("would run `{title}` on {} targets; nothing is sent", self.targets.len()));
         if waves.len() > 1 {
-            let soak = match options.recipe.rollout.soak_s {
-                0 => String::new(),
-                s => format!(
-                    ", {} between them",
-                    herder_core::time::for_people(std::time::Duration::from_secs(s))
-                ),
+            let soak = match options.recipe.rollout.soak() {
+                Duration::ZERO => String::new(),
+                soak => format!(", {} between them", for_people(soak)),
             };
             let gates = match options.recipe.rollout.gates.len() {
                 0 => String::new(),
@@ -123,8 +122,7 @@ impl Preview {
         ));
         lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
         if let Some(rate) = options.recipe.rollout.rate {
-            let seconds = std::time::Duration::from_secs_f64(self.targets.len() as f64 / rate);
-            let time = herder_core::time::for_people(seconds);
+            let time = for_people(seconds(self.targets.len() as f64 / rate));
             lines.push(format!("  sending takes {time} at {rate} targets a second"));
         }
         if self.bad_before > self.max_errors {
@@ -140,4 +138,10 @@ impl Preview {
         }
         lines
     }
+}
+
+/// A year at the most: what is longer is no different to a person, and may be more than a duration holds.
+fn seconds(count: f64) -> Duration {
+    const YEAR: f64 = 365.0 * 86_400.0;
+    Duration::try_from_secs_f64(count.min(YEAR)).unwrap_or(Duration::ZERO)
 }

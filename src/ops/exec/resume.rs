@@ -1,21 +1,35 @@
 //! `runs resume` of an `exec`: the rest of a run, from its journal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use herder_core::event::Event;
 use herder_core::fanout::{Eagerness, Plan, Recovered};
 use herder_core::journal::{HashKey, Replay, RunDirectory, RunRecord};
+use herder_core::target::{Platform, Target};
 
 use super::job::ExecJob;
 use super::options::{GivenValues, Recipe, Sources, hash_of};
+use super::payload::Payload;
 use super::{Prepared, parts, payloads, policy};
 use crate::ctx::{Ctx, OpenScope};
 use crate::failure::{Failure, Kind};
 use crate::ops::run::Start;
 
+/// What a run is picked up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To do the rest: what is sent has to be the same as at the start.
+    GoOn,
+    /// To call it off: nothing is sent, so that no script, variable or parameter is needed.
+    CallOff,
+}
+
 /// What may be different from the first time.
 #[derive(Debug)]
 pub(crate) struct ResumeOptions {
+    /// What for.
+    pub(crate) purpose: Purpose,
     /// Values that the journal doesn't keep.
     pub(crate) given: GivenValues,
     /// A new `--concurrency`, absolute.
@@ -28,7 +42,8 @@ pub(crate) struct ResumeOptions {
     pub(crate) resend_ambiguous: bool,
 }
 
-/// Picks a run up where it was. `None`: there is nothing left to do.
+/// Picks a run up where it was. `None`: it is finished, and nothing is left open. A run that was killed between its last verdict and its
+/// end has nothing open either, and is given to be ended.
 ///
 /// # Errors
 /// Another process drives it, the journal can't be read, or what would be sent is not the same (exit 2).
@@ -45,25 +60,21 @@ pub(crate) fn resume(
     let mut recipe = recipe_of(record)?;
     let recovered = Recovered::from_replay(&replay, recipe.lifetime());
     let open_targets = targets.len() - recovered.verdicts.len();
-    if open_targets == 0 {
+    if open_targets == 0 && replay.is_finished {
         return Ok(None);
     }
     recipe.rollout.concurrency = options.concurrency.unwrap_or(recipe.rollout.concurrency);
     recipe.rollout.max_errors = options.max_errors.unwrap_or(recipe.rollout.max_errors);
-    let wish = recipe.wish(Sources { environment: &ctx.environment, given: &options.given })?;
-    let sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
-    if sends != recipe.sends {
-        return Err(Failure::usage(format!("what would be sent is not what run {} sent", record.run)).hint(
-            "Give the same script, variables and parameters as at the start; only a hash of them is kept.",
-        ));
-    }
-    let payloads = payloads(&wish, &targets)?;
-    let mut job_parts = parts(&record.run, &recipe, &wish, targets.clone(), payloads);
+    let payloads = match options.purpose {
+        Purpose::GoOn if open_targets > 0 => same_payloads(ctx, record, &recipe, &options.given, &targets)?,
+        Purpose::GoOn | Purpose::CallOff => BTreeMap::new(),
+    };
+    let mut job_parts = parts(&record.run, &recipe, targets.clone(), payloads);
     job_parts.since = replay.sends.values().filter_map(|send| send.server_at).min();
     let plan = Plan {
         waves: record.waves.iter().map(|end| *end as usize).collect(),
         targets,
-        judged: std::collections::BTreeMap::new(),
+        judged: BTreeMap::new(),
         policy: policy(&recipe, options.eagerness, options.resend_ambiguous),
         recovered,
     };
@@ -77,6 +88,24 @@ pub(crate) fn resume(
         opening: vec![Event::RunResumed { open: open_targets as u64 }],
     };
     Ok(Some(Prepared { start, _lock: lock }))
+}
+
+/// What is sent, built again from the same sources; it must be what the run sent.
+fn same_payloads(
+    ctx: &Ctx,
+    record: &RunRecord,
+    recipe: &Recipe,
+    given: &GivenValues,
+    targets: &[Target],
+) -> Result<BTreeMap<Platform, Payload>, Failure> {
+    let wish = recipe.wish(Sources { environment: &ctx.environment, given })?;
+    let sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
+    if sends != recipe.sends {
+        return Err(Failure::usage(format!("what would be sent is not what run {} sent", record.run)).hint(
+            "Give the same script, variables and parameters as at the start; only a hash of them is kept.",
+        ));
+    }
+    payloads(&wish, targets)
 }
 
 /// What a run was made of.
