@@ -23,7 +23,7 @@ async fn online(caller: &Caller<'_>) -> Vec<String> {
 async fn each_account_has_its_fleet_in_each_region() {
     let server = scenario(
         r#"
-        spec = { nodes = 12, accounts = 3, regions = ["us-east-1", "eu-west-1"], roles = "HerderExec+ops" }
+        spec = { nodes = 12, accounts = 3, rate = "off", regions = ["us-east-1", "eu-west-1"], roles = "HerderExec+ops" }
         [[account]]
         id = "200000000003"
         denied = true

@@ -12,7 +12,7 @@ async fn groups(caller: &Caller<'_>, extra: &str) -> Reply {
 
 #[tokio::test]
 async fn auto_scaling_groups_are_those_of_the_tags() {
-    let server = start("nodes=60,windows=0,stopped=3").await;
+    let server = start("nodes=60,windows=0,stopped=3,rate=off").await;
     let caller = Caller::new(&server);
     let all = groups(&caller, "").await;
     let expected: BTreeSet<String> = server
@@ -57,7 +57,7 @@ async fn auto_scaling_groups_are_those_of_the_tags() {
 
 #[tokio::test]
 async fn auto_scaling_pages_and_limits() {
-    let server = start("nodes=200").await;
+    let server = start("nodes=200,rate=off").await;
     let caller = Caller::new(&server);
     let (mut seen, mut token) = (Vec::new(), String::new());
     loop {
@@ -151,7 +151,7 @@ async fn health_follows_what_happens_to_a_node() {
 async fn resource_groups_are_listed_and_targeted() {
     let server = scenario(
         r#"
-        spec = { nodes = 120, windows = 0, speed = 100 }
+        spec = { nodes = 120, windows = 0, speed = 100, rate = "off" }
         [[resource_group]]
         name = "web-prod"
         tags = { role = ["web"], env = ["prod"] }
