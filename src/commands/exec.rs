@@ -95,9 +95,9 @@ pub(crate) struct ExecArgs {
     )]
     pub(crate) parameters: Vec<String>,
 
-    /// How long it may run on a node, 5 s to 48 h
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = timeout, help_heading = "Command options")]
-    pub(crate) timeout: Duration,
+    /// How long it may run on a node, 5 s to 48 h; 1h unless given, and a document keeps its own
+    #[arg(long, value_name = "DURATION", value_parser = timeout, conflicts_with = "document", help_heading = "Command options")]
+    pub(crate) timeout: Option<Duration>,
 
     /// How long a node may take to begin, 30 s to 30 d
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = delivery_timeout, help_heading = "Command options")]
@@ -124,6 +124,9 @@ pub(crate) enum ExitOf {
     /// The remote command's, where there is one target
     Remote,
 }
+
+/// Unless `--timeout` says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The agent takes 5 to 172,800 s and silently makes 3,600 of anything else (facts §4.1).
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -304,7 +307,7 @@ fn recipe(args: &ExecArgs) -> Result<(Recipe, GivenValues), Failure> {
         shell: args.shell.clone(),
         env,
         env_files: args.env_file.iter().map(absolute_path).collect::<Result<_, _>>()?,
-        timeout_s: args.timeout.as_secs(),
+        timeout_s: args.timeout.unwrap_or(DEFAULT_TIMEOUT).as_secs(),
         delivery_timeout_s: args.delivery_timeout.as_secs(),
         rollout: Rollout::default(),
         sends: String::new(),
