@@ -12,7 +12,7 @@ use crate::wire::validate::Checked;
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use stream::{Event, Stream, all, matches};
+use stream::{Event, Stream, all, is_group, matches};
 
 /// Most events of an answer.
 const EVENTS: i64 = 10_000;
@@ -73,13 +73,17 @@ fn named(checked: &mut Checked<'_>) -> Option<String> {
     name
 }
 
-/// The streams of a group, in the order in which they were written.
-fn of_group<'a>(here: &'a Here<'_>, group: &str) -> Result<Vec<Stream<'a>>, ApiError> {
-    let mut streams: Vec<Stream<'_>> = all(here).into_iter().filter(|stream| stream.group == group).collect();
-    if streams.is_empty() {
+/// The streams of a group with wanted names, in the order in which they were written.
+fn of_group<'a>(
+    here: &'a Here<'_>,
+    group: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Stream<'a>>, ApiError> {
+    if !is_group(here, group) {
         let message = "The specified log group does not exist.";
         return Err(ApiError::new("ResourceNotFoundException", message));
     }
+    let mut streams = all(here, |have, name| have == group && wanted(name));
     streams.sort_by(|one, other| (one.at, &one.name).cmp(&(other.at, &other.name)));
     Ok(streams)
 }
@@ -92,7 +96,7 @@ fn groups(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError>
     checked.finish().map_err(invalid)?;
     let (from, _) = cursor(from.as_deref())?;
     let mut found: BTreeMap<String, i64> = BTreeMap::new();
-    for stream in all(here).into_iter().filter(|stream| stream.group.starts_with(&prefix)) {
+    for stream in all(here, |group, _| group.starts_with(&prefix)) {
         let at = here.shown(stream.at).0 / 1000;
         found.entry(stream.group).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
@@ -119,8 +123,7 @@ fn streams(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError
     let from = checked.string("nextToken", (1, 4096));
     checked.finish().map_err(invalid)?;
     let (from, _) = cursor(from.as_deref())?;
-    let mut found = of_group(here, &group)?;
-    found.retain(|stream| stream.name.starts_with(&prefix));
+    let mut found = of_group(here, &group, |name| name.starts_with(&prefix))?;
     if !by_time {
         found.sort_by(|one, other| one.name.cmp(&other.name));
     }
@@ -192,11 +195,10 @@ fn filter(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError>
         return Err(ApiError::new("InvalidParameterException", message));
     }
     let start = cursor(page_token.as_deref())?;
-    let mut found = of_group(here, &group)?;
-    found.retain(|stream| {
-        names.as_ref().is_none_or(|names| names.contains(&stream.name))
-            && prefix.as_ref().is_none_or(|prefix| stream.name.starts_with(prefix.as_str()))
-    });
+    let found = of_group(here, &group, |name| {
+        names.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name))
+            && prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
+    })?;
     let wanted = |event: &Event| (from..to).contains(&event.at_ms) && matches(&pattern, &event.message);
     let (events, next) = collect(here, &found, (start, limit), wanted);
     let shown = |(index, event): &(usize, Event)| {
@@ -223,8 +225,7 @@ fn get(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
     let page_token = checked.string("nextToken", (1, 4096));
     checked.finish().map_err(invalid)?;
     let missing = || ApiError::new("ResourceNotFoundException", "The specified log stream does not exist.");
-    let found: Vec<Stream<'_>> =
-        of_group(here, &group)?.into_iter().filter(|stream| stream.name == name).collect();
+    let found = of_group(here, &group, |have| have == name)?;
     let stream = found.first().ok_or_else(missing)?;
     let (is_back, start) = match page_token.as_deref() {
         None => (false, (0, 0)),

@@ -39,8 +39,16 @@ fn group(command: &Command) -> Option<String> {
     is_on.then_some(name)
 }
 
-/// Every stream that was written by now and is not empty.
-pub(super) fn all<'a>(here: &'a Here<'_>) -> Vec<Stream<'a>> {
+/// True where an agent wrote, or would have written, to a group by now.
+pub(super) fn is_group(here: &Here<'_>, name: &str) -> bool {
+    here.region.commands_until(here.now).any(|command| {
+        group(command).is_some_and(|group| group == name)
+            && command.invocations.iter().any(|one| one.has_result(here.now))
+    })
+}
+
+/// Every stream that was written by now and is not empty, of those whose group and name are wanted.
+pub(super) fn all<'a>(here: &'a Here<'_>, wanted: impl Fn(&str, &str) -> bool) -> Vec<Stream<'a>> {
     let mut streams = Vec::new();
     for command in here.region.commands_until(here.now) {
         let Some(group) = group(command) else { continue };
@@ -56,7 +64,10 @@ pub(super) fn all<'a>(here: &'a Here<'_>) -> Vec<Stream<'a>> {
                     invocation,
                     is_error,
                 };
-                if stream.content(here).is_some_and(|content| content.length() > 0) {
+                // What is not wanted need not be made.
+                if wanted(&stream.group, &stream.name)
+                    && stream.content(here).is_some_and(|content| content.length() > 0)
+                {
                     streams.push(stream);
                 }
             }
