@@ -159,8 +159,8 @@ pub(super) struct Executor<J: Job> {
     pub(super) queue: Queue,
     /// Groups that wait for a place in the quota of their lane.
     pub(super) readying: BTreeMap<u32, Group>,
-    /// Lane and size of each send under way.
-    pub(super) sending: BTreeMap<u64, (u32, usize)>,
+    /// Sends under way.
+    pub(super) sending: BTreeMap<u64, Group>,
     pub(super) ticket: u64,
     pub(super) holds: BTreeMap<u32, Hold>,
     pub(super) open: BTreeMap<u64, OpenBatch>,
@@ -263,7 +263,7 @@ impl<J: Job> Executor<J> {
         }
         for (batch, accepted) in recovered.sent {
             self.schedule.note_sent(now);
-            let mut open = OpenBatch::new(batch, accepted, now);
+            let mut open = self.opened(batch, accepted, now);
             open.next_look = now;
             open.is_wanted = true;
             self.keep_if_open(open);
@@ -281,6 +281,14 @@ impl<J: Job> Executor<J> {
     pub(super) fn is_open_in(&self, target: usize, intent: u64) -> bool {
         self.owner.get(target).is_some_and(|owner| *owner == Some(intent))
             && self.verdicts.get(target).is_some_and(Option::is_none)
+    }
+
+    /// A command as the service has it: its counters cover all of its targets, those included that were judged before.
+    pub(super) fn opened(&self, batch: Batch, accepted: Accepted, now: Instant) -> OpenBatch {
+        let mut open = OpenBatch::new(batch, accepted, now);
+        let verdicts = open.batch.targets.iter().filter_map(|t| self.verdicts.get(*t).copied().flatten());
+        open.bad = verdicts.filter(|v| v.is_bad()).count() as u64;
+        open
     }
 
     /// Keeps a batch as long as targets of it wait for their verdicts.
@@ -347,7 +355,7 @@ impl<J: Job> Executor<J> {
     /// Targets that may still be sent to now.
     pub(super) fn free(&self) -> usize {
         let running: usize = self.open.values().map(OpenBatch::in_flight).sum();
-        let sending: usize = self.sending.values().map(|(_, size)| size).sum();
+        let sending: usize = self.sending.values().map(|g| g.targets.len()).sum();
         let doubtful: usize = self.doubts.values().map(|d| d.batch.targets.len()).sum();
         let readying: usize = self.readying.values().map(|g| g.targets.len()).sum();
         self.policy.concurrency.saturating_sub(running + sending + doubtful + readying)

@@ -8,6 +8,21 @@ use super::job::{Job, Outcome};
 use crate::event::{Event, TargetFinished};
 use crate::verdict::{Reason, Verdict};
 
+/// The send that a verdict belongs to. The default is none at all.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    /// `None` where no answer told it.
+    command_id: Option<String>,
+    attempt: u32,
+}
+
+impl Sending {
+    /// A send without an answer: nobody knows its command.
+    pub(super) fn lost(attempt: u32) -> Sending {
+        Sending { command_id: None, attempt }
+    }
+}
+
 impl<J: Job> Executor<J> {
     pub(super) async fn judge_in(&mut self, open: &mut OpenBatch, target: usize, outcome: Outcome) {
         open.open.remove(&target);
@@ -15,8 +30,8 @@ impl<J: Job> Executor<J> {
         if outcome.verdict.is_bad() {
             open.bad += 1;
         }
-        let sent = (open.command_id.clone(), open.batch.attempt);
-        self.judge(target, outcome, Some(sent)).await;
+        let send = Sending { command_id: Some(open.command_id.clone()), attempt: open.batch.attempt };
+        self.judge(target, outcome, send).await;
     }
 
     /// Keeps the books. False when the target has a verdict already, or there is none of that number.
@@ -33,12 +48,11 @@ impl<J: Job> Executor<J> {
     }
 
     /// A target has its verdict.
-    pub(super) async fn judge(&mut self, target: usize, outcome: Outcome, sent: Option<(String, u32)>) {
+    pub(super) async fn judge(&mut self, target: usize, outcome: Outcome, send: Sending) {
         if !self.note_verdict(target, outcome.verdict) {
             return;
         }
         let Some(facts) = self.targets.get(target).cloned() else { return };
-        let (command_id, attempt) = sent.map_or((None, 0), |(id, attempt)| (Some(id), attempt));
         let duration_ms = outcome.started.zip(outcome.finished).map(|(started, finished)| {
             u64::try_from(finished.duration_since(started).as_millis()).unwrap_or(0)
         });
@@ -54,9 +68,9 @@ impl<J: Job> Executor<J> {
             started: outcome.started,
             finished: outcome.finished,
             duration_ms,
-            command_id,
+            command_id: send.command_id,
             wave: self.wave_of.get(target).copied().unwrap_or(1),
-            attempt,
+            attempt: send.attempt,
         };
         self.emit(Event::TargetFinished(Box::new(finished))).await;
     }
@@ -88,6 +102,14 @@ impl<J: Job> Executor<J> {
         }
     }
 
+    /// Targets of a send that was not answered, or not yet.
+    pub(super) async fn judge_unanswered(&mut self, targets: &[usize], attempt: u32, why: &Reason) {
+        for target in targets {
+            let outcome = Outcome::bare(Verdict::Unknown, Some(why.clone()));
+            self.judge(*target, outcome, Sending::lost(attempt)).await;
+        }
+    }
+
     /// Waits for nothing any more.
     async fn leave(&mut self) {
         self.has_left = true;
@@ -95,14 +117,14 @@ impl<J: Job> Executor<J> {
             self.abandon(&mut open, &Reason::INTERRUPTED).await;
         }
         for (_, doubt) in std::mem::take(&mut self.doubts) {
-            for target in doubt.batch.targets {
-                self.judge(target, Outcome::bare(Verdict::Unknown, Some(Reason::SEND_LOST)), None).await;
-            }
+            self.judge_unanswered(&doubt.batch.targets, doubt.batch.attempt, &Reason::SEND_LOST).await;
         }
         // What never got so far as a send, and then the sends under way: they may take effect.
         self.judge_rest_of_queue().await;
-        for target in 0..self.verdicts.len() {
-            self.judge(target, Outcome::bare(Verdict::Unknown, Some(Reason::INTERRUPTED)), None).await;
+        for (_, group) in std::mem::take(&mut self.sending) {
+            self.judge_unanswered(&group.targets, group.attempt, &Reason::INTERRUPTED).await;
         }
+        let rest: Vec<usize> = (0..self.verdicts.len()).collect();
+        self.judge_unanswered(&rest, 0, &Reason::INTERRUPTED).await;
     }
 }

@@ -28,7 +28,7 @@ impl<J: Job> Executor<J> {
     fn is_lane_busy(&self, lane: u32) -> bool {
         self.readying.contains_key(&lane)
             || self.is_held(lane)
-            || self.sending.values().filter(|(l, _)| *l == lane).count() >= SENDS
+            || self.sending.values().filter(|g| g.lane == lane).count() >= SENDS
     }
 
     fn is_held(&self, lane: u32) -> bool {
@@ -71,7 +71,7 @@ impl<J: Job> Executor<J> {
             return;
         }
         self.ticket += 1;
-        self.sending.insert(self.ticket, (lane, group.targets.len()));
+        self.sending.insert(self.ticket, group.clone());
         let ticket = self.ticket;
         let limits = self.limits(group.targets.len());
         let job = Arc::clone(&self.job);

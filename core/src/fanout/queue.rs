@@ -56,11 +56,7 @@ impl Queue {
             return None;
         }
         if let Some(at) = self.groups.iter().position(|g| !busy.contains(&g.lane)) {
-            // One that doesn't fit is waited for: others would take its room for ever.
-            let group = self.groups.get(at).filter(|g| g.targets.len() <= free)?.clone();
-            self.groups.remove(at);
-            self.waiting -= group.targets.len();
-            return Some(group);
+            return self.take_group(at, free.min(batch), floor);
         }
         // The fullest lane first: it is the one that ends last.
         let (lane, targets) = self
@@ -75,6 +71,23 @@ impl Queue {
         let group = Group { lane: *lane, attempt: 1, targets: targets.drain(..take).collect() };
         self.waiting -= take;
         Some(group)
+    }
+
+    /// A group, or as much of it as there is room for. One that would become too small is waited for: others would take its room
+    /// for ever. One that is larger than the window will ever be (a resume may have a smaller one) goes in parts.
+    fn take_group(&mut self, at: usize, most: usize, floor: usize) -> Option<Group> {
+        let group = self.groups.get_mut(at)?;
+        let take = group.targets.len().min(most);
+        if take < floor && take < group.targets.len() {
+            return None;
+        }
+        let targets = group.targets.drain(..take).collect();
+        let taken = Group { lane: group.lane, attempt: group.attempt, targets };
+        if group.targets.is_empty() {
+            self.groups.remove(at);
+        }
+        self.waiting -= take;
+        Some(taken)
     }
 
     /// Takes everything out.
@@ -122,15 +135,29 @@ mod tests {
     }
 
     #[test]
-    fn groups_go_first_and_whole() {
+    fn groups_go_first_and_whole_where_they_fit() {
         let mut queue = queue(&[(0, 5)]);
         queue.push_group(Group { lane: 3, attempt: 2, targets: vec![7, 8] });
         assert_eq!(queue.len(), 7);
-        assert_eq!(queue.next(1, 50, 1, &BTreeSet::new()), None);
-        assert_eq!(queue.next(2, 50, 1, &BTreeSet::new()).unwrap().attempt, 2);
+        assert_eq!(queue.next(1, 50, 2, &BTreeSet::new()), None);
+        assert_eq!(queue.next(2, 50, 2, &BTreeSet::new()).unwrap().attempt, 2);
         queue.push_group(Group { lane: 0, attempt: 1, targets: vec![9] });
         assert_eq!(queue.drain(), [0, 1, 2, 3, 4, 9]);
         assert_eq!(queue.len(), 0);
+    }
+
+    #[test]
+    fn a_group_larger_than_the_window_goes_in_parts() {
+        let mut queue = Queue::default();
+        queue.push_group(Group { lane: 3, attempt: 2, targets: (0..50).collect() });
+        assert_eq!(queue.next(4, 50, 5, &BTreeSet::new()), None);
+        for part in [0..10, 10..20, 20..25] {
+            let group = queue.next(part.len(), 50, 5, &BTreeSet::new()).unwrap();
+            assert_eq!((group.lane, group.attempt, group.targets), (3, 2, part.collect()));
+        }
+        assert_eq!(queue.next(100, 20, 20, &BTreeSet::new()).unwrap().targets.len(), 20);
+        assert_eq!(queue.next(100, 20, 20, &BTreeSet::new()).unwrap().targets.len(), 5);
+        assert_eq!((queue.len(), queue.lanes().count()), (0, 0));
     }
 
     #[test]

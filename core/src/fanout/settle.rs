@@ -10,6 +10,7 @@ use super::interrupt::Interrupt;
 use super::job::{
     Accepted, Batch, Collected, Finding, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
 };
+use super::judge::Sending;
 use super::queue::Group;
 use super::schedule::Seen;
 use crate::event::Event;
@@ -95,7 +96,8 @@ impl<J: Job> Executor<J> {
                     let message = format!("a batch of {size} targets was refused: {error}");
                     self.emit(Event::Warning { message, hints: Vec::new() }).await;
                     for target in batch.targets {
-                        self.judge(target, Outcome::bare(verdict, Some(reason.clone())), None).await;
+                        self.judge(target, Outcome::bare(verdict, Some(reason.clone())), Sending::default())
+                            .await;
                     }
                 } else {
                     self.put_back(group);
@@ -128,7 +130,8 @@ impl<J: Job> Executor<J> {
         let now = Instant::now();
         self.schedule.note_sent(now);
         self.own(&batch);
-        self.keep_if_open(OpenBatch::new(batch, accepted, now));
+        let open = self.opened(batch, accepted, now);
+        self.keep_if_open(open);
         if self.interrupt >= Interrupt::Cancel {
             self.start_cancelling();
         }
@@ -161,7 +164,7 @@ impl<J: Job> Executor<J> {
         }
         let (out, rest) = if named.is_empty() { (rest, named) } else { (named, rest) };
         for target in out {
-            self.judge(target, outcome.clone(), None).await;
+            self.judge(target, outcome.clone(), Sending::default()).await;
         }
         if !rest.is_empty() {
             self.put_back(Group { targets: rest, ..group });
@@ -236,9 +239,7 @@ impl<J: Job> Executor<J> {
             self.queue.push_group(Group { lane, attempt: attempt + 1, targets });
             return;
         }
-        for target in targets {
-            self.judge(target, Outcome::bare(Verdict::Unknown, Some(Reason::SEND_LOST)), None).await;
-        }
+        self.judge_unanswered(&targets, attempt, &Reason::SEND_LOST).await;
     }
 
     async fn absorb_swept(

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::executor::{Executor, Pause, StopReason};
 use super::interrupt::Interrupt;
 use super::job::{Job, Outcome, Trouble};
+use super::judge::Sending;
 use crate::event::Event;
 use crate::journal::JournalError;
 use crate::verdict::{Reason, Verdict};
@@ -66,7 +67,7 @@ impl<J: Job> Executor<J> {
         };
         self.emit(event).await;
         for target in waiting.into_iter().chain(later) {
-            self.judge(target, Outcome::bare(Verdict::NotRun, Some(why.reason())), None).await;
+            self.judge(target, Outcome::bare(Verdict::NotRun, Some(why.reason())), Sending::default()).await;
         }
     }
 
@@ -102,7 +103,7 @@ impl<J: Job> Executor<J> {
     pub(super) async fn judge_rest_of_queue(&mut self) {
         let Some(why) = self.stopped else { return };
         for target in self.take_waiting() {
-            self.judge(target, Outcome::bare(Verdict::NotRun, Some(why.reason())), None).await;
+            self.judge(target, Outcome::bare(Verdict::NotRun, Some(why.reason())), Sending::default()).await;
         }
     }
 

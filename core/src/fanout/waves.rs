@@ -7,24 +7,20 @@ use tokio::time::Instant;
 
 use super::executor::{Done, Executor, StopReason, wave_bounds};
 use super::job::Job;
+use super::judge::Sending;
 use crate::event::Event;
 
 /// A gate that has not answered by then stops the run (CLI.md).
 const GATE_PATIENCE: Duration = Duration::from_secs(60);
 
 impl<J: Job> Executor<J> {
-    /// Begins the run, or goes on where an earlier process left it: at the last wave of which anything is known. Between a wave that is
-    /// judged and one that is untouched soak and gates come again, since nobody knows how far they were.
+    /// Begins the run, or goes on where an earlier process left it: at the last wave of which anything is known,
+    /// whatever is open of the ones before it: what stood between them was passed once. Between a wave that is judged and one that is
+    /// untouched soak and gates come again, since nobody knows how far they were.
     pub(super) async fn begin_first_wave(&mut self) {
-        let is_resumed = self.tally.total() > 0;
-        while is_resumed
-            && self.wave + 1 < self.waves.len()
-            && self.is_wave_judged()
-            && self.is_touched(self.wave + 1)
-        {
-            self.wave += 1;
-        }
-        if is_resumed && self.is_wave_judged() {
+        let last = (0..self.waves.len()).rev().find(|wave| self.is_touched(*wave));
+        self.wave = last.unwrap_or(0);
+        if last.is_some() && self.is_wave_judged() {
             self.is_wave_told = true;
         } else {
             self.begin_wave().await;
@@ -35,25 +31,27 @@ impl<J: Job> Executor<J> {
         wave_bounds(&self.waves, wave).any(|target| !self.is_untouched(target))
     }
 
+    /// Whether every target up to this wave's end has its verdict.
     fn is_wave_judged(&self) -> bool {
-        self.unjudged_in.get(self.wave).is_none_or(|n| *n == 0)
+        self.unjudged_in.iter().take(self.wave + 1).all(|n| *n == 0)
     }
 
     fn wave_number(&self) -> u32 {
         u32::try_from(self.wave + 1).unwrap_or(u32::MAX)
     }
 
-    /// Queues the targets of the current wave that nothing is known of.
+    /// Queues the targets of the current wave that nothing is known of, and those that an earlier process left behind in the
+    /// waves before it.
     async fn begin_wave(&mut self) {
         let bounds = wave_bounds(&self.waves, self.wave);
         self.is_wave_told = false;
         self.emit(Event::WaveStarted { wave: self.wave_number(), targets: bounds.len() as u64 }).await;
-        for target in bounds {
+        for target in 0..bounds.end {
             if !self.is_untouched(target) {
                 continue;
             }
             match self.judged_before.remove(&target) {
-                Some(outcome) => self.judge(target, outcome, None).await,
+                Some(outcome) => self.judge(target, outcome, Sending::default()).await,
                 None => self.queue.push(self.job.lane(target), target),
             }
         }

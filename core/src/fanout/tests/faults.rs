@@ -29,6 +29,9 @@ async fn lost_sends_that_took_effect_are_adopted_and_others_unknown() {
         assert_eq!(ran.reason(target), Some(Reason::SEND_LOST));
         assert_eq!(ran.fake.state().ran[target], 0);
     }
+    for (_, finished) in ran.finished().filter(|(_, f)| f.verdict == Verdict::Unknown) {
+        assert_eq!((finished.attempt, &finished.command_id), (1, &None));
+    }
     assert!(ran.took < Duration::from_secs(25), "{:?}", ran.took);
 }
 

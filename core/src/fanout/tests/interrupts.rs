@@ -68,6 +68,9 @@ async fn the_third_leaves_at_once() {
         for target in ran.of(Verdict::NotRun) {
             assert_eq!(ran.fake.state().ran[target], 0);
         }
+        for (_, finished) in ran.finished() {
+            assert_eq!(finished.attempt, u32::from(finished.verdict != Verdict::NotRun), "{finished:?}");
+        }
         assert!(ran.report.tally.count(Verdict::NotRun) >= 150);
     }
 }

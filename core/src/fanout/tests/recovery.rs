@@ -269,3 +269,74 @@ fn a_replay_becomes_what_the_executor_wants() {
     assert_eq!(in_doubt, [(2, 1, 3), (5, 2, 3)]);
     assert_eq!(recovered.sent[0].1.expires_in, Duration::from_secs(9));
 }
+
+/// A batch of one target that is open and others that were judged bad: the counters tell of those again.
+#[tokio::test(start_paused = true)]
+async fn bad_targets_that_stand_are_not_counted_twice() {
+    for in_doubt in [false, true] {
+        let fake = Arc::new(Fake::new(Script::of(20).failing(0..4)));
+        let batch = Batch { intent: 1, lane: 0, attempt: 1, targets: (0..10).collect(), server_at: None };
+        let accepted = fake.take_effect(&batch);
+        let verdicts = (0..4).map(|t| (t, Verdict::Failed)).chain([(4, Verdict::Ok)]).collect();
+        let mut recovered = Recovered { verdicts, ..Recovered::default() };
+        if in_doubt {
+            recovered.in_doubt.push(batch);
+        } else {
+            recovered.sent.push((batch, accepted));
+        }
+        let directory = tempdir();
+        let journal = Journal::open(&new_run(directory.path(), 20, &[20]), 2).unwrap();
+        // The open ones take long, so that counters are read before results are.
+        let setup = Setup::new(fake.script.clone()).max_errors(5).concurrency(8);
+        let (report, ..) = setup.drive(&fake, journal, recovered).await;
+        assert_eq!(report.stopped, None, "in doubt: {in_doubt}");
+        assert_eq!(report.tally.count(Verdict::Ok), 16);
+    }
+}
+
+/// Killed with a window of 50, gone on with one of 10, and at a rate that never allows as many.
+#[tokio::test(start_paused = true)]
+async fn a_lost_batch_larger_than_the_window_is_sent_again() {
+    for rate in [None, Some(2.0)] {
+        let fake = Arc::new(Fake::new(Script::of(60)));
+        fake.state().concurrency = Some(10);
+        let batch = Batch { intent: 1, lane: 0, attempt: 1, targets: (0..50).collect(), server_at: None };
+        let recovered = Recovered { in_doubt: vec![batch], ..Recovered::default() };
+        let directory = tempdir();
+        let journal = Journal::open(&new_run(directory.path(), 60, &[60]), 2).unwrap();
+        let mut setup = Setup::new(fake.script.clone()).concurrency(10).resending();
+        setup.policy.rate = rate;
+        let (report, events, _) = setup.drive(&fake, journal, recovered).await;
+        assert_eq!(report.tally.count(Verdict::Ok), 60);
+        assert_eq!(fake.state().ran, [1; 60]);
+        assert!(fake.state().breaches.is_empty(), "{:?}", fake.state().breaches);
+        let again = events.iter().filter(|(_, e)| matches!(e, Event::TargetSent { attempt: 2, .. }));
+        assert_eq!(again.count(), 50);
+    }
+}
+
+/// An unknown of the first wave is looked for again while the second is under way: nothing stands between them any more.
+#[tokio::test(start_paused = true)]
+async fn what_stood_between_waves_that_were_begun_does_not_come_again() {
+    let fake = Arc::new(Fake::new(Script::of(15)));
+    let batch = |intent, targets| Batch { intent, lane: 0, attempt: 1, targets, server_at: None };
+    let (first, second) = (batch(1, vec![2]), batch(2, vec![5, 6]));
+    let accepted = fake.take_effect(&second);
+    let verdicts = [0, 1, 3, 4].map(|t| (t, Verdict::Ok)).into();
+    let recovered = Recovered { verdicts, sent: vec![(second, accepted)], in_doubt: vec![first] };
+    let directory = tempdir();
+    let journal = Journal::open(&new_run(directory.path(), 15, &[5, 10, 15]), 3).unwrap();
+    let setup = Setup::new(fake.script.clone()).waves(&[5, 10, 15]).between(Duration::from_secs(900), &["a"]);
+    let (report, events, took) = setup.drive(&fake, journal, recovered).await;
+    assert_eq!((report.tally.count(Verdict::Ok), report.tally.count(Verdict::Unknown)), (14, 1));
+    let gates: Vec<u32> = events
+        .iter()
+        .filter_map(|(_, e)| if let Event::GatePassed { wave, .. } = e { Some(*wave) } else { None })
+        .collect();
+    assert_eq!(gates, [2]);
+    assert!(took < Duration::from_secs(1000), "{took:?}");
+    // The third wave waited for what was in doubt of the first.
+    let at = |wanted: &dyn Fn(&Event) -> bool| events.iter().position(|(_, e)| wanted(e)).unwrap();
+    let unknown = at(&|e| matches!(e, Event::TargetFinished(f) if f.verdict == Verdict::Unknown));
+    assert!(unknown < at(&|e| matches!(e, Event::WaveStarted { wave: 3, .. })));
+}
