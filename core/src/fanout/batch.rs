@@ -169,6 +169,8 @@ impl OpenBatch {
 pub(super) struct Doubt {
     pub(super) batch: Batch,
     pub(super) misses: u32,
+    /// If no look has worked by then, it is not looked for any more.
+    pub(super) gives_up_at: Instant,
     pub(super) next_look: Instant,
     pub(super) is_busy: bool,
 }
@@ -178,12 +180,29 @@ impl Doubt {
     const PAUSES: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
     pub(super) fn new(batch: Batch, now: Instant) -> Doubt {
-        Doubt { batch, misses: 0, next_look: now + Doubt::PAUSES[0], is_busy: false }
+        Doubt {
+            batch,
+            misses: 0,
+            gives_up_at: now + GRACE_WITHOUT_ANSWER,
+            next_look: now + Doubt::PAUSES[0],
+            is_busy: false,
+        }
+    }
+
+    /// The service could not be asked for so long that nothing is to be hoped for.
+    pub(super) fn is_hopeless(&self, now: Instant) -> bool {
+        !self.is_busy && now >= self.gives_up_at
+    }
+
+    /// A look found the credentials gone: the time of a pause does not count.
+    pub(super) fn note_paused(&mut self, now: Instant) {
+        self.gives_up_at = now + GRACE_WITHOUT_ANSWER;
     }
 
     /// Notes a clean look that did not find it. False when it was the last one.
     pub(super) fn miss(&mut self, now: Instant) -> bool {
         self.misses += 1;
+        self.gives_up_at = now + GRACE_WITHOUT_ANSWER;
         match Doubt::PAUSES.get(self.misses as usize) {
             Some(pause) => {
                 self.next_look = now + *pause;

@@ -103,7 +103,7 @@ pub(super) enum Done<E> {
     Swept { scope: SweepScope, asked: Vec<u64>, result: Result<Sweep, Trouble<E>> },
     Collected { intent: u64, lane: u32, result: Result<Collected, Trouble<E>> },
     Detailed { wanted: Wanted, result: Result<Option<Outcome>, Trouble<E>> },
-    Cancelled { intent: u64, result: Result<(), Trouble<E>> },
+    Cancelled { intent: u64, result: Result<Result<(), Trouble<E>>, JournalError> },
     Gated { gate: String, wave: u32, answer: Result<(), String> },
 }
 
@@ -176,6 +176,8 @@ pub(super) struct Executor<J: Job> {
     pub(super) warned: BTreeMap<&'static str, Instant>,
     pub(super) interrupt: Interrupt,
     pub(super) leave_at: Option<Instant>,
+    /// When cancels that failed are tried again.
+    pub(super) cancels_again_at: Option<Instant>,
     pub(super) has_left: bool,
     pub(super) stopped: Option<StopReason>,
     pub(super) fatal: Option<J::Error>,
@@ -234,6 +236,7 @@ impl<J: Job> Executor<J> {
             warned: BTreeMap::new(),
             interrupt: Interrupt::None,
             leave_at: None,
+            cancels_again_at: None,
             has_left: false,
             stopped: None,
             fatal: None,
@@ -309,6 +312,7 @@ impl<J: Job> Executor<J> {
             self.check_budget().await;
             self.start_sends();
             self.start_looks();
+            self.cancel_again(Instant::now());
             if self.is_over() {
                 break;
             }
@@ -394,8 +398,10 @@ impl<J: Job> Executor<J> {
         let paced = self.pace.as_ref().filter(|_| waiting > 0).map(|p| p.ready_at(waiting, now));
         let paced = paced.filter(|at| *at > now);
         let expiry = self.open.values().filter_map(|b| b.next_expiry(now)).min();
-        let soonest =
-            [held, paused, sends, crossing, paced, expiry, self.leave_at].into_iter().flatten().min();
+        let soonest = [held, paused, sends, crossing, paced, expiry, self.leave_at, self.cancels_again_at]
+            .into_iter()
+            .flatten()
+            .min();
         // Never spin: what is overdue waits for room among the tasks.
         soonest.map_or(now + Duration::from_secs(1), |at| at.max(now + Duration::from_millis(20)))
     }

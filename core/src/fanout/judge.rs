@@ -91,6 +91,14 @@ impl<J: Job> Executor<J> {
         if self.leave_at.is_some_and(|at| at <= now) {
             return self.leave().await;
         }
+        // Looks go on in a pause, now and then, and say of themselves whether it lasts.
+        let hopeless = self.doubts.values().filter(|d| d.is_hopeless(now)).map(|d| d.batch.intent);
+        for intent in hopeless.collect::<Vec<u64>>() {
+            if let Some(doubt) = self.doubts.remove(&intent) {
+                // Nobody could look: sending it again would be a guess.
+                self.give_up_on(doubt.batch, false).await;
+            }
+        }
         if self.pause.is_some() {
             return;
         }

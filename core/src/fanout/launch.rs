@@ -195,8 +195,16 @@ impl<J: Job> Executor<J> {
         }
     }
 
+    /// What could not be cancelled is asked for again.
+    pub(super) fn cancel_again(&mut self, now: Instant) {
+        if self.cancels_again_at.is_some_and(|at| at <= now) {
+            self.start_cancelling(now);
+        }
+    }
+
     /// Asks the service to cancel every command that was not asked for yet.
-    pub(super) fn start_cancelling(&mut self) {
+    pub(super) fn start_cancelling(&mut self, now: Instant) {
+        self.cancels_again_at = self.cancels_again_at.filter(|at| *at > now);
         let commands: Vec<(u64, u32, String)> = self
             .open
             .values_mut()
@@ -211,9 +219,8 @@ impl<J: Job> Executor<J> {
             let journal = self.ports.journal.clone();
             self.start(async move {
                 let result = match journal.intend_cancel(command_id.clone()).await {
-                    Ok(permit) => job.cancel(lane, &command_id, permit).await,
-                    // Without a journal nothing is changed, not even to stop.
-                    Err(_) => Ok(()),
+                    Ok(permit) => Ok(job.cancel(lane, &command_id, permit).await),
+                    Err(error) => Err(error),
                 };
                 Done::Cancelled { intent, result }
             });

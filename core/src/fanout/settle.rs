@@ -40,16 +40,39 @@ impl<J: Job> Executor<J> {
             }
             Done::Detailed { wanted, result } => self.absorb_detailed(wanted, result).await,
             Done::Gated { gate, wave, answer } => self.absorb_gated(gate, wave, answer).await,
-            Done::Cancelled { intent, result } => match result {
-                Ok(()) => {
-                    if let Some(open) = self.open.get_mut(&intent) {
-                        open.is_wanted = true;
-                        open.next_look = Instant::now() + Duration::from_millis(500);
-                    }
-                }
-                Err(trouble) => self.warn_trouble("could not cancel a command", trouble).await,
-            },
+            Done::Cancelled { intent, result } => self.absorb_cancelled(intent, result).await,
         }
+    }
+
+    /// A cancel that did not get through is tried again, as long as anybody waits for it.
+    async fn absorb_cancelled(
+        &mut self,
+        intent: u64,
+        result: Result<Result<(), Trouble<J::Error>>, JournalError>,
+    ) {
+        let now = Instant::now();
+        let trouble = match result {
+            Ok(Ok(())) => {
+                if let Some(open) = self.open.get_mut(&intent) {
+                    open.is_wanted = true;
+                    open.next_look = now + Duration::from_millis(500);
+                }
+                return;
+            }
+            Ok(Err(trouble)) => trouble,
+            // Without a journal nothing is changed, not even to stop.
+            Err(error) => {
+                self.warn("journal cancel", format!("commands that run are not cancelled: {error}")).await;
+                return self.stop_for_journal(error).await;
+            }
+        };
+        if !matches!(trouble, Trouble::Denied(_)) {
+            if let Some(open) = self.open.get_mut(&intent) {
+                open.is_cancelled = false;
+            }
+            self.cancels_again_at = Some(now + Duration::from_secs(1));
+        }
+        self.warn_trouble("could not cancel a command", trouble).await;
     }
 
     async fn absorb_sent(
@@ -133,7 +156,7 @@ impl<J: Job> Executor<J> {
         let open = self.opened(batch, accepted, now);
         self.keep_if_open(open);
         if self.interrupt >= Interrupt::Cancel {
-            self.start_cancelling();
+            self.start_cancelling(now);
         }
     }
 
@@ -217,6 +240,9 @@ impl<J: Job> Executor<J> {
             }
             Err(trouble) => {
                 doubt.next_look = now + Duration::from_secs(4);
+                if matches!(trouble, Trouble::Paused { .. }) {
+                    doubt.note_paused(now);
+                }
                 self.doubts.insert(intent, doubt);
                 self.note_trouble(trouble).await;
             }
@@ -224,7 +250,7 @@ impl<J: Job> Executor<J> {
     }
 
     /// No trace of a send. It may still have taken effect, so it is not repeated unless that was asked for.
-    async fn give_up_on(&mut self, batch: Batch, resend: bool) {
+    pub(super) async fn give_up_on(&mut self, batch: Batch, resend: bool) {
         if let Err(error) = self.ports.journal.lost(batch.intent).await {
             self.stop_for_journal(error).await;
         }

@@ -43,7 +43,7 @@ impl<J: Job> Executor<J> {
             Interrupt::Cancel => {
                 self.schedule.give_up_sweeping();
                 self.leave_at = Some(Instant::now() + CANCEL_PATIENCE);
-                self.start_cancelling();
+                self.start_cancelling(Instant::now());
                 self.emit(Event::RunCancelling { in_flight: self.unjudged as u64 }).await;
             }
             Interrupt::Leave => self.leave_at = Some(Instant::now()),

@@ -49,7 +49,11 @@ impl RunsDirectory {
             lines.append(target)?;
         }
         lines.sync()?;
+        // A run without a journal would look as if nothing had been sent: it is there before the run is.
+        LineWriter::open(&directory.journal())?.sync()?;
+        sync_dir(&directory.0)?;
         directory.write_record(record)?;
+        sync_dir(&self.0)?;
         Ok(directory)
     }
 
@@ -90,6 +94,11 @@ fn private_dir(path: &Path) -> Result<(), JournalError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(JournalError::io("create", path))
 }
 
+/// Makes the names in a directory durable.
+fn sync_dir(path: &Path) -> Result<(), JournalError> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(JournalError::io("write to", path))
+}
+
 /// One run's directory.
 #[derive(Clone, Debug)]
 pub struct RunDirectory(PathBuf);
@@ -124,10 +133,10 @@ impl RunDirectory {
             serde_json::to_writer_pretty(&mut file, record)?;
             file.write_all(b"\n")?;
             file.sync_data()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&self.0)?.sync_all()
+            fs::rename(&temporary, &path)
         };
-        write().map_err(JournalError::io("write", &path))
+        write().map_err(JournalError::io("write", &path))?;
+        sync_dir(&self.0)
     }
 
     /// What the run is.

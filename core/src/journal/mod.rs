@@ -30,7 +30,7 @@ pub use bodies::{Bodies, BodyRef, StoredOutput};
 pub use directory::{RunDirectory, RunLock, RunsDirectory};
 pub use keyed_hash::HashKey;
 pub use permit::Permit;
-pub use prune::{Keep, Prunable};
+pub use prune::{Keep, Prunable, Pruned};
 pub use record::{FORMAT_VERSION, Identity, Record, RunRecord, StoredEvent};
 pub use replay::{BatchState, Replay, SendState};
 pub use tail::EventTail;

@@ -5,9 +5,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{JournalError, RunDirectory, RunsDirectory};
+use super::{JournalError, Replay, RunDirectory, RunsDirectory};
 use crate::run_id::RunId;
 
 /// What is kept. The defaults are CLI.md's: 30 days or 5 GB.
@@ -36,8 +36,38 @@ pub struct Prunable {
     pub bytes: u64,
 }
 
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Runs.
+    pub runs: usize,
+    /// What they took on disk.
+    pub bytes: u64,
+}
+
+/// Runs that [`RunsDirectory::prune`] forgets at once: nobody waits for it.
+const AT_ONCE: usize = 50;
+/// A run that was left behind is kept so many times as long.
+const UNFINISHED: u32 = 3;
+
 impl RunsDirectory {
-    /// The runs that are not to be kept, oldest last. A run that is driven at this moment is always kept.
+    /// Forgets the oldest of the runs that are not to be kept, a few at a time. Those that can't be removed stay.
+    ///
+    /// # Errors
+    /// The directory of runs can't be read.
+    pub fn prune(&self, keep: Keep, now: Timestamp) -> Result<Pruned, JournalError> {
+        let mut pruned = Pruned::default();
+        for prunable in self.prunable(keep, now)?.iter().rev().take(AT_ONCE) {
+            if self.forget(&prunable.run).is_ok() {
+                pruned.runs += 1;
+                pruned.bytes = pruned.bytes.saturating_add(prunable.bytes);
+            }
+        }
+        Ok(pruned)
+    }
+
+    /// The runs that are not to be kept, oldest last. A run that is driven at this moment is always kept, and one that was left
+    /// behind is kept longer, however much it takes: what it did may have to be found out yet.
     ///
     /// # Errors
     /// The directory of runs can't be read.
@@ -45,11 +75,15 @@ impl RunsDirectory {
         let mut room = keep.bytes;
         let mut prunable = Vec::new();
         for run in self.list()? {
-            let directory = self.open(&run)?;
+            // Somebody else may have forgotten it meanwhile.
+            let Ok(directory) = self.open(&run) else { continue };
             let bytes = size_of(directory.path());
             let created = directory.record().ok().map(|record| record.created);
-            let is_old = created.is_some_and(|at| now.duration_since(at).unsigned_abs() > keep.age);
-            if directory.is_driven() || (!is_old && bytes <= room) {
+            let is_older = |than| created.is_some_and(|at| is_older(at, now, than));
+            let is_kept = directory.is_driven()
+                || (!is_older(keep.age) && bytes <= room)
+                || (!is_older(keep.age.saturating_mul(UNFINISHED)) && is_unfinished(&directory));
+            if is_kept {
                 room = room.saturating_sub(bytes);
             } else {
                 prunable.push(Prunable { run, created, bytes });
@@ -71,6 +105,16 @@ impl RunsDirectory {
     }
 }
 
+/// A clock that was set back since makes nothing old.
+fn is_older(created: Timestamp, now: Timestamp, than: Duration) -> bool {
+    SignedDuration::try_from(than).is_ok_and(|than| now.duration_since(created) > than)
+}
+
+/// Whether a process left it behind. What can't be read can't be gone on with either.
+fn is_unfinished(directory: &RunDirectory) -> bool {
+    Replay::read(directory).is_ok_and(|replay| !replay.is_finished)
+}
+
 /// Bytes of the files below; what can't be read counts nothing.
 fn size_of(path: &Path) -> u64 {
     let entries: io::Result<fs::ReadDir> = fs::read_dir(path);
@@ -87,13 +131,19 @@ fn size_of(path: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{FORMAT_VERSION, Identity, RunRecord};
+    use crate::event::{Envelope, Event, RunFinished, SCHEMA_VERSION};
+    use crate::journal::{EventLog, FORMAT_VERSION, Identity, RunRecord};
+    use crate::verdict::Tally;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     fn make(runs: &RunsDirectory, created: &str, filler: usize) -> RunId {
+        make_run(runs, created, filler, true)
+    }
+
+    fn make_run(runs: &RunsDirectory, created: &str, filler: usize, is_finished: bool) -> RunId {
         let created = at(created);
         let run = RunId::new(created, 7);
         let identity = Identity {
@@ -115,6 +165,21 @@ mod tests {
             recipe: serde_json::Value::Null,
         };
         let directory = runs.create(&record, &[]).unwrap();
+        let event = if is_finished {
+            Event::RunFinished(RunFinished {
+                tally: Tally::default(),
+                exit: 0,
+                calls: 0,
+                throttles: 0,
+                p50_ms: None,
+                p95_ms: None,
+                took_ms: 0,
+            })
+        } else {
+            Event::RunContinued
+        };
+        let envelope = Envelope { v: SCHEMA_VERSION, seq: 0, at: created, run: run.clone(), event };
+        EventLog::open(&directory).unwrap().append(envelope).unwrap();
         fs::write(directory.bodies(), vec![b'x'; filler]).unwrap();
         run
     }
@@ -130,12 +195,43 @@ mod tests {
         let lock = runs.open(&driven).unwrap().lock().unwrap();
         let now = at("2026-11-21T00:00:00Z");
         let names = |keep| runs.prunable(keep, now).unwrap().into_iter().map(|p| p.run).collect::<Vec<_>>();
-        assert_eq!(names(Keep::default()), [old.clone()]);
+        assert_eq!(names(Keep::default()), std::slice::from_ref(&old));
         assert_eq!(names(Keep { bytes: 500_000, ..Keep::default() }), [large.clone(), old.clone()]);
         assert!(matches!(runs.forget(&driven), Err(JournalError::Locked { .. })));
         drop(lock);
         runs.forget(&old).unwrap();
         runs.forget(&large).unwrap();
         assert_eq!(runs.list().unwrap(), [fresh, driven]);
+    }
+
+    #[test]
+    fn runs_of_the_future_are_young_and_those_left_behind_are_kept_longer() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = RunsDirectory::below(dir.path());
+        let ancient = make_run(&runs, "2026-08-20T00:00:00Z", 0, false);
+        let left = make_run(&runs, "2026-09-01T00:00:00Z", 1_000_000, false);
+        let old = make(&runs, "2026-09-02T00:00:00Z", 10);
+        let future = make(&runs, "2027-06-01T00:00:00Z", 0);
+        let now = at("2026-11-21T00:00:00Z");
+        let keep = Keep { bytes: 500_000, ..Keep::default() };
+        let names: Vec<RunId> = runs.prunable(keep, now).unwrap().into_iter().map(|p| p.run).collect();
+        assert_eq!(names, [old, ancient]);
+        let pruned = runs.prune(keep, now).unwrap();
+        assert!(pruned.runs == 2 && pruned.bytes > 10, "{pruned:?}");
+        assert_eq!(runs.list().unwrap(), [future, left]);
+    }
+
+    #[test]
+    fn no_more_than_fifty_are_forgotten_at_once_and_the_oldest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = RunsDirectory::below(dir.path());
+        for n in 0..52 {
+            make(&runs, &format!("2026-01-01T00:00:{n:02}Z"), 0);
+        }
+        let now = at("2026-11-21T00:00:00Z");
+        assert_eq!(runs.prune(Keep::default(), now).unwrap().runs, 50);
+        let left: Vec<String> = runs.list().unwrap().iter().map(ToString::to_string).collect();
+        assert!(left.len() == 2 && left[1].starts_with("20260101-000050"), "{left:?}");
+        assert_eq!(runs.prune(Keep::default(), now).unwrap().runs, 2);
     }
 }

@@ -195,6 +195,27 @@ fn damage_in_the_middle_is_reported_with_file_and_line() {
 }
 
 #[test]
+fn bodies_whose_event_could_not_be_written_are_on_disk() {
+    let (_state, run) = new_run(1);
+    std::os::unix::fs::symlink("/dev/full", run.events()).unwrap();
+    let mut log = EventLog::open(&run).unwrap();
+    let (event, _) = log.append(envelope(0, finished(0, Verdict::Ok))).unwrap_err();
+    let bodies = Bodies::open_read_only(&run.bodies()).unwrap();
+    assert_eq!(bodies.read(event.stored.unwrap().stdout).unwrap(), Body::from("up 3 days\n"));
+}
+
+#[test]
+fn a_run_has_its_journal_before_it_is_one() {
+    let (state, run) = new_run(1);
+    assert_eq!(fs::read(run.journal()).unwrap(), b"");
+    // A directory in the place of `run.json` keeps the last step from happening.
+    let path = state.path().join("runs").join(run_id(2).as_str());
+    fs::create_dir_all(path.join("run.json")).unwrap();
+    RunsDirectory::below(state.path()).create(&record(2, 1), &[target(0)]).unwrap_err();
+    assert!(path.join("journal.jsonl").is_file());
+}
+
+#[test]
 fn targets_that_were_lost_are_missed() {
     let (_state, run) = new_run(3);
     let path = run.path().join("targets.jsonl");
@@ -265,6 +286,7 @@ async fn intents_are_on_disk_and_replayed() {
 #[tokio::test]
 async fn a_full_disk_breaks_the_journal_for_good() {
     let (_state, run) = new_run(2);
+    fs::remove_file(run.journal()).unwrap();
     std::os::unix::fs::symlink("/dev/full", run.journal()).unwrap();
     let journal = Journal::open(&run, 1).unwrap();
     let error = journal.intend_send(vec![0], 0, 1, None).await.unwrap_err();
@@ -316,7 +338,9 @@ fn an_event_that_could_not_be_written_does_not_spoil_the_next() {
     let mut log = EventLog::open(&run).unwrap();
     let (event, error) = log.append(envelope(0, finished(0, Verdict::Ok))).unwrap_err();
     assert!(matches!(error, JournalError::Io { .. }));
-    assert!(matches!(event.envelope.event, Event::TargetFinished(_)));
+    let Event::TargetFinished(finished) = &event.envelope.event else { panic!("{event:?}") };
+    // What nobody stored is still there to be shown.
+    assert_eq!((&finished.stdout, event.stored), (&Body::from("up 3 days\n"), None));
     log.append(envelope(1, Event::RunContinued)).unwrap();
     let mut seen = Vec::new();
     run.for_each_event(|stored| seen.push(stored.envelope.seq)).unwrap();

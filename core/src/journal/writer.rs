@@ -1,12 +1,13 @@
 //! Writing: [`Journal`] for intents and remote ids, [`EventLog`] for the public stream.
 
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
 use super::lines::LineWriter;
 use super::{Bodies, JournalError, Permit, Record, RunDirectory, StoredEvent, StoredOutput};
-use crate::event::{Body, Envelope, Event};
+use crate::event::{Body, Envelope, Event, TargetFinished};
 use crate::verdict::Reason;
 
 /// The private side of a run's journal. Clones write to the same file.
@@ -155,35 +156,33 @@ impl EventLog {
     /// stored: without bodies.
     ///
     /// # Errors
-    /// The disk is full or gone.
+    /// The disk is full or gone. Bodies that could not be stored stay in the event that comes back, which has no reference then.
     pub fn append(
         &mut self,
         mut envelope: Envelope,
     ) -> Result<StoredEvent, (Box<StoredEvent>, JournalError)> {
-        let mut failure = None;
         let stored = match &mut envelope.event {
-            Event::TargetFinished(finished) => {
-                let mut put = |body: &mut Body| {
-                    let body = std::mem::take(body);
-                    self.bodies.put(&body).unwrap_or_else(|error| {
-                        failure = Some(error);
-                        super::BodyRef::default()
-                    })
-                };
-                let stdout = put(&mut finished.stdout);
-                let stderr = put(&mut finished.stderr);
-                Some(StoredOutput { stdout, stderr })
-            }
+            Event::TargetFinished(finished) => match self.put(finished) {
+                Ok(stored) => Some(stored),
+                Err(source) => {
+                    let error = JournalError::Io { action: "write", path: "output/bodies".into(), source };
+                    return Err((Box::new(StoredEvent { envelope, stored: None }), error));
+                }
+            },
             _ => None,
         };
         let event = StoredEvent { envelope, stored };
-        let written = match failure {
-            Some(source) => Err(JournalError::Io { action: "write", path: "output/bodies".into(), source }),
-            None => self.lines.append(&event),
-        };
-        match written {
+        match self.lines.append(&event) {
             Ok(()) => Ok(event),
             Err(error) => Err((Box::new(event), error)),
         }
+    }
+
+    /// Moves both bodies to the disk, or none.
+    fn put(&mut self, finished: &mut TargetFinished) -> io::Result<StoredOutput> {
+        let stdout = self.bodies.put(&finished.stdout)?;
+        let stderr = self.bodies.put(&finished.stderr)?;
+        (finished.stdout, finished.stderr) = (Body::default(), Body::default());
+        Ok(StoredOutput { stdout, stderr })
     }
 }

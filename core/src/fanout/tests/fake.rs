@@ -385,6 +385,9 @@ impl Job for Fake {
         self.state().calls.locates += 1;
         self.pace("locate", batch.lane, 1).await;
         self.look().await?;
+        if self.start.elapsed() < self.script.locate_fails {
+            return Err(Trouble::Transient("internal error".into()));
+        }
         if self.script.locate_denied {
             return Err(Trouble::Denied("not authorized".into()));
         }
@@ -486,8 +489,15 @@ impl Job for Fake {
     }
 
     async fn cancel(&self, _lane: u32, command_id: &str, _permit: Permit) -> Looked<()> {
-        self.state().calls.cancels += 1;
+        let number = {
+            let mut state = self.state();
+            state.calls.cancels += 1;
+            state.calls.cancels
+        };
         self.look().await?;
+        if number <= self.script.cancel_failures {
+            return Err(Trouble::Transient("internal error".into()));
+        }
         if self.script.cancels
             && let Some(command) = self.state().commands.iter_mut().find(|c| c.id == command_id)
         {

@@ -218,3 +218,26 @@ async fn a_full_disk_stops_the_sends_before_the_next_change() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_send_that_cannot_be_looked_for_is_given_up() {
+    let day = Duration::from_secs(86_400);
+    let pause = Some((Duration::from_secs(30), Duration::from_secs(7200)));
+    for (fails, pause, unknown) in [
+        (day, None, 50),
+        (Duration::from_secs(800), None, 0),
+        // A pause is no reason to give up, and after it the time starts anew.
+        (Duration::from_secs(7800), pause, 0),
+        (day, pause, 50),
+    ] {
+        let mut setup = with_faults(100, &[(1, Fault::LostAfter)]).resending();
+        setup.script.locate_fails = fails;
+        setup.script.no_credentials = pause;
+        let ran = setup.run().await;
+        ran.is_sound();
+        assert_eq!(ran.report.tally.count(Verdict::Unknown), unknown, "{fails:?} {pause:?}");
+        assert!(ran.fake.state().ran.iter().all(|n| *n == 1));
+        let least = if pause.is_some() { 7200 } else { 0 };
+        assert!(ran.took < Duration::from_secs(least + 960), "{:?}", ran.took);
+    }
+}

@@ -94,3 +94,30 @@ async fn an_interrupt_ends_a_pause() {
     ran.is_counted_once();
     assert!(ran.took < seconds(101), "{:?}", ran.took);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_fails_is_tried_again() {
+    let mut script = Script::of(100);
+    script.stuck = (0..100).collect();
+    script.cancel_failures = 3;
+    let ran = Setup::new(script).interrupt(seconds(5), Interrupt::Cancel).run().await;
+    ran.is_true();
+    assert_eq!(ran.report.tally.count(Verdict::Cancelled), 100);
+    assert_eq!(ran.fake.calls().cancels, 5);
+    assert_eq!(ran.warnings(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_the_journal_forbids_is_told() {
+    let mut script = Script::of(100);
+    script.stuck = (0..100).collect();
+    let mut setup = Setup::new(script).interrupt(seconds(5), Interrupt::Cancel);
+    setup.disk_full = Some(seconds(4));
+    let ran = setup.run().await;
+    ran.is_counted_once();
+    assert_eq!(ran.fake.calls().cancels, 0);
+    assert!(ran.report.journal.is_some());
+    let is_told =
+        |e: &Event| matches!(e, Event::Warning { message, .. } if message.contains("not cancelled"));
+    assert_eq!(ran.events.iter().filter(|(_, e)| is_told(e)).count(), 1);
+}

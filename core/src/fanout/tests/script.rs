@@ -97,6 +97,10 @@ pub(super) struct Script {
     /// A lane whose quota gives no place for so long.
     pub(super) slow_lane: Option<(u32, Duration)>,
     pub(super) cancels: bool,
+    /// So many cancels get no answer.
+    pub(super) cancel_failures: u64,
+    /// Looks for lost sends get no answer until then.
+    pub(super) locate_fails: Duration,
     pub(super) expires_in: Duration,
     /// Nodes that never end.
     pub(super) stuck: BTreeSet<usize>,
@@ -125,6 +129,8 @@ impl Script {
             lanes: 1,
             slow_lane: None,
             cancels: true,
+            cancel_failures: 0,
+            locate_fails: Duration::ZERO,
             expires_in: Duration::from_secs(600),
             stuck: BTreeSet::new(),
             gate: Gate::Yes,
