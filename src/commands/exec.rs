@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use herder_core::fanout::{Eagerness, Interrupt};
+use herder_core::journal::Replay;
 use herder_core::run_id::RunId;
 use herder_core::time::{Bounds, parse_duration};
 
@@ -148,10 +149,13 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         )
         .hint("Put one of the two into a file: -t @FILE."));
     }
-    let reads_stdin = args.stdin || spec.reads_stdin();
-    let input = if reads_stdin { Some(read_stdin(ctx, io).await?) } else { None };
+    let input = match (args.stdin, spec.reads_stdin()) {
+        (true, _) => Some(read_stdin(ctx, io, Piped::Input).await?),
+        (_, true) => Some(read_stdin(ctx, io, Piped::Targets).await?),
+        (false, false) => None,
+    };
     let (recipe, mut given) = recipe(&args)?;
-    warn_of_values(io, &args);
+    warn_of_values(io, &args.env);
     if !args.rollout.dry_run {
         ctx.runs().check_writable()?;
     }
@@ -207,7 +211,7 @@ impl Launch<'_> {
         let run = start.run.clone();
         let end = drive(self.ctx, self.open, self.throttles, start, renderer).await?;
         drop(lock);
-        conclude(self.io, &run, &end);
+        conclude(self.ctx, self.io, &run, &end);
         Ok(end)
     }
 
@@ -229,12 +233,26 @@ impl Launch<'_> {
 }
 
 /// What a person should read after the results: the error that ended it, and how to go on after leaving.
-pub(crate) fn conclude(io: &Io, run: &RunId, end: &End) {
+pub(crate) fn conclude(ctx: &Ctx, io: &Io, run: &RunId, end: &End) {
     if let Some(failure) = &end.failure {
         crate::report(io, failure, None);
     }
-    if end.interrupt > Interrupt::None {
-        let mut stderr = io.stderr();
+    // A simulator in the process is gone with it: there is nothing to go on with.
+    if ctx.sim.is_some()
+        || (end.interrupt == Interrupt::None && !end.has_unknown && end.exit != Exit::Stopped)
+    {
+        return;
+    }
+    // A journal that can't be read says nothing of what is left; resuming says why.
+    let open = ctx.runs().open(run).and_then(|directory| Ok(Replay::read(&directory)?.open().count()));
+    if open.unwrap_or(1) == 0 {
+        return;
+    }
+    let mut stderr = io.stderr();
+    if end.interrupt == Interrupt::Leave {
+        let _ = writeln!(stderr, "what was sent goes on by itself");
+        let _ = writeln!(stderr, "Attach again with: herder runs resume {run}");
+    } else {
         let _ = writeln!(stderr, "Go on with: herder runs resume {run}");
     }
 }
@@ -247,16 +265,47 @@ pub(crate) fn eagerness(output: &OutputArgs) -> Eagerness {
     }
 }
 
-pub(crate) async fn read_stdin(ctx: &Ctx, io: &Io) -> Result<Vec<u8>, Failure> {
+/// What standard input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piped {
+    /// A list of targets.
+    Targets,
+    /// The command's own input.
+    Input,
+}
+
+impl Piped {
+    /// Bytes that are taken: of a list far more than any fleet has, of the input what Run Command may carry.
+    fn limit(self) -> u64 {
+        match self {
+            Piped::Targets => 256 << 20,
+            Piped::Input => 64 << 10,
+        }
+    }
+
+    fn too_much(self) -> Failure {
+        match self {
+            Piped::Targets => Failure::usage("the list of targets on standard input is over 256 MiB"),
+            Piped::Input => {
+                Failure::usage("standard input is over 64 KiB, and Run Command carries no more to a node")
+                    .hint("Put it into S3 and send a command that fetches it.")
+            }
+        }
+    }
+}
+
+pub(crate) async fn read_stdin(ctx: &Ctx, io: &Io, what: Piped) -> Result<Vec<u8>, Failure> {
     let io = io.clone();
     let read = move || {
         let mut input = Vec::new();
-        // One byte more than can be sent, so that what is too much is seen as such.
-        io.stdin().take(4 << 20).read_to_end(&mut input).map(|_| input)
+        // One byte more, so that what is too much is seen as such.
+        io.stdin().take(what.limit() + 1).read_to_end(&mut input).map(|_| input)
     };
-    ctx.until_interrupted(blocking(read))
+    let input = ctx
+        .until_interrupted(blocking(read))
         .await?
-        .map_err(|error| Failure::usage("could not read standard input").caused_by(&error))
+        .map_err(|error| Failure::usage("could not read standard input").caused_by(&error))?;
+    if input.len() as u64 > what.limit() { Err(what.too_much()) } else { Ok(input) }
 }
 
 /// Waits for a person or a pipe without holding up what listens for interrupts.
@@ -266,8 +315,8 @@ async fn blocking<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) 
         .map_err(|error| Failure::new(Kind::Bug, "a wait for input ended early").caused_by(&error))
 }
 
-fn warn_of_values(io: &Io, args: &ExecArgs) {
-    if args.env.iter().any(|env| env.contains('=')) {
+pub(crate) fn warn_of_values(io: &Io, env: &[String]) {
+    if env.iter().any(|env| env.contains('=')) {
         let _ = writeln!(
             io.stderr(),
             "warning: values given with --env NAME=VALUE stand in the process list; use --env NAME or --env-file"

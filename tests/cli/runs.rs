@@ -73,7 +73,7 @@ fn a_finished_run_has_nothing_left() {
     let sim = Sim::start("3,windows=0");
     let _ = sim.run(&["exec", "-t", "all", "--yes", "--", "true"]).exits(0);
     let calls = sim.mutating().len();
-    let _ = sim.run(&["runs", "resume", "last"]).exits(0).silent().says("nothing left to do");
+    let _ = sim.run(&["runs", "resume", "last"]).exits(0).says("nothing left to do");
     assert_eq!(sim.mutating().len(), calls);
 }
 

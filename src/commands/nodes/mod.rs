@@ -10,7 +10,7 @@ use std::io::Write as _;
 use clap::{Args, Subcommand};
 use herder_core::target::{Query, Reach};
 
-use super::exec::read_stdin;
+use super::exec::{Piped, read_stdin};
 use crate::args::TargetArgs;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -57,7 +57,7 @@ impl SelectionArgs {
         let target = if everything { vec!["all".to_owned()] } else { self.target.clone() };
         let args = TargetArgs { target, exclude: self.exclude.clone(), ..TargetArgs::default() };
         let spec = TargetSpec::new(&args, None, ctx)?;
-        let stdin = if spec.reads_stdin() { Some(read_stdin(ctx, io).await?) } else { None };
+        let stdin = if spec.reads_stdin() { Some(read_stdin(ctx, io, Piped::Targets).await?) } else { None };
         let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
         let query: Query = spec.query(ctx, &open, stdin.as_deref())?;
         let tags = query.tag_values();

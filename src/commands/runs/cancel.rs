@@ -4,16 +4,18 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use clap::Args;
+use herder_core::event::RunFinished;
 use herder_core::fanout::{Eagerness, Interrupt};
 use herder_core::journal::RunDirectory;
 use herder_core::target::RunRef;
+use herder_core::verdict::Verdict;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
-use super::resume::refuse_new_simulator;
+use super::resume::{refuse_new_simulator, show_earlier};
 use super::run_ref;
+use super::show::show;
 use crate::args::OutputArgs;
-use crate::commands::exec::conclude;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
@@ -48,13 +50,17 @@ pub(super) struct RunsCancelArgs {
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     let record = directory.record()?;
-    if let Some(driver) = directory.driver() {
-        return tell_driver(io, &directory, driver).await;
+    let is_driven = directory.is_driven();
+    if !is_driven {
+        refuse_new_simulator(ctx, &record)?;
+        ctx.runs().check_writable()?;
     }
-    refuse_new_simulator(ctx, &record)?;
     let throttles = ThrottleEvents::default();
     let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
     check_identity(&record, &open.identity)?;
+    if is_driven {
+        return tell_driver(ctx, io, &directory, args).await;
+    }
     let options = ResumeOptions {
         purpose: Purpose::CallOff,
         given: GivenValues::default(),
@@ -63,37 +69,85 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
         eagerness: Eagerness::AtEnd,
         resend_ambiguous: false,
     };
-    let Some(Prepared { start, _lock: lock }) = resume(ctx, &open, directory, &record, options)? else {
+    let prepared = resume(ctx, &open, directory.clone(), &record, options)?;
+    let Some(Prepared { start, _lock: lock }) = prepared else {
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing to cancel", record.run);
-        return Ok(Exit::Success);
+        return Ok(exit_of(show(ctx, io, &directory, &args.output)?.as_ref()));
     };
-    // As if it had been interrupted twice before it began.
+    // As if it had been interrupted twice before it began; a run that only lacks its end is not.
+    let has_open = start.plan.recovered.verdicts.len() < start.plan.targets.len();
     let (level, interrupts) = watch::channel(Interrupt::None);
-    level.send_replace(Interrupt::Cancel);
+    level.send_replace(if has_open { Interrupt::Cancel } else { Interrupt::None });
     let cancelling = ctx.with_interrupts(interrupts);
-    let renderer = renderer(io, &args.output.render_options(ctx));
+    let mut renderer = renderer(io, &args.output.render_options(ctx));
+    show_earlier(&start, &args.output, io, renderer.as_mut())?;
     let end = drive(&cancelling, &open, &throttles, start, renderer).await?;
     drop(lock);
-    conclude(io, &record.run, &end);
+    if let Some(failure) = &end.failure {
+        crate::report(io, failure, None);
+    }
     // That it was interrupted is what was asked for; what matters is whether anything is left in doubt.
     Ok(if end.has_unknown { Exit::Unknown } else { Exit::Success })
 }
 
-async fn tell_driver(io: &Io, directory: &RunDirectory, driver: u32) -> Result<Exit, Failure> {
-    let failed = |what: String| Failure::new(Kind::Refused, what);
-    let pid = i32::try_from(driver).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| failed(format!("the run's lock names no process (`{driver}`)")))?;
-    kill_process(pid, Signal::TERM).map_err(|error| {
-        failed(format!("could not tell process {driver} to cancel")).caused_by(&std::io::Error::from(error))
-    })?;
-    let _ = writeln!(io.stderr(), "told process {driver} to cancel; waiting for it");
-    let given_up = tokio::time::Instant::now() + PATIENCE;
-    while directory.is_driven() {
-        if tokio::time::Instant::now() > given_up {
-            let _ = writeln!(io.stderr(), "process {driver} still drives it");
-            return Ok(Exit::Unknown);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+/// What is called off is called off if nothing is left in doubt.
+fn exit_of(end: Option<&RunFinished>) -> Exit {
+    match end {
+        Some(end) if end.tally.count(Verdict::Unknown) == 0 => Exit::Success,
+        _ => Exit::Unknown,
     }
-    Ok(Exit::Success)
+}
+
+async fn tell_driver(
+    ctx: &Ctx,
+    io: &Io,
+    directory: &RunDirectory,
+    args: &RunsCancelArgs,
+) -> Result<Exit, Failure> {
+    let failed = |what: String| Failure::new(Kind::Refused, what);
+    // It may have ended meanwhile; then its number may be another process's already.
+    if let Some(driver) = directory.driver() {
+        let pid = i32::try_from(driver).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or_else(|| failed(format!("the run's lock names no process (`{driver}`)")))?;
+        if !is_herder(driver) {
+            return Err(failed(format!("process {driver}, which the run's lock names, is no herder"))
+                .hint("It may run on another machine or in another container: interrupt it there."));
+        }
+        if directory.driver() == Some(driver) {
+            kill_process(pid, Signal::TERM).map_err(|error| {
+                failed(format!("could not tell process {driver} to cancel"))
+                    .caused_by(&std::io::Error::from(error))
+            })?;
+            let _ = writeln!(io.stderr(), "told process {driver} to cancel; waiting for it");
+        }
+    }
+    let mut interrupts = ctx.interrupts.clone();
+    let given_up = tokio::time::Instant::now() + PATIENCE;
+    while directory.is_driven() && tokio::time::Instant::now() < given_up {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            Ok(()) = interrupts.changed() => return Ok(Exit::Interrupted),
+        }
+    }
+    let is_driven = directory.is_driven();
+    if is_driven {
+        let _ = writeln!(io.stderr(), "it is still being driven; watch it with `herder runs attach`");
+    }
+    let end = show(ctx, io, directory, &args.output)?;
+    Ok(if is_driven { Exit::Unknown } else { exit_of(end.as_ref()) })
+}
+
+/// Whether a process runs the same program as this one. Where the system doesn't tell, the lock is believed.
+fn is_herder(pid: u32) -> bool {
+    let program = |pid: &str| -> Option<String> {
+        let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        // A program that was replaced since it was started is marked so.
+        Some(path.file_name()?.to_string_lossy().trim_end_matches(" (deleted)").to_owned())
+    };
+    let Some(own) = program("self") else { return true };
+    match program(&pid.to_string()) {
+        Some(other) => other == own || other == "herder",
+        // Another user's process can't be looked at, and can't be told anything either.
+        None => false,
+    }
 }

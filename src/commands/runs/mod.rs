@@ -12,14 +12,14 @@ use std::io::Write as _;
 use clap::{Args, Subcommand};
 use herder_core::target::RunRef;
 
-use super::exec::read_stdin;
+use super::exec::{Piped, read_stdin, warn_of_values};
 use super::write_list;
 use crate::args::ListArgs;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
-use crate::ops::exec::{GivenValues, split_env, split_parameters};
+use crate::ops::exec::{EnvName, GivenValues, split_env, split_parameters};
 use crate::ops::runs::list;
 use crate::render::Column;
 
@@ -55,8 +55,8 @@ struct RunsListArgs {
 /// Values that the journal doesn't keep, given again.
 #[derive(Args, Clone, Debug, Default)]
 struct GivenArgs {
-    /// A variable's value again (can be repeated)
-    #[arg(long, value_name = "NAME=VALUE")]
+    /// A variable's value again, from herder's environment or as NAME=VALUE (can be repeated)
+    #[arg(long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
 
     /// A parameter of the document again (can be repeated)
@@ -70,8 +70,17 @@ struct GivenArgs {
 
 impl GivenArgs {
     async fn values(&self, ctx: &Ctx, io: &Io) -> Result<GivenValues, Failure> {
-        let (_, env) = split_env(&self.env)?;
-        let stdin = if self.stdin { Some(read_stdin(ctx, io).await?) } else { None };
+        warn_of_values(io, &self.env);
+        let (names, mut env) = split_env(&self.env)?;
+        for name in names {
+            let EnvName::Environment(name) = name else { continue };
+            let value = ctx.environment.get(&name).ok_or_else(|| {
+                Failure::usage(format!("the variable `{name}` is not set in herder's environment"))
+                    .hint(format!("Export it, or give it with --env {name}=VALUE."))
+            })?;
+            env.insert(name, value.to_owned());
+        }
+        let stdin = if self.stdin { Some(read_stdin(ctx, io, Piped::Input).await?) } else { None };
         Ok(GivenValues { env, parameters: split_parameters(&self.parameters)?, stdin })
     }
 }

@@ -8,6 +8,7 @@ use herder_core::fanout::Interrupt;
 use herder_core::journal::{Bodies, RunRecord};
 use herder_core::target::{RunRef, Share};
 
+use super::show::show;
 use super::{GivenArgs, run_ref};
 use crate::args::OutputArgs;
 use crate::commands::exec::{conclude, eagerness};
@@ -59,7 +60,7 @@ pub(super) struct RunsResumeArgs {
 
 /// Shows what an earlier process of the run already did: its start, and to those who show everything at the end also the results
 /// that stand. A stream goes on where it broke off.
-fn show_earlier<J>(
+pub(super) fn show_earlier<J>(
     start: &Start<J>,
     output: &OutputArgs,
     io: &Io,
@@ -102,6 +103,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     let directory = find_run(ctx, &args.run)?;
     let record = directory.record()?;
     refuse_new_simulator(ctx, &record)?;
+    ctx.runs().check_writable()?;
     let throttles = ThrottleEvents::default();
     let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
     check_identity(&record, &open.identity)?;
@@ -114,16 +116,17 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
         eagerness: eagerness(&args.output),
         resend_ambiguous: args.resend_ambiguous,
     };
-    let Some(prepared) = resume(ctx, &open, directory, &record, options)? else {
+    let Some(prepared) = resume(ctx, &open, directory.clone(), &record, options)? else {
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing left to do", record.run);
-        return Ok(Exit::Success);
+        let end = show(ctx, io, &directory, &args.output)?;
+        return Ok(end.and_then(|end| u8::try_from(end.exit).ok()).map_or(Exit::Success, Exit::Remote));
     };
     let Prepared { start, _lock: lock } = prepared;
     let mut renderer = renderer(io, &args.output.render_options(ctx));
     show_earlier(&start, &args.output, io, renderer.as_mut())?;
     let end = drive(ctx, &open, &throttles, start, renderer).await?;
     drop(lock);
-    conclude(io, &record.run, &end);
+    conclude(ctx, io, &record.run, &end);
     debug_assert!(end.interrupt == Interrupt::None || end.exit == Exit::Interrupted);
     Ok(end.exit)
 }

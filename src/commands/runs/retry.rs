@@ -68,6 +68,9 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
     if ids.is_empty() {
         return Err(Failure::new(Kind::NotFound, format!("no target of run {} ended like that", record.run)));
     }
+    if !args.rollout.dry_run {
+        ctx.runs().check_writable()?;
+    }
     let throttles = ThrottleEvents::default();
     let (open, resolved) = ctx
         .until_interrupted(async {

@@ -1,7 +1,8 @@
 //! `herder runs show`.
 
 use clap::Args;
-use herder_core::journal::Bodies;
+use herder_core::event::{Event, RunFinished};
+use herder_core::journal::{Bodies, RunDirectory};
 use herder_core::target::RunRef;
 
 use super::run_ref;
@@ -29,16 +30,35 @@ pub(super) struct RunsShowArgs {
     output: OutputArgs,
 }
 
-/// Shows the run through the same renderer; exits as it did, so that scripts can ask later.
 pub(super) fn run(ctx: &Ctx, io: &Io, args: &RunsShowArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     directory.record()?;
+    // What was asked for is to see it: that happened, whatever came of the run.
+    show(ctx, io, &directory, &args.output).map(|_| Exit::Success)
+}
+
+/// Shows a run through the same renderer that showed it when it ran. Gives its end, if it has come to one.
+///
+/// # Errors
+/// It can't be read, or not be shown.
+pub(super) fn show(
+    ctx: &Ctx,
+    io: &Io,
+    directory: &RunDirectory,
+    output: &OutputArgs,
+) -> Result<Option<RunFinished>, Failure> {
     let failed =
         |error: std::io::Error| Failure::new(Kind::Local, "could not show the run").caused_by(&error);
     let bodies = Bodies::open_read_only(&directory.bodies()).map_err(failed)?;
-    let mut renderer = renderer(io, &args.output.render_options(ctx));
+    let mut renderer = renderer(io, &output.render_options(ctx));
     let mut broken: Option<std::io::Error> = None;
+    let mut end = None;
     directory.for_each_event(|stored| {
+        match &stored.envelope.event {
+            Event::RunFinished(finished) => end = Some(finished.clone()),
+            Event::RunResumed { .. } => end = None,
+            _ => {}
+        }
         if broken.is_none() {
             broken = replay_event(stored, renderer.as_mut(), &bodies).err();
         }
@@ -49,6 +69,6 @@ pub(super) fn run(ctx: &Ctx, io: &Io, args: &RunsShowArgs) -> Result<Exit, Failu
     };
     match shown {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
-        _ => Ok(Exit::Success),
+        _ => Ok(end),
     }
 }

@@ -20,7 +20,7 @@ use herder_core::target::{Platform, Target};
 
 use self::job::{ExecJob, ExecJobParts};
 pub(crate) use self::options::{
-    GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
+    EnvName, GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
 };
 use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;

@@ -190,7 +190,11 @@ impl Recipe {
         }
         for name in &self.env {
             let (name, value) = match name {
-                EnvName::Environment(name) => (name, sources.environment.get(name).map(str::to_owned)),
+                EnvName::Environment(name) => {
+                    // At a resume it may also be given on the command line.
+                    let given = sources.given.env.get(name).cloned();
+                    (name, given.or_else(|| sources.environment.get(name).map(str::to_owned)))
+                }
                 EnvName::CommandLine(name) => (name, sources.given.env.get(name).cloned()),
             };
             let value = value.ok_or_else(|| {

@@ -40,10 +40,10 @@ pub(crate) struct Node {
     pub(crate) subnet: Option<String>,
     /// EC2 does not describe it.
     #[serde(skip)]
-    is_partial: bool,
+    pub(crate) is_partial: bool,
     /// Tags that it is known not to have.
     #[serde(skip)]
-    lacks: BTreeSet<(String, String)>,
+    pub(crate) lacks: BTreeSet<(String, String)>,
 }
 
 impl Node {
