@@ -130,7 +130,6 @@ impl Ctx {
         let meter = Arc::new(Meter::new(MeterOptions {
             learned,
             now: Some(self.clock.now()),
-            rate_cap: None,
             seed: self.seed,
             on_throttle,
         }));

@@ -8,6 +8,7 @@ use herder_core::journal::JournalError;
 use herder_core::target::SelectorError;
 
 use crate::exit::Exit;
+use crate::ops::exec::ExecError;
 
 /// What sort of failure it is. The words are part of the JSON contract (`error.kind`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,8 +189,23 @@ impl From<CallError> for Failure {
     }
 }
 
+impl From<ExecError> for Failure {
+    fn from(error: ExecError) -> Failure {
+        match error {
+            ExecError::Call(call) => Failure::from(*call),
+            ExecError::Endless { .. } => Failure::new(Kind::Unknown, error.to_string()),
+        }
+    }
+}
+
 impl From<ScopeError> for Failure {
     fn from(error: ScopeError) -> Failure {
+        let inner = match &error {
+            ScopeError::Call(call) => return Failure::from((**call).clone()),
+            ScopeError::Role { source, .. } => Some(source),
+            _ => None,
+        };
+        let request_id = inner.and_then(|call| call.request_id.clone());
         let kind = match &error {
             ScopeError::NoRegion { .. }
             | ScopeError::InvalidRegion { .. }
@@ -213,6 +229,7 @@ impl From<ScopeError> for Failure {
             failure = failure.caused_by(source);
         }
         failure.hints = error.hints();
+        failure.request_id = request_id;
         failure
     }
 }

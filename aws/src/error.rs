@@ -159,6 +159,30 @@ impl CallError {
         made
     }
 
+    /// The error with what AWS said, on one line, for places that show no causes.
+    #[must_use]
+    pub fn described(&self) -> String {
+        if self.message.is_empty() { self.to_string() } else { format!("{self}: {}", self.message) }
+    }
+
+    /// Takes values out of what AWS said that nobody is to read: it may quote what it was sent.
+    #[must_use]
+    pub fn without(mut self, values: &[String]) -> CallError {
+        let hide = |text: &mut String| {
+            for value in values.iter().filter(|value| text.contains(*value)).collect::<Vec<_>>() {
+                *text = text.replace(value, "***");
+            }
+        };
+        hide(&mut self.message);
+        self.more_hints.iter_mut().for_each(hide);
+        let mut cause = self.cause.as_deref_mut();
+        while let Some(link) = cause {
+            hide(&mut link.text);
+            cause = link.source.as_deref_mut();
+        }
+        self
+    }
+
     pub(crate) fn with_hints(mut self, hints: Vec<String>) -> CallError {
         if self.more_hints.is_empty() {
             self.more_hints = hints;

@@ -44,8 +44,6 @@ pub struct MeterOptions {
     pub learned: Option<PathBuf>,
     /// The wall clock, to fade learned rates. Without it they count as fresh.
     pub now: Option<Timestamp>,
-    /// Calls a second that no API that *changes* something exceeds (`--rate`). Reads are not capped by it.
-    pub rate_cap: Option<f64>,
     /// Seed of the jitter.
     pub seed: u64,
     /// Told of throttles, at most once a second for each quota. Must not block.
@@ -173,7 +171,7 @@ impl Meter {
         A: FnMut() -> F,
         F: Future<Output = Result<T, CallError>>,
     {
-        let lane = self.lane(key, mutates);
+        let lane = self.lane(key);
         let (mut ahead, mut tries, mut skewed) = (false, 0, false);
         let begun = Instant::now();
         loop {
@@ -214,8 +212,8 @@ impl Meter {
     }
 
     /// Waits for a place in a quota, for a call that is made later with [`Meter::attempt`].
-    pub(crate) async fn reserve(&self, key: &LimitKey, mutates: bool) -> Ticket {
-        self.lane(key, mutates).ticket(false).await
+    pub(crate) async fn reserve(&self, key: &LimitKey) -> Ticket {
+        self.lane(key).ticket(false).await
     }
 
     /// Makes one attempt in a place that was waited for. Nothing is repeated, not even a throttle.
@@ -246,7 +244,7 @@ impl Meter {
         answer
     }
 
-    fn lane(&self, key: &LimitKey, mutates: bool) -> Arc<Lane> {
+    fn lane(&self, key: &LimitKey) -> Arc<Lane> {
         let mut lanes = locked(&self.lanes);
         if let Some(lane) = lanes.get(key) {
             return Arc::clone(lane);
@@ -256,9 +254,8 @@ impl Meter {
         let seed = hasher.finish();
         let now = self.options.now.unwrap_or(Timestamp::UNIX_EPOCH);
         let learned = self.learned.rate(key, now).or_else(|| published(key));
-        let cap = self.options.rate_cap.filter(|_| mutates);
         let origin = *locked(&self.origin).get_or_insert_with(Instant::now);
-        let lane = Arc::new(Lane::new(key.clone(), LimiterOptions { learned, cap, seed }, origin));
+        let lane = Arc::new(Lane::new(key.clone(), LimiterOptions { learned, cap: None, seed }, origin));
         lanes.insert(key.clone(), Arc::clone(&lane));
         lane
     }

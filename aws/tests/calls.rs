@@ -4,6 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use herder_aws::ec2::{DescribeError, InstancesQuery};
@@ -258,6 +259,88 @@ async fn instances_that_do_not_exist_are_named() {
     let DescribeError::NoSuchInstances { ids, error } = error else { panic!("{error:?}") };
     assert_eq!((ids, error.kind), (vec![BAD.to_owned()], CallErrorKind::NotFound));
     assert!(!server.seen()[0].body.contains("MaxResults"), "EC2 refuses it together with ids");
+}
+
+/// A role whose credentials expire at once: the n-th have the key `ASIA` and n. They belong to one role at first, and to
+/// `next` from the second on.
+fn roles(next: &'static str) -> Server {
+    let (assumed, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    Server::start(move |_, request| match request.api.as_str() {
+        "AssumeRole" => Answer::Xml(
+            200,
+            format!(
+                "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+                 <AccessKeyId>ASIA{}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
+                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+                assumed.fetch_add(1, Ordering::SeqCst)
+            ),
+        ),
+        "GetCallerIdentity" => Answer::Xml(
+            200,
+            format!(
+                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+                 <Arn>arn:aws:sts::444455556666:assumed-role/{}/herder</Arn><UserId>AROA:herder</UserId>\
+                 <Account>444455556666</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+                if asked.fetch_add(1, Ordering::SeqCst) == 0 { "ops" } else { next }
+            ),
+        ),
+        _ if request.head.contains("ASIA0") => {
+            Answer::Json(400, r#"{"__type":"ExpiredTokenException","message":"it has expired"}"#)
+        }
+        _ => Answer::Json(200, r#"{"Commands":[]}"#),
+    })
+}
+
+async fn scope_of_role(url: &str) -> Scope {
+    let mut options = options(url);
+    let role = AssumeRole { role: "ops".into(), account: Some("444455556666".into()), external_id: None };
+    options.assume_role = Some(role);
+    Scope::open(options, Arc::new(Meter::new(MeterOptions::default()))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_calls_renew_expired_credentials_once() {
+    let server = roles("ops");
+    let scope = scope_of_role(&server.url).await;
+    scope.identity().await.unwrap();
+    let calls: Vec<_> = (0..6)
+        .map(|_| {
+            let ssm = scope.ssm();
+            tokio::spawn(async move { ssm.list_commands(&CommandsQuery::default(), None).await })
+        })
+        .collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!((server.count("AssumeRole"), server.count("GetCallerIdentity")), (2, 2));
+}
+
+#[tokio::test]
+async fn new_credentials_of_somebody_else_are_not_used() {
+    let server = roles("dev");
+    let scope = scope_of_role(&server.url).await;
+    scope.identity().await.unwrap();
+    for _ in 0..2 {
+        let error = scope.ssm().list_commands(&CommandsQuery::default(), None).await.unwrap_err();
+        assert_eq!(error.kind, CallErrorKind::CredentialsMissing);
+        let said = error.described();
+        assert!(
+            said.contains("the new credentials are of arn:aws:sts::444455556666:assumed-role/dev/"),
+            "{said}"
+        );
+        assert!(error.hints()[0].contains("the principal that started the run"), "{:?}", error.hints());
+    }
+    assert_eq!(server.count("ListCommands"), 1, "nothing is asked as somebody else");
+}
+
+#[tokio::test]
+async fn what_was_sent_can_be_taken_out_of_what_the_service_says() {
+    let body = r#"{"__type":"InvalidParameters","message":"Value hunter22 of Password is too short"}"#;
+    let server = Server::start(move |_, _| Answer::Json(400, body));
+    let error = send(&scope(&server.url).await).await.unwrap_err();
+    let clean = error.without(&["hunter22".to_owned()]);
+    assert!(clean.call().described().ends_with(": Value *** of Password is too short"), "{clean:?}");
+    assert!(!format!("{clean:?}").contains("hunter22"), "{clean:?}");
 }
 
 #[tokio::test]

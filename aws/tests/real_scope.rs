@@ -71,7 +71,6 @@ fn child() {
                     Ok(_) => println!("called"),
                     Err(error) => println!("error {error}\nhint {}", error.hints().join(" ")),
                 }
-                scope.renew().await.unwrap();
                 println!("source {}", scope.identity().await.unwrap().source.unwrap_or_default());
             }
         }

@@ -1,7 +1,7 @@
 //! [`CredentialStore`]: one scope's credentials, cached until shortly before they expire, and made anew from the
 //! configuration files when they are rejected.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -17,7 +17,9 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::time::SharedTimeSource;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use super::Identity;
 use super::error::ScopeError;
 use super::options::{AssumeRole, FixedEndpoint, MfaQuestion, ScopeOptions};
 use super::profile::{ChainBase, Login, Profiles, RoleLink, full_text};
@@ -70,12 +72,25 @@ pub(super) struct CredentialStore {
     /// Region, endpoints and HTTP client; without credentials.
     config: SdkConfig,
     state: Mutex<State>,
+    /// Who they have to belong to, once that is known.
+    principal: OnceLock<Identity>,
+}
+
+/// Credentials, and which ones: the same keys that were read again are others.
+#[derive(Clone)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    pub(super) credentials: Credentials,
 }
 
 #[derive(Default)]
 struct State {
     provider: Option<SharedCredentialsProvider>,
-    cached: Option<Credentials>,
+    cached: Option<Numbered>,
+    /// How many were made so far.
+    made: u64,
+    /// The last attempt that failed, for those who waited for it.
+    failed: Option<(Instant, ScopeError)>,
     profile: String,
     login: Option<Login>,
     role: Option<String>,
@@ -83,32 +98,50 @@ struct State {
 
 impl CredentialStore {
     pub(super) fn new(recipe: Recipe, config: SdkConfig) -> CredentialStore {
-        CredentialStore { recipe, config, state: Mutex::new(State::default()) }
+        CredentialStore { recipe, config, state: Mutex::new(State::default()), principal: OnceLock::new() }
     }
 
-    /// The credentials. Concurrent callers wait for one renewal.
-    pub(super) async fn get(&self) -> Result<Credentials, ScopeError> {
+    /// The credentials. Concurrent callers wait for one renewal, and share what comes of it.
+    pub(super) async fn get(&self) -> Result<Numbered, ScopeError> {
+        let asked = Instant::now();
         let mut state = self.state.lock().await;
-        if let Some(credentials) = state.cached.as_ref().filter(|c| is_fresh(c)) {
-            return Ok(credentials.clone());
+        if let Some(cached) = state.cached.as_ref().filter(|c| is_fresh(&c.credentials)) {
+            return Ok(cached.clone());
         }
-        match self.renewed(&mut state).await {
+        let made = match &state.failed {
+            Some((at, error)) if *at >= asked => Err(error.clone()),
+            _ => self.checked(&mut state).await,
+        };
+        match made {
             Ok(credentials) => {
-                state.cached = Some(credentials.clone());
-                Ok(credentials)
+                state.made += 1;
+                let made = Numbered { number: state.made, credentials };
+                state.cached = Some(made.clone());
+                state.failed = None;
+                Ok(made)
             }
             Err(error) => {
                 // Files may be better by the next time.
                 state.provider = None;
+                state.failed = Some((Instant::now(), error.clone()));
                 // What still lasts is good enough for now.
-                state.cached.clone().filter(|c| lasts(c, Duration::ZERO)).ok_or(error)
+                state.cached.clone().filter(|c| lasts(&c.credentials, Duration::ZERO)).ok_or(error)
             }
         }
     }
 
-    /// Forgets everything: AWS rejected the credentials, or a person renewed them.
-    pub(super) async fn forget(&self) {
-        *self.state.lock().await = State::default();
+    /// Forgets credentials that AWS rejected, so that the next are made from the files anew. Others stay: those who find
+    /// out late do no harm.
+    pub(super) async fn reject(&self, number: u64) {
+        let mut state = self.state.lock().await;
+        if state.cached.as_ref().is_some_and(|cached| cached.number == number) {
+            *state = State { made: state.made, ..State::default() };
+        }
+    }
+
+    /// From now on new credentials have to belong to the same principal.
+    pub(super) fn bind(&self, identity: &Identity) {
+        let _ = self.principal.set(identity.clone());
     }
 
     /// How to renew credentials that AWS calls expired.
@@ -123,7 +156,7 @@ impl CredentialStore {
             return Some(format!("role {role}"));
         }
         // The SDK keeps a provider's name to itself but for its `Debug`.
-        let text = format!("{:?}", state.cached.as_ref()?);
+        let text = format!("{:?}", state.cached.as_ref()?.credentials);
         let (_, rest) = text.split_once("provider_name: \"")?;
         Some(rest.split_once('"')?.0.to_owned())
     }
@@ -131,7 +164,19 @@ impl CredentialStore {
     /// The account that the credentials name, if they do.
     pub(super) async fn account(&self) -> Option<String> {
         let state = self.state.lock().await;
-        Some(state.cached.as_ref()?.account_id()?.as_str().to_owned())
+        Some(state.cached.as_ref()?.credentials.account_id()?.as_str().to_owned())
+    }
+
+    /// New credentials, if they belong to whom the old ones did.
+    async fn checked(&self, state: &mut State) -> Result<Credentials, ScopeError> {
+        let credentials = self.renewed(state).await?;
+        if let Some(old) = self.principal.get() {
+            let new = self.caller(&SharedCredentialsProvider::new(credentials.clone())).await?;
+            if !new.is_same_principal(old) {
+                return Err(ScopeError::OtherPrincipal { old: old.arn.clone(), new: new.arn });
+            }
+        }
+        Ok(credentials)
     }
 
     async fn renewed(&self, state: &mut State) -> Result<Credentials, ScopeError> {
@@ -303,20 +348,27 @@ impl CredentialStore {
                 let credentials = base.provide_credentials().await.map_err(|e| state.explain(&e))?;
                 match credentials.account_id() {
                     Some(account) => account.as_str().to_owned(),
-                    None => self.account_of(base).await?,
+                    None => self.caller(base).await?.account,
                 }
             }
         };
         Ok(format!("arn:{}:iam::{account}:role/{}", partition(&region), wanted.role.trim_start_matches('/')))
     }
 
-    async fn account_of(&self, base: &SharedCredentialsProvider) -> Result<String, ScopeError> {
+    /// Whom credentials belong to that are not in use yet.
+    async fn caller(&self, base: &SharedCredentialsProvider) -> Result<Identity, ScopeError> {
         let config =
             aws_sdk_sts::config::Builder::from(&self.config).credentials_provider(base.clone()).build();
         let call = Call::read("sts", "GetCallerIdentity", "");
         let answer = aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await;
         let answer = answer.map_err(|e| ScopeError::Call(Box::new(convert(&call, &e))))?;
-        Ok(answer.account().unwrap_or_default().to_owned())
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        Ok(Identity {
+            account: text(answer.account()),
+            arn: text(answer.arn()),
+            user_id: text(answer.user_id()),
+            source: None,
+        })
     }
 }
 
@@ -367,7 +419,10 @@ impl ProvideCredentials for StoreProvider {
     where
         Self: 'a,
     {
-        let get = async { self.0.get().await.map_err(CredentialsError::provider_error) };
+        let get = async {
+            let got = self.0.get().await;
+            got.map(|made| made.credentials).map_err(CredentialsError::provider_error)
+        };
         future::ProvideCredentials::new(get)
     }
 }

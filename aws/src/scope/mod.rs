@@ -34,7 +34,7 @@ pub use self::options::{AssumeRole, FixedEndpoint, MfaPrompt, MfaQuestion, Scope
 use self::profile::Profiles;
 use crate::call::Call;
 use crate::ec2::Ec2;
-use crate::error::CallError;
+use crate::error::{CallError, CallErrorKind};
 use crate::meter::{Meter, Ticket};
 use crate::server_clock::ServerClock;
 use crate::ssm::Ssm;
@@ -246,24 +246,10 @@ impl Scope {
     /// # Errors
     /// The call failed.
     pub async fn identity(&self) -> Result<Identity, CallError> {
-        self.0.identity.get_or_try_init(|| async { self.sts().get_caller_identity().await }).await.cloned()
-    }
-
-    /// Forgets the credentials and gets new ones, for example after `aws sso login`; a run that was paused calls it
-    /// until it works.
-    ///
-    /// # Errors
-    /// There are none yet, or the new ones belong to someone else than the old ones.
-    pub async fn renew(&self) -> Result<(), ScopeError> {
-        self.0.store.forget().await;
-        self.0.store.get().await?;
-        let Some(old) = self.0.identity.get() else { return Ok(()) };
-        let new = self.sts().get_caller_identity().await.map_err(|e| ScopeError::Call(Box::new(e)))?;
-        if new.is_same_principal(old) {
-            Ok(())
-        } else {
-            Err(ScopeError::OtherPrincipal { old: old.arn.clone(), new: new.arn })
-        }
+        let asked = self.0.identity.get_or_try_init(|| async { self.sts().get_caller_identity().await });
+        let identity = asked.await?;
+        self.0.store.bind(identity);
+        Ok(identity.clone())
     }
 
     /// Where the credentials came from, as far as is known.
@@ -299,15 +285,15 @@ impl Scope {
         let mut renewed = false;
         loop {
             // Outside of the attempt: prompts and logins take longer than a call may.
-            self.credentials(&call).await?;
+            let used = self.credentials(&call).await?;
             let once = || async { Box::pin(attempt()).await.map_err(|e| crate::error::convert(&call, &e)) };
             match self.0.meter.run(&key, call.mutates, once).await {
-                Err(error) if !renewed && error.kind == crate::CallErrorKind::CredentialsExpired => {
+                Err(error) if error.kind.is_credentials() => {
+                    let error = self.rejected(used, error).await;
+                    if renewed || error.kind != CallErrorKind::CredentialsExpired {
+                        return Err(error);
+                    }
                     renewed = true;
-                    self.0.store.forget().await;
-                }
-                Err(error) if error.kind == crate::CallErrorKind::CredentialsExpired => {
-                    return Err(error.with_hints(self.0.store.renewal_hints().await));
                 }
                 result => return result,
             }
@@ -319,7 +305,7 @@ impl Scope {
         // Without credentials the call itself says what is wrong.
         let account = self.account().await.unwrap_or_else(|_| UNKNOWN_ACCOUNT.to_owned());
         let key = LimitKey::new(&account, &self.0.region, call.api);
-        self.0.meter.reserve(&key, call.mutates).await
+        self.0.meter.reserve(&key).await
     }
 
     /// Makes one attempt at a call in a place that was waited for; repeats nothing.
@@ -333,21 +319,30 @@ impl Scope {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        self.credentials(call).await?;
+        let used = self.credentials(call).await?;
         let once = async { Box::pin(attempt).await.map_err(|e| crate::error::convert(call, &e)) };
         match self.0.meter.attempt(ticket, once).await {
-            Err(error) if error.kind == crate::CallErrorKind::CredentialsExpired => {
-                Err(error.with_hints(self.0.store.renewal_hints().await))
-            }
+            Err(error) if error.kind.is_credentials() => Err(self.rejected(used, error).await),
             result => result,
         }
     }
 
-    async fn credentials(&self, call: &Call) -> Result<(), CallError> {
+    /// Sees to it that there are credentials; gives their number.
+    async fn credentials(&self, call: &Call) -> Result<u64, CallError> {
         match self.0.store.get().await {
-            Ok(_) => Ok(()),
+            Ok(made) => Ok(made.number),
             Err(error) => Err(CallError::from_scope(call, &error)),
         }
+    }
+
+    /// AWS doesn't take credentials (any more): the next call makes new ones, and there only if they are the same principal's.
+    async fn rejected(&self, used: u64, error: CallError) -> CallError {
+        let hints = match error.kind {
+            CallErrorKind::CredentialsExpired => self.0.store.renewal_hints().await,
+            _ => Vec::new(),
+        };
+        self.0.store.reject(used).await;
+        error.with_hints(hints)
     }
 
     /// The account that limits are kept for. Where STS can't be asked (a network with endpoints for few services) what

@@ -84,15 +84,6 @@ pub struct CommandSummary {
     pub expires_after: Option<Timestamp>,
 }
 
-impl CommandSummary {
-    /// Whether every node has a final state.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        !matches!(self.status.as_str(), "Pending" | "InProgress" | "Cancelling")
-            || (self.target_count > 0 && self.completed >= self.target_count)
-    }
-}
-
 impl Ssm {
     /// One page of `ListCommands`: up to 50, newest first.
     ///
@@ -144,27 +135,4 @@ fn summary(c: &Command) -> Option<CommandSummary> {
         requested_at: times::optional(c.requested_date_time()),
         expires_after: times::optional(c.expires_after()),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn complete_by_status_or_by_count() {
-        let of = |status: &str, targets, completed| {
-            let made = Command::builder()
-                .command_id("c")
-                .status(status.into())
-                .target_count(targets)
-                .completed_count(completed)
-                .build();
-            summary(&made).unwrap().is_complete()
-        };
-        assert!(!of("InProgress", 50, 49));
-        assert!(of("InProgress", 50, 50), "counters may be ahead of the status");
-        assert!(of("Success", 50, 50));
-        assert!(of("Success", 50, 12), "counters may be behind the status");
-        assert!(!of("Pending", 0, 0));
-    }
 }

@@ -24,7 +24,7 @@ pub struct Invocation {
     pub status_details: String,
     /// When the service took it.
     pub requested_at: Option<Timestamp>,
-    /// The document's steps that ran, in order. Empty without details, and before the node answers.
+    /// The document's steps that ran, in order. Empty before the node answers.
     pub plugins: Vec<Plugin>,
 }
 
@@ -142,23 +142,20 @@ impl InvocationDetail {
 }
 
 impl Ssm {
-    /// One page of `ListCommandInvocations`: up to 50. `details` brings the steps with their output.
+    /// One page of `ListCommandInvocations`: up to 50, the steps with their output included.
     ///
     /// # Errors
     /// The call failed.
     pub async fn list_invocations(
         &self,
         command_id: &str,
-        instance_id: Option<&str>,
-        details: bool,
         token: Option<&str>,
     ) -> Result<Page<Invocation>, CallError> {
         let request = self
             .client
             .list_command_invocations()
             .command_id(command_id)
-            .set_instance_id(instance_id.map(str::to_owned))
-            .details(details)
+            .details(true)
             .set_next_token(token.map(str::to_owned))
             .max_results(PAGE);
         let call = Call::read("ssm", "ListCommandInvocations", format!("of {command_id}"));

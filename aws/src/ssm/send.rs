@@ -98,6 +98,23 @@ impl Error for SendError {
 }
 
 impl SendError {
+    /// See [`CallError::without`].
+    #[must_use]
+    pub fn without(self, values: &[String]) -> SendError {
+        match self {
+            SendError::BadInstances { ids, error } => {
+                SendError::BadInstances { ids, error: error.without(values) }
+            }
+            SendError::UnsupportedPlatform { ids, error } => {
+                SendError::UnsupportedPlatform { ids, error: error.without(values) }
+            }
+            SendError::InvalidDocument(error) => SendError::InvalidDocument(error.without(values)),
+            SendError::InvalidParameters(error) => SendError::InvalidParameters(error.without(values)),
+            SendError::TooLarge(error) => SendError::TooLarge(error.without(values)),
+            SendError::Call(error) => SendError::Call(error.without(values)),
+        }
+    }
+
     /// The error of the call.
     #[must_use]
     pub fn call(&self) -> &CallError {
@@ -187,24 +204,13 @@ impl Ssm {
         })
     }
 
-    /// `CancelCommand`: asks the service to cancel what it can, on these nodes (at most 50), or on all if none are named.
-    /// Success promises nothing: the invocations say what came of it.
+    /// `CancelCommand`: asks the service to cancel what it can. Success promises nothing: the invocations say what came of it.
     ///
     /// # Errors
     /// The call failed.
-    pub async fn cancel_command(
-        &self,
-        permit: Permit,
-        command_id: &str,
-        instance_ids: &[String],
-    ) -> Result<(), CallError> {
+    pub async fn cancel_command(&self, permit: Permit, command_id: &str) -> Result<(), CallError> {
         let call = Call::change("ssm", "CancelCommand", format!("of {command_id}"));
-        if instance_ids.len() > MAX_IDS {
-            let message = format!("at most {MAX_IDS} nodes at once");
-            return Err(CallError::new(&call, CallErrorKind::InvalidRequest, message));
-        }
-        let ids = Some(instance_ids.to_vec()).filter(|ids| !ids.is_empty());
-        let request = self.client.cancel_command().command_id(command_id).set_instance_ids(ids);
+        let request = self.client.cancel_command().command_id(command_id);
         let attempt = || request.clone().customize().config_override(patient()).send();
         self.scope.call(call, attempt).await?;
         drop(permit);

@@ -36,8 +36,10 @@ pub enum Judged {
     },
 }
 
-/// The agent reboots the node and goes on.
+/// The agent reboots the node and goes on: everywhere, and on Windows also with the installers' own code. (Elsewhere there
+/// are no codes over 255.)
 const REBOOTS: i64 = 194;
+const REBOOTS_WINDOWS: i64 = 3010;
 /// The agent reports success and skips the document's other steps.
 const SKIPS_REST: i64 = 168;
 /// Died of SIGKILL.
@@ -76,7 +78,7 @@ fn judge_by(status: &str, facts: &InvocationFacts<'_>) -> Option<Judged> {
             finished(Verdict::Ok, (facts.response_code == Some(SKIPS_REST)).then_some(Reason::SKIPS_REST))
         }
         "failed" => match facts.response_code {
-            Some(REBOOTS) => Some(Judged::Running),
+            Some(REBOOTS | REBOOTS_WINDOWS) => Some(Judged::Running),
             Some(KILLED) if !ran_its_time(facts) => finished(Verdict::Failed, Some(Reason::KILLED)),
             // A step can fail without a process of its own.
             None | Some(0) => finished(Verdict::Failed, None),
@@ -164,6 +166,7 @@ mod tests {
             ("Failed", Some(-1073741819), "failed/exit_-1073741819"),
             ("Failed", Some(137), "failed/killed"),
             ("Failed", Some(194), "running"),
+            ("Failed", Some(3010), "running"),
             ("Failed", Some(0), "failed"),
             ("Failed", None, "failed"),
             ("ExecutionTimedOut", Some(-1), "timed_out"),

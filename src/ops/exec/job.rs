@@ -21,11 +21,17 @@ use herder_core::target::{Platform, Target};
 use herder_core::verdict::{Reason, Verdict};
 use jiff::Timestamp;
 
+use super::error::ExecError;
+use super::pages::{self, Left};
 use super::payload::Payload;
 use crate::ctx::OpenScope;
 
 /// Pages that a sweep reads at the most: 2,000 commands. An account with more in progress is read batch by batch.
 const MAX_PAGES: usize = 40;
+/// The same of a search for a lost send: half of a miss is none, so that it goes on for longer.
+const MAX_SEARCH_PAGES: usize = 400;
+/// A search for a lost send ends so long after its intent. It left within seconds or not at all.
+const SEARCH_SPAN: Duration = Duration::from_secs(600);
 /// A search for a lost send begins so long before its intent, for clocks and coarse times (facts §6.5).
 const SEARCH_MARGIN: Duration = Duration::from_secs(60);
 
@@ -59,6 +65,8 @@ pub(crate) struct ExecJob {
     /// `ListCommandInvocations` is denied: each target is read by itself.
     reads_one_by_one: AtomicBool,
     listed_output: Mutex<ListedOutput>,
+    /// Whether the run may have sent something.
+    has_sent: AtomicBool,
 }
 
 /// What an [`ExecJob`] is made of.
@@ -77,6 +85,8 @@ pub(crate) struct ExecJobParts {
     pub(crate) lifetime: Duration,
     /// AWS's clock at the first intent, if an earlier process made it.
     pub(crate) since: Option<Timestamp>,
+    /// Whether an earlier process may have sent something.
+    pub(crate) has_sent: bool,
 }
 
 impl ExecJob {
@@ -95,6 +105,7 @@ impl ExecJob {
             slots: Mutex::new(Vec::new()),
             reads_one_by_one: AtomicBool::new(false),
             listed_output: Mutex::new(ListedOutput::Unproven(0)),
+            has_sent: AtomicBool::new(parts.has_sent),
         }
     }
 
@@ -115,7 +126,7 @@ impl ExecJob {
         targets.iter().filter_map(|t| self.targets.get(*t)).map(|t| t.id.clone()).collect()
     }
 
-    fn refused(&self, batch: &Batch, error: SendError) -> SendOutcome<CallError> {
+    fn refused(&self, batch: &Batch, error: SendError) -> SendOutcome<ExecError> {
         let index = |ids: &[String]| -> Vec<usize> {
             let is_bad = |t: &&usize| self.targets.get(**t).is_some_and(|t| ids.contains(&t.id));
             batch.targets.iter().filter(is_bad).copied().collect()
@@ -133,60 +144,21 @@ impl ExecJob {
             },
             SendError::InvalidDocument(error)
             | SendError::InvalidParameters(error)
-            | SendError::TooLarge(error) => SendOutcome::Fatal(error),
-            SendError::Call(error) => self.failed(error),
+            | SendError::TooLarge(error) => SendOutcome::Fatal(error.into()),
+            SendError::Call(error) => failed(error, self.has_sent.load(Ordering::Relaxed)),
         }
     }
 
-    fn failed(&self, error: CallError) -> SendOutcome<CallError> {
-        match &error.kind {
-            CallErrorKind::Throttled => SendOutcome::Throttled,
-            CallErrorKind::Lost => SendOutcome::Lost(error),
-            CallErrorKind::Unreachable => SendOutcome::NotSent(Trouble::Transient(error)),
-            CallErrorKind::CredentialsExpired => SendOutcome::NotSent(paused(&error)),
-            CallErrorKind::AccessDenied { .. } => {
-                SendOutcome::Refused { verdict: Verdict::Denied, reason: Reason::ACCESS_DENIED, error }
-            }
-            CallErrorKind::CredentialsMissing
-            | CallErrorKind::CredentialsInvalid
-            | CallErrorKind::ClockSkew
-            | CallErrorKind::NotFound
-            | CallErrorKind::InvalidRequest
-            | CallErrorKind::Refused => {
-                let reason = Reason::word(error.code.as_deref().unwrap_or("refused"));
-                SendOutcome::Refused { verdict: Verdict::Denied, reason, error }
-            }
-        }
-    }
-
-    /// Renews credentials before the next attempt; what fails here fails again there, with its own message.
-    async fn trouble(&self, error: CallError) -> Trouble<CallError> {
-        match &error.kind {
-            CallErrorKind::CredentialsExpired => {
-                let _ = self.scope.renew().await;
-                paused(&error)
-            }
-            CallErrorKind::AccessDenied { .. } => Trouble::Denied(error),
-            _ => Trouble::Transient(error),
-        }
-    }
-
-    /// Commands of this run and after, page by page, until `is_enough`. Says whether the listing was read to its end.
+    /// Reads commands, newest first as far as is documented, until `is_enough`.
     async fn list(
         &self,
         query: &CommandsQuery,
-        mut is_enough: impl FnMut(&[CommandSummary]) -> bool,
-    ) -> Result<bool, CallError> {
-        let mut token = None;
-        for _ in 0..MAX_PAGES {
-            let page = self.ssm.list_commands(query, token.as_deref()).await?;
-            let is_over = is_enough(&page.items) || self.is_before_run(&page.items);
-            token = page.next;
-            if is_over || token.is_none() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        most: usize,
+        is_enough: impl FnMut(&[CommandSummary]) -> bool,
+    ) -> Result<Left, CallError> {
+        let page =
+            |token: Option<String>| async move { self.ssm.list_commands(query, token.as_deref()).await };
+        pages::read(most, page, is_enough).await
     }
 
     /// Whether a page reaches back before the run: newest come first, so that nothing of the run comes after it.
@@ -201,6 +173,20 @@ impl ExecJob {
         CommandsQuery { invoked_after: since.map(|at| at - SEARCH_MARGIN), ..CommandsQuery::default() }
     }
 
+    /// The commands among which a lost send of the batch is, if it was taken.
+    fn search(&self, batch: &Batch) -> CommandsQuery {
+        CommandsQuery {
+            invoked_before: batch.server_at.map(|at| at + SEARCH_SPAN),
+            ..self.query(batch.server_at.or(self.since))
+        }
+    }
+
+    /// A command that the service took. How long it goes on the service knows better: a document keeps its own time.
+    fn accepted(&self, command_id: String, expires_after: Option<Timestamp>) -> Accepted {
+        let left = remaining(expires_after, self.scope.server_clock().now());
+        Accepted { command_id, expires_in: left.unwrap_or(self.lifetime) }
+    }
+
     async fn invocations(&self, batch: &Batch, command_id: &str) -> Result<Collected, CallError> {
         let index: HashMap<&str, usize> =
             batch.targets.iter().filter_map(|t| Some((self.targets.get(*t)?.id.as_str(), *t))).collect();
@@ -208,7 +194,7 @@ impl ExecJob {
         let mut token = None;
         let mut is_anybody_listed = false;
         loop {
-            let page = self.ssm.list_invocations(command_id, None, true, token.as_deref()).await?;
+            let page = self.ssm.list_invocations(command_id, token.as_deref()).await?;
             is_anybody_listed |= !page.items.is_empty();
             let found = page.items.iter().filter_map(|i| {
                 let target = *index.get(i.instance_id.as_str())?;
@@ -326,13 +312,56 @@ fn has_output(stdout: &Body, stderr: &Body) -> bool {
     !stdout.is_empty() || !stderr.is_empty()
 }
 
-fn paused(error: &CallError) -> Trouble<CallError> {
+/// How long it is from `now` until then, both by the service's clock.
+fn remaining(then: Option<Timestamp>, now: Option<Timestamp>) -> Option<Duration> {
+    let left = then?.duration_since(now?);
+    Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
+}
+
+/// What comes of a send that failed. Credentials pause a run and never judge its targets; only where nothing was sent yet
+/// does the run end, as there is nothing to wait for.
+fn failed(error: CallError, has_sent: bool) -> SendOutcome<ExecError> {
+    match &error.kind {
+        CallErrorKind::Throttled => SendOutcome::Throttled,
+        CallErrorKind::Lost => SendOutcome::Lost(error.into()),
+        // The SDK has the service's time from this answer, and signs the next attempt with it.
+        CallErrorKind::Unreachable | CallErrorKind::ClockSkew => {
+            SendOutcome::NotSent(Trouble::Transient(error.into()))
+        }
+        CallErrorKind::CredentialsExpired => SendOutcome::NotSent(paused(&error)),
+        kind if kind.is_credentials() && has_sent => SendOutcome::NotSent(paused(&error)),
+        CallErrorKind::AccessDenied { .. } => SendOutcome::Refused {
+            verdict: Verdict::Denied,
+            reason: Reason::ACCESS_DENIED,
+            error: error.into(),
+        },
+        CallErrorKind::CredentialsMissing
+        | CallErrorKind::CredentialsInvalid
+        | CallErrorKind::NotFound
+        | CallErrorKind::InvalidRequest
+        | CallErrorKind::Refused => {
+            let reason = Reason::word(error.code.as_deref().unwrap_or("refused"));
+            SendOutcome::Refused { verdict: Verdict::Denied, reason, error: error.into() }
+        }
+    }
+}
+
+/// What comes of a look that failed. New credentials are not fetched here: the next call does it.
+fn trouble(error: CallError) -> Trouble<ExecError> {
+    match &error.kind {
+        kind if kind.is_credentials() => paused(&error),
+        CallErrorKind::AccessDenied { .. } => Trouble::Denied(error.into()),
+        _ => Trouble::Transient(error.into()),
+    }
+}
+
+fn paused(error: &CallError) -> Trouble<ExecError> {
     let hint = error.hints().into_iter().next().unwrap_or_default();
-    Trouble::Paused { reason: error.to_string(), hint }
+    Trouble::Paused { reason: error.described(), hint }
 }
 
 impl Job for ExecJob {
-    type Error = CallError;
+    type Error = ExecError;
 
     fn lane(&self, target: usize) -> u32 {
         match self.targets.get(target).and_then(|t| t.platform) {
@@ -352,7 +381,7 @@ impl Job for ExecJob {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
     }
 
-    async fn send(&self, batch: &Batch, limits: Limits, permit: Permit) -> SendOutcome<CallError> {
+    async fn send(&self, batch: &Batch, limits: Limits, permit: Permit) -> SendOutcome<ExecError> {
         let Some(payload) = self.payloads.get(&ExecJob::platform(batch.lane)) else {
             // Every platform among the targets has one; a target that has none is no reason to stop.
             let (verdict, reason) = (Verdict::Denied, Reason::INVALID_PLATFORM);
@@ -375,34 +404,38 @@ impl Job for ExecJob {
         };
         match self.ssm.send_command(slot, permit, &command).await {
             Ok(sent) => {
-                SendOutcome::Accepted(Accepted { command_id: sent.command_id, expires_in: self.lifetime })
+                self.has_sent.store(true, Ordering::Relaxed);
+                SendOutcome::Accepted(self.accepted(sent.command_id, sent.expires_after))
             }
             Err(error) => {
-                if error.call().kind == CallErrorKind::CredentialsExpired {
-                    let _ = self.scope.renew().await;
+                if error.call().mutated() {
+                    self.has_sent.store(true, Ordering::Relaxed);
                 }
-                self.refused(batch, error)
+                self.refused(batch, error.without(&payload.secrets))
             }
         }
     }
 
-    async fn locate(&self, batch: &Batch) -> Result<Option<Accepted>, Trouble<CallError>> {
+    async fn locate(&self, batch: &Batch) -> Result<Option<Accepted>, Trouble<ExecError>> {
         let marker = self.marker(batch.intent);
         let mut found = None;
-        let query = self.query(batch.server_at.or(self.since));
         let listed = self
-            .list(&query, |page| {
-                found = page.iter().find(|c| c.comment == marker).map(|c| c.command_id.clone());
+            .list(&self.search(batch), MAX_SEARCH_PAGES, |page| {
+                found = page.iter().find(|c| c.comment == marker).cloned();
                 found.is_some()
             })
             .await;
         match listed {
-            Ok(_) => Ok(found.map(|command_id| Accepted { command_id, expires_in: self.lifetime })),
-            Err(error) => Err(self.trouble(error).await),
+            Ok(Left::Enough | Left::AtTheEnd) => {
+                Ok(found.map(|command| self.accepted(command.command_id, command.expires_after)))
+            }
+            // Sent again it would be run twice: what may still be there is not missing.
+            Ok(Left::InTheMiddle) => Err(Trouble::Transient(ExecError::Endless { pages: MAX_SEARCH_PAGES })),
+            Err(error) => Err(trouble(error)),
         }
     }
 
-    async fn sweep(&self, scope: SweepScope, command_ids: Vec<String>) -> Result<Sweep, Trouble<CallError>> {
+    async fn sweep(&self, scope: SweepScope, command_ids: Vec<String>) -> Result<Sweep, Trouble<ExecError>> {
         let mut missing: std::collections::HashSet<String> = command_ids.into_iter().collect();
         let mut sweep = Sweep::default();
         let query = CommandsQuery {
@@ -410,49 +443,49 @@ impl Job for ExecJob {
             ..self.query(self.since)
         };
         let listed = self
-            .list(&query, |page| {
+            .list(&query, MAX_PAGES, |page| {
                 for command in page {
                     if missing.remove(&command.command_id) {
                         sweep.seen.insert(command.command_id.clone(), counters(command));
                     }
                 }
-                missing.is_empty()
+                missing.is_empty() || self.is_before_run(page)
             })
             .await;
         match listed {
-            Ok(is_complete) => {
-                sweep.is_complete = is_complete;
+            Ok(left) => {
+                sweep.is_complete = left != Left::InTheMiddle;
                 Ok(sweep)
             }
-            Err(error) => Err(self.trouble(error).await),
+            Err(error) => Err(trouble(error)),
         }
     }
 
-    async fn collect(&self, batch: &Batch, command_id: &str) -> Result<Collected, Trouble<CallError>> {
+    async fn collect(&self, batch: &Batch, command_id: &str) -> Result<Collected, Trouble<ExecError>> {
         if !self.reads_one_by_one.load(Ordering::Relaxed) {
             match self.invocations(batch, command_id).await {
                 Ok(collected) => return Ok(collected),
                 Err(error) if matches!(error.kind, CallErrorKind::AccessDenied { .. }) => {
                     self.reads_one_by_one.store(true, Ordering::Relaxed);
                 }
-                Err(error) => return Err(self.trouble(error).await),
+                Err(error) => return Err(trouble(error)),
             }
         }
         Ok(Collected { findings: batch.targets.iter().map(|t| (*t, Finding::Unlisted)).collect() })
     }
 
-    async fn detail(&self, target: usize, command_id: &str) -> Result<Option<Outcome>, Trouble<CallError>> {
+    async fn detail(&self, target: usize, command_id: &str) -> Result<Option<Outcome>, Trouble<ExecError>> {
         let Some(id) = self.targets.get(target).map(|t| t.id.as_str()) else { return Ok(None) };
         match self.ssm.get_invocation(command_id, id).await {
             Ok(detail) => Ok(detail.and_then(|d| self.outcome(d))),
-            Err(error) => Err(self.trouble(error).await),
+            Err(error) => Err(trouble(error)),
         }
     }
 
-    async fn cancel(&self, _lane: u32, command_id: &str, permit: Permit) -> Result<(), Trouble<CallError>> {
-        match self.ssm.cancel_command(permit, command_id, &[]).await {
+    async fn cancel(&self, _lane: u32, command_id: &str, permit: Permit) -> Result<(), Trouble<ExecError>> {
+        match self.ssm.cancel_command(permit, command_id).await {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.trouble(error).await),
+            Err(error) => Err(trouble(error)),
         }
     }
 
@@ -469,3 +502,7 @@ fn counters(command: &CommandSummary) -> Counters {
         is_done: matches!(command.status.as_str(), "Success" | "Failed" | "Cancelled" | "TimedOut"),
     }
 }
+
+#[cfg(test)]
+#[path = "job_tests.rs"]
+mod tests;

@@ -1,8 +1,10 @@
 //! `exec`: one command on many nodes. See docs/ARCHITECTURE.md for its way.
 
+mod error;
 mod gate;
 mod job;
 mod options;
+mod pages;
 mod payload;
 mod plan;
 mod resume;
@@ -18,6 +20,7 @@ use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
 
+pub(crate) use self::error::ExecError;
 use self::job::{ExecJob, ExecJobParts};
 pub(crate) use self::options::{
     EnvName, GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
@@ -115,6 +118,7 @@ fn parts(
         execution_timeout: (!is_document).then(|| std::time::Duration::from_secs(recipe.timeout_s)),
         lifetime: recipe.lifetime(),
         since: None,
+        has_sent: false,
     }
 }
 

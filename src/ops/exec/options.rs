@@ -13,6 +13,9 @@ use super::payload::{Wish, Work};
 use crate::failure::Failure;
 use crate::settings::Environment;
 
+/// The longest execution timeout that the agent takes.
+const LONGEST: Duration = Duration::from_secs(172_800);
+
 /// What a run of `exec` is made of, without a single secret: the values of variables and parameters and the standard input are not in it.
 /// Kept in `run.json`; what is missing is taken from the same sources again at a resume, and the hash tells whether it is the same.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -209,6 +212,14 @@ impl Recipe {
     /// How long a send may go unanswered by its nodes before the service gives up on it.
     pub(crate) fn lifetime(&self) -> Duration {
         Duration::from_secs(self.timeout_s + self.delivery_timeout_s)
+    }
+
+    /// The same for a send whose end the service didn't tell: a document keeps its own time, and no more than two days.
+    pub(crate) fn patience(&self) -> Duration {
+        match &self.source {
+            WorkSource::Document { .. } => LONGEST.max(self.lifetime()),
+            WorkSource::Line { .. } | WorkSource::Argv { .. } | WorkSource::Script { .. } => self.lifetime(),
+        }
     }
 
     /// What it is called in lists: the command line, shortened; never a value of a variable or parameter.

@@ -66,9 +66,29 @@ pub(crate) struct Payload {
     pub version: Option<String>,
     /// Values by parameter.
     pub parameters: BTreeMap<String, Vec<String>>,
+    /// Values that no message may show, the longest first: one may be part of another.
+    pub secrets: Vec<String>,
 }
 
+/// Shorter values are everywhere: taking them out of a message would only spoil it.
+const SHORTEST_SECRET: usize = 4;
+
 impl Wish {
+    /// See [`Payload::secrets`].
+    fn secrets(&self) -> Vec<String> {
+        let parameters = match &self.work {
+            Work::Document { parameters, .. } => parameters.values().flatten().cloned().collect(),
+            Work::Line(_) | Work::Argv(_) | Work::Script { .. } => Vec::new(),
+        };
+        let variables = self.env.iter().map(|(_, value)| value.clone());
+        let mut secrets: Vec<String> = variables
+            .chain(parameters)
+            .filter(|value: &String| value.chars().count() >= SHORTEST_SECRET)
+            .collect();
+        secrets.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        secrets
+    }
+
     /// What a platform's nodes are sent.
     ///
     /// # Errors
@@ -80,6 +100,7 @@ impl Wish {
                     document: name.clone(),
                     version: version.clone(),
                     parameters: parameters.clone(),
+                    secrets: self.secrets(),
                 });
             }
             Work::Line(_) | Work::Argv(_) | Work::Script { .. } => match platform {
@@ -188,7 +209,7 @@ impl Wish {
         if let Some(cwd) = &self.cwd {
             parameters.insert("workingDirectory".to_owned(), vec![cwd.clone()]);
         }
-        Payload { document: name.to_owned(), version: None, parameters }
+        Payload { document: name.to_owned(), version: None, parameters, secrets: self.secrets() }
     }
 }
 
@@ -268,6 +289,16 @@ mod tests {
         let python =
             wish(Work::Script { text: "#!/usr/bin/env python3\n".into(), arguments: vec!["a".into()] });
         assert!(python.payload(Platform::Linux).unwrap_err().message.contains("python3"));
+    }
+
+    #[test]
+    fn values_are_secrets_unless_they_are_too_short_to_be() {
+        let parameters = BTreeMap::from([("Password".to_owned(), vec!["hunter".into(), "no".into()])]);
+        let document = Work::Document { name: "Doc".into(), version: None, parameters };
+        assert_eq!(wish(document).payload(Platform::Linux).unwrap().secrets, ["hunter"]);
+        let mut line = wish(Work::Line("x".into()));
+        line.env = vec![("A".into(), "abcd".into()), ("B".into(), "abcdef".into())];
+        assert_eq!(line.payload(Platform::Linux).unwrap().secrets, ["abcdef", "abcd"]);
     }
 
     #[test]

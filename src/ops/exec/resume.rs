@@ -58,7 +58,7 @@ pub(crate) fn resume(
     let replay = Replay::read(&directory)?;
     let targets = directory.targets()?;
     let mut recipe = recipe_of(record)?;
-    let recovered = Recovered::from_replay(&replay, recipe.lifetime());
+    let recovered = Recovered::from_replay(&replay, recipe.patience());
     let open_targets = targets.len() - recovered.verdicts.len();
     if open_targets == 0 && replay.is_finished {
         return Ok(None);
@@ -71,6 +71,7 @@ pub(crate) fn resume(
     };
     let mut job_parts = parts(&record.run, &recipe, targets.clone(), payloads);
     job_parts.since = replay.sends.values().filter_map(|send| send.server_at).min();
+    job_parts.has_sent = !replay.sends.is_empty();
     let plan = Plan {
         waves: record.waves.iter().map(|end| *end as usize).collect(),
         targets,
