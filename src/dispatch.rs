@@ -8,7 +8,7 @@ use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
 use herder_core::event::{Envelope, Event, RunFinished, SCHEMA_VERSION};
-use herder_core::journal::{Bodies, EventLog, Journal, RunDirectory, StoredEvent};
+use herder_core::journal::{Bodies, EventLog, Journal, JournalError, RunDirectory, StoredEvent};
 use herder_core::run_id::RunId;
 use herder_core::verdict::{Tally, Verdict};
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +33,8 @@ pub(crate) struct Dispatcher {
     pub(crate) journal: Journal,
     /// Where the bodies are.
     pub(crate) directory: RunDirectory,
+    /// Why events are missing on disk; `None` at the start.
+    pub(crate) incomplete: Option<JournalError>,
 }
 
 /// What the dispatcher counted.
@@ -46,11 +48,19 @@ pub(crate) struct Counted {
     pub(crate) exit_code: Option<i64>,
     /// Whether everything was shown. A reader that left early is no error.
     pub(crate) shown: io::Result<()>,
+    /// Why events or outputs are missing on disk, if any are.
+    pub(crate) incomplete: Option<JournalError>,
 }
 
 impl Default for Counted {
     fn default() -> Counted {
-        Counted { tally: Tally::default(), durations: Vec::new(), exit_code: None, shown: Ok(()) }
+        Counted {
+            tally: Tally::default(),
+            durations: Vec::new(),
+            exit_code: None,
+            shown: Ok(()),
+            incomplete: None,
+        }
     }
 }
 
@@ -79,6 +89,8 @@ pub(crate) struct Ending {
     pub(crate) tally: Tally,
     /// herder's exit code.
     pub(crate) exit: i32,
+    /// The same, if events are missing on disk.
+    pub(crate) exit_if_incomplete: i32,
     /// Calls accepted and throttled.
     pub(crate) calls: u64,
     /// See `calls`.
@@ -115,15 +127,28 @@ impl Dispatcher {
             let _ = to_renderer.send(self.store(event));
         }
         if let Ok(ending) = ending.blocking_recv() {
-            let finished = Event::RunFinished(finish(ending, &mut counted));
-            let _ = to_renderer.send(self.store(finished));
+            let _ = to_renderer.send(self.store_end(&ending, &mut counted));
         }
         drop(to_renderer);
+        counted.incomplete = self.incomplete.take();
         counted.shown = match renderer {
             Ok(renderer) => renderer.join().unwrap_or_else(|_| Err(io::Error::other("the renderer failed"))),
             Err(error) => Err(error),
         };
         counted
+    }
+
+    /// The last event tells the exit that the process has: not success, if anything before it is missing on disk, or it itself.
+    fn store_end(&mut self, ending: &Ending, counted: &mut Counted) -> StoredEvent {
+        let was_complete = self.incomplete.is_none();
+        let exit = if was_complete { ending.exit } else { ending.exit_if_incomplete };
+        let mut stored = self.store(Event::RunFinished(finish(ending, exit, counted)));
+        if let (true, Some(_), Event::RunFinished(finished)) =
+            (was_complete, &self.incomplete, &mut stored.envelope.event)
+        {
+            finished.exit = ending.exit_if_incomplete;
+        }
+        stored
     }
 
     fn store(&mut self, event: Event) -> StoredEvent {
@@ -139,16 +164,17 @@ impl Dispatcher {
             Ok(stored) => stored,
             Err((stored, error)) => {
                 self.journal.mark_broken(&error.to_string());
+                self.incomplete.get_or_insert(error);
                 *stored
             }
         }
     }
 }
 
-fn finish(ending: Ending, counted: &mut Counted) -> RunFinished {
+fn finish(ending: &Ending, exit: i32, counted: &mut Counted) -> RunFinished {
     RunFinished {
-        tally: ending.tally,
-        exit: ending.exit,
+        tally: ending.tally.clone(),
+        exit,
         calls: ending.calls,
         throttles: ending.throttles,
         p50_ms: counted.quantile(0.5),
@@ -185,7 +211,7 @@ fn render(
     }
 }
 
-/// Hands a stored event to a renderer, with its bodies back in place.
+/// Hands a stored event to a renderer, with its bodies back in place. Bodies that could not be stored never left it.
 pub(crate) fn replay_event(
     mut stored: StoredEvent,
     renderer: &mut dyn Renderer,
@@ -196,4 +222,113 @@ pub(crate) fn replay_event(
         finished.stderr = bodies.read(output.stderr).unwrap_or_default();
     }
     renderer.event(&stored.envelope, stored.stored.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use herder_core::event::{Body, Streams, TargetFinished};
+    use herder_core::journal::{FORMAT_VERSION, Identity, RunRecord, RunsDirectory, StoredOutput};
+    use herder_core::target::Target;
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// Keeps what it is shown: output, and the exit of the end.
+    #[derive(Clone, Default)]
+    struct Seen(Arc<Mutex<Vec<String>>>);
+
+    impl Renderer for Seen {
+        fn event(&mut self, envelope: &Envelope, _: Option<&StoredOutput>) -> io::Result<()> {
+            let text = match &envelope.event {
+                Event::TargetFinished(finished) => String::from_utf8_lossy(finished.stdout.as_bytes()).into(),
+                Event::RunFinished(finished) => format!("exit {}", finished.exit),
+                _ => return Ok(()),
+            };
+            self.0.lock().unwrap().push(text);
+            Ok(())
+        }
+
+        fn finish(&mut self, _: &Bodies) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn new_run(state: &std::path::Path) -> (RunId, RunDirectory) {
+        let run = RunId::new(Timestamp::UNIX_EPOCH, 1);
+        let [account, region, principal] = ["111122223333", "eu-west-1", "arn"].map(String::from);
+        let record = RunRecord {
+            format: FORMAT_VERSION,
+            run: run.clone(),
+            created: Timestamp::UNIX_EPOCH,
+            herder: "0.1.0".into(),
+            command: "exec".into(),
+            title: "uptime".into(),
+            identity: Identity { account, region, principal, endpoint: None, sim: true },
+            waves: vec![0],
+            recipe: serde_json::Value::Null,
+        };
+        (run, RunsDirectory::below(state).create(&record, &[]).unwrap())
+    }
+
+    fn finished() -> Event {
+        let [id, account, region] = ["i-1", "111122223333", "eu-west-1"].map(String::from);
+        Event::TargetFinished(Box::new(TargetFinished {
+            target: Target { id, name: None, account, region, az: None, platform: None },
+            verdict: Verdict::Ok,
+            reason: None,
+            exit_code: Some(0),
+            stdout: Body::from("up 3 days"),
+            stderr: Body::default(),
+            streams: Streams::Exact,
+            truncated: false,
+            started: None,
+            finished: None,
+            duration_ms: None,
+            command_id: None,
+            wave: 1,
+            attempt: 1,
+        }))
+    }
+
+    /// What is seen of a run whose file is on a full disk, and whether that is told.
+    fn shown(full: Option<&str>) -> (Vec<String>, bool) {
+        let state = tempfile::tempdir().unwrap();
+        let (run, directory) = new_run(state.path());
+        if let Some(file) = full {
+            std::os::unix::fs::symlink("/dev/full", directory.path().join(file)).unwrap();
+        }
+        let dispatcher = Dispatcher {
+            run,
+            next_seq: 0,
+            clock: Clock::system(),
+            log: EventLog::open(&directory).unwrap(),
+            journal: Journal::open(&directory, 1).unwrap(),
+            directory,
+            incomplete: None,
+        };
+        let (events, feed) = mpsc::channel(8);
+        let (end, ending) = oneshot::channel();
+        events.try_send(finished()).unwrap();
+        drop(events);
+        let tally = Tally::default();
+        let took = Duration::ZERO;
+        assert!(
+            end.send(Ending { tally, exit: 0, exit_if_incomplete: 6, calls: 0, throttles: 0, took }).is_ok()
+        );
+        let seen = Seen::default();
+        let counted = dispatcher.run(feed, ending, Box::new(seen.clone()));
+        counted.shown.unwrap();
+        let seen = seen.0.lock().unwrap().clone();
+        (seen, counted.incomplete.is_some())
+    }
+
+    #[test]
+    fn a_full_disk_loses_no_output_and_is_told() {
+        assert_eq!(shown(None), (vec!["up 3 days".into(), "exit 0".into()], false));
+        for file in ["output/bodies", "events.jsonl"] {
+            assert_eq!(shown(Some(file)), (vec!["up 3 days".into(), "exit 6".into()], true), "{file}");
+        }
+    }
 }

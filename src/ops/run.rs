@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herder_core::event::Event;
 use herder_core::fanout::{Interrupt, Job, Plan, Ports, Report, fan_out};
-use herder_core::journal::{EventLog, Journal, JournalError, RunDirectory};
+use herder_core::journal::{EventLog, Journal, JournalError, Keep, RunDirectory};
 use herder_core::run_id::RunId;
 use herder_core::verdict::Verdict;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::ctx::{Ctx, OnThrottle, OpenScope};
 use crate::dispatch::{Counted, Dispatcher, Ending};
 use crate::exit::{Exit, RunEnd};
-use crate::failure::{Changed, Failure};
+use crate::failure::{Changed, Failure, Kind};
 use crate::render::Renderer;
 
 /// Events that may wait for the dispatcher. It only writes to disk, so that this seldom fills.
@@ -97,6 +97,7 @@ where
     Failure: From<J::Error>,
 {
     let begun = Instant::now();
+    let run = start.run.clone();
     let journal = Journal::open(&start.directory, start.next_intent)?;
     let (events, feed) = mpsc::channel(EVENTS_WAITING);
     let (ending, end) = oneshot::channel();
@@ -107,6 +108,7 @@ where
         log: EventLog::open(&start.directory)?,
         journal: journal.clone(),
         directory: start.directory,
+        incomplete: None,
     };
     dispatcher.open(start.opening, renderer.as_mut());
     let dispatched = tokio::task::spawn_blocking(move || dispatcher.run(feed, end, renderer));
@@ -114,31 +116,36 @@ where
     let ports = Ports { journal, events, interrupts: ctx.interrupts.clone() };
     let mut report = fan_out(start.job, start.plan, ports).await;
     throttles.connect(None);
-    let failure = failure_of(&mut report);
+    let failure = failure_of(&mut report, &run);
     let exit = exit_of(&report, failure.as_ref());
     let totals = open.meter.totals();
     // The dispatcher waits for this; if its thread died there is nobody to tell.
     let _ = ending.send(Ending {
         tally: report.tally.clone(),
         exit: exit.code().into(),
+        exit_if_incomplete: if_incomplete(&report, failure.as_ref()).code().into(),
         calls: totals.accepted,
         throttles: totals.throttled,
         took: begun.elapsed(),
     });
     let counted = tokio::select! {
         counted = dispatched => counted.map_err(|error| {
-            Failure::new(crate::failure::Kind::Bug, "the dispatcher ended early").caused_by(&error)
+            Failure::new(Kind::Bug, "the dispatcher ended early").caused_by(&error)
         })?,
         () = reader_is_given_up(ctx.interrupts.clone()) => Counted::default(),
     };
     open.keep_learned(ctx.clock.now());
-    let unshown = counted.shown.err().map(|error| {
-        Failure::new(crate::failure::Kind::Local, "the results could not be written").caused_by(&error)
-    });
+    forget_old_runs(ctx).await;
+    let exit = if counted.incomplete.is_some() { if_incomplete(&report, failure.as_ref()) } else { exit };
+    let incomplete = counted.incomplete.map(|error| incomplete(&error, &run));
+    let unshown = counted
+        .shown
+        .err()
+        .map(|error| Failure::new(Kind::Local, "the results could not be written").caused_by(&error));
     Ok(End {
         // The run did what was asked, the results did not arrive: that is something that failed.
         exit: if unshown.is_some() && exit == Exit::Success { Exit::Failed } else { exit },
-        failure: failure.or(unshown),
+        failure: failure.or(incomplete).or(unshown),
         interrupt: *ctx.interrupts.borrow(),
         has_unknown: report.tally.count(Verdict::Unknown) > 0,
         exit_code: counted.exit_code,
@@ -156,10 +163,33 @@ async fn reader_is_given_up(mut interrupts: watch::Receiver<Interrupt>) {
     }
 }
 
-/// A run that was refused before anything was sent exits as its error says; any other by its verdicts.
+/// What is kept of runs is kept to after each of them, without a word: `herder runs prune` tells what goes.
+async fn forget_old_runs(ctx: &Ctx) {
+    let (runs, now) = (ctx.runs(), ctx.clock.now());
+    let _ = tokio::task::spawn_blocking(move || runs.prune(Keep::default(), now)).await;
+}
+
+/// The exit of a run of which something is missing on disk: it needs a person.
+fn if_incomplete<E>(report: &Report<E>, failure: Option<&Failure>) -> Exit {
+    match exit_of(report, failure) {
+        Exit::Success | Exit::Failed | Exit::Unknown => Exit::Stopped,
+        exit => exit,
+    }
+}
+
+fn incomplete(error: &JournalError, run: &RunId) -> Failure {
+    let mut failure = Failure::new(Kind::Local, "the journal of this run is incomplete")
+        .caused_by(error)
+        .hint(format!("Free space in the state directory, then go on with `herder runs resume {run}`."));
+    failure.changed = Changed::Possibly;
+    failure
+}
+
+/// A run that was refused before anything was sent exits as its error says, unless it was interrupted before; any other by its
+/// verdicts.
 fn exit_of<E>(report: &Report<E>, failure: Option<&Failure>) -> Exit {
     match failure {
-        Some(failure) if !report.anything_sent => failure.exit(),
+        Some(failure) if !report.anything_sent && report.interrupt == Interrupt::None => failure.exit(),
         _ => Exit::of_run(&RunEnd {
             tally: &report.tally,
             stopped: report.stopped,
@@ -168,14 +198,49 @@ fn exit_of<E>(report: &Report<E>, failure: Option<&Failure>) -> Exit {
     }
 }
 
-fn failure_of<E>(report: &mut Report<E>) -> Option<Failure>
+fn failure_of<E>(report: &mut Report<E>, run: &RunId) -> Option<Failure>
 where
     Failure: From<E>,
 {
-    let fatal = report.fatal.take().map(Failure::from);
-    let mut failure = fatal.or_else(|| report.journal.take().map(<Failure as From<JournalError>>::from))?;
+    let mut failure = match (report.fatal.take(), report.journal.take()) {
+        (Some(error), _) => Failure::from(error),
+        (None, Some(error)) if report.anything_sent => incomplete(&error, run),
+        (None, Some(error)) => <Failure as From<JournalError>>::from(error),
+        (None, None) => return None,
+    };
     if report.anything_sent {
         failure.changed = Changed::Possibly;
     }
     Some(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::fanout::StopReason;
+    use herder_core::verdict::Tally;
+
+    use super::*;
+
+    fn report(verdict: Verdict, interrupt: Interrupt, anything_sent: bool) -> Report<String> {
+        let mut tally = Tally::default();
+        tally.add(verdict);
+        let stopped = (interrupt > Interrupt::None).then_some(StopReason::Interrupted);
+        Report { tally, stopped, interrupt, fatal: None, journal: None, anything_sent }
+    }
+
+    #[test]
+    fn an_interrupt_comes_before_a_refusal_that_it_met() {
+        let denied = Failure::new(Kind::Denied, "no");
+        let of = |interrupt| exit_of(&report(Verdict::NotRun, interrupt, false), Some(&denied));
+        assert_eq!((of(Interrupt::None), of(Interrupt::Drain)), (Exit::Denied, Exit::Interrupted));
+    }
+
+    #[test]
+    fn a_run_with_a_hole_in_its_journal_needs_a_person() {
+        let of = |verdict, interrupt| if_incomplete(&report(verdict, interrupt, true), None);
+        for verdict in [Verdict::Ok, Verdict::Failed, Verdict::Unknown] {
+            assert_eq!(of(verdict, Interrupt::None), Exit::Stopped);
+        }
+        assert_eq!(of(Verdict::Ok, Interrupt::Drain), Exit::Interrupted);
+    }
 }
