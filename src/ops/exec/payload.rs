@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use herder_core::target::Platform;
 
 use super::shell::{
-    join_powershell, join_sh, quote_powershell, quote_sh, with_stdin_powershell, with_stdin_sh,
+    POWERSHELL_TAIL, in_block_powershell, join_powershell, join_sh, quote_powershell, quote_sh,
+    with_stdin_powershell, with_stdin_sh,
 };
 use crate::failure::Failure;
 
@@ -143,23 +144,30 @@ impl Wish {
         if let Some(input) = &self.stdin {
             body = with_stdin_sh(&body, input);
         }
-        let exports: String =
-            self.env.iter().map(|(name, value)| format!("export {name}={}\n", quote_sh(value))).collect();
-        body = format!("{exports}{body}");
-        if let Some(user) = &self.user {
-            let change = match (&self.cwd, platform) {
-                // A login shell starts in the user's home.
-                (Some(cwd), _) => format!("cd {} || exit\n", quote_sh(cwd)),
-                (None, _) => String::new(),
-            };
-            let program = if platform == Platform::Macos { "su" } else { "runuser" };
-            body = format!("{program} -l {} -c {}", quote_sh(user), quote_sh(&format!("{change}{body}")));
-        }
-        let text = match shebang {
-            Some(shebang) => format!("{shebang}\n{body}"),
-            None => body,
+        let text = match (&self.user, shebang) {
+            (Some(user), shebang) => self.as_user(user, shebang.as_deref(), &body, platform),
+            (None, Some(shebang)) => format!("{shebang}\n{}{body}", self.exports()),
+            (None, None) => format!("{}{body}", self.exports()),
         };
         Ok(self.document("AWS-RunShellScript", text))
+    }
+
+    fn exports(&self) -> String {
+        self.env.iter().map(|(name, value)| format!("export {name}={}\n", quote_sh(value))).collect()
+    }
+
+    /// The body for another user's login shell, which hands it to the interpreter that was asked for.
+    fn as_user(&self, user: &str, shebang: Option<&str>, body: &str, platform: Platform) -> String {
+        // A login shell starts in the user's home.
+        let change = self.cwd.as_ref().map(|cwd| format!("cd {} || exit\n", quote_sh(cwd)));
+        let interpreter = shebang.map(|line| line.trim_start_matches("#!").trim()).filter(|i| !i.is_empty());
+        let work = match interpreter {
+            Some(interpreter) => format!("exec {interpreter} -c {}", quote_sh(body)),
+            None => body.to_owned(),
+        };
+        let program = if platform == Platform::Macos { "su" } else { "runuser" };
+        let inside = format!("{}{}{work}", change.unwrap_or_default(), self.exports());
+        format!("{program} -l {} -c {}", quote_sh(user), quote_sh(&inside))
     }
 
     fn powershell(&self) -> Result<Payload, Failure> {
@@ -171,28 +179,30 @@ impl Wish {
             return Err(Failure::usage(format!("--shell {shell} can't be done on Windows nodes"))
                 .hint("Leave Windows nodes out with --exclude platform:windows."));
         }
-        let mut body = match &self.work {
-            Work::Line(line) => line.clone(),
-            Work::Argv(words) => join_powershell(words),
-            Work::Script { text, arguments } if arguments.is_empty() => text.clone(),
-            Work::Script { text, arguments } => {
-                let arguments: Vec<String> = arguments.iter().map(|a| quote_powershell(a)).collect();
-                format!("& {{\n{text}\n}} {}", arguments.join(" "))
-            }
+        let input = self.stdin.as_deref();
+        let body = match &self.work {
+            Work::Line(line) => match input {
+                Some(input) => with_stdin_powershell(line, input),
+                None => line.clone(),
+            },
+            // A program's exit code is PowerShell's only if the script says so (docs/decisions/0006).
+            Work::Argv(words) => match input {
+                Some(input) => {
+                    let work = format!("$input | {}\n{POWERSHELL_TAIL}", join_powershell(words));
+                    in_block_powershell(&work, &[], Some(input))
+                }
+                None => format!("{}\n{POWERSHELL_TAIL}", join_powershell(words)),
+            },
+            Work::Script { text, arguments } if arguments.is_empty() && input.is_none() => text.clone(),
+            Work::Script { text, arguments } => in_block_powershell(text, arguments, input),
             Work::Document { .. } => String::new(),
         };
-        if let Some(input) = &self.stdin {
-            body = with_stdin_powershell(&body, input);
-        }
         let sets: String = self
             .env
             .iter()
             .map(|(name, value)| format!("$env:{name} = {}\n", quote_powershell(value)))
             .collect();
-        // A program's exit code is PowerShell's only if the script says so.
-        let passes_code = matches!(self.work, Work::Argv(_));
-        let tail = if passes_code { "\nexit $LASTEXITCODE" } else { "" };
-        Ok(self.document("AWS-RunPowerShellScript", format!("{sets}{body}{tail}")))
+        Ok(self.document("AWS-RunPowerShellScript", format!("{sets}{body}")))
     }
 
     fn shebang(&self) -> Option<String> {
@@ -312,6 +322,45 @@ mod tests {
         );
         assert_eq!(wish.payload(Platform::Linux).unwrap().parameters["workingDirectory"], ["/srv/my app"]);
         assert!(wish.payload(Platform::Windows).is_err());
+    }
+
+    /// Runs it with a `runuser` that says whom it is asked for and starts a shell that is not the login shell's.
+    fn run_as_user(wish: &Wish) -> String {
+        let stub = "runuser() { echo \"$1 $2 $3\"; sh -c \"$4\"; }\n";
+        let script = format!("{stub}{}", text(wish, Platform::Linux));
+        let output = std::process::Command::new("sh").arg("-c").arg(&script).output().unwrap();
+        assert!(output.status.success(), "{script}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn another_user_keeps_the_interpreter() {
+        let body = "a=(x \"it's\" '$HOME')\necho \"${a[1]} ${a[2]} $A $1\"; cat";
+        let mut script = wish(Work::Script {
+            text: format!("#!/usr/bin/env bash\n{body}\n"),
+            arguments: vec!["o'ne two".into()],
+        });
+        script.user = Some("deploy".into());
+        script.cwd = Some("/".into());
+        script.env = vec![("A".into(), "b 'c".into())];
+        script.stdin = Some(b"in\n".to_vec());
+        assert_eq!(run_as_user(&script), "-l deploy -c\nit's $HOME b 'c o'ne two\nin\n");
+        let mut line = wish(Work::Line("a=(1 '2 3'); printf '%s\\n' \"${a[1]}\"".into()));
+        line.user = Some("deploy".into());
+        line.shell = Some("bash".into());
+        assert_eq!(run_as_user(&line), "-l deploy -c\n2 3\n");
+        assert!(text(&line, Platform::Linux).starts_with("runuser -l deploy -c 'exec /usr/bin/env bash -c "));
+    }
+
+    #[test]
+    fn a_windows_argv_ends_as_its_command_did() {
+        let mut argv = wish(Work::Argv(vec!["nope".into(), String::new()]));
+        let tail =
+            "$ok = $?; if ($null -ne $LASTEXITCODE) { exit $LASTEXITCODE } elseif (-not $ok) { exit 1 }";
+        assert_eq!(text(&argv, Platform::Windows), format!("& 'nope' '\"\"'\n{tail}"));
+        argv.stdin = Some(b"x\n".to_vec());
+        let fed = text(&argv, Platform::Windows);
+        assert!(fed.ends_with(&format!(" | & {{\n$input | & 'nope' '\"\"'\n{tail}\n}}")), "{fed}");
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub(super) fn quote_powershell(word: &str) -> String {
     quoted
 }
 
+/// What stands after an argv, so that the script ends as its command did: a program by its exit code, a cmdlet that fails
+/// and a command that doesn't exist with 1. Only programs set `$LASTEXITCODE`, and `$?` is of the last statement alone.
+pub(super) const POWERSHELL_TAIL: &str =
+    "$ok = $?; if ($null -ne $LASTEXITCODE) { exit $LASTEXITCODE } elseif (-not $ok) { exit 1 }";
+
 /// Quotes an argument vector for Windows PowerShell 5.1, which hands arguments on to programs without escaping the double
 /// quotes in them: those, and the backslashes before them, are escaped as the C runtime reads them.
 pub(super) fn join_powershell(words: &[String]) -> String {
@@ -47,6 +52,10 @@ pub(super) fn join_powershell(words: &[String]) -> String {
 }
 
 fn escape_for_c_runtime(word: &str) -> String {
+    if word.is_empty() {
+        // Left alone it would be dropped.
+        return "\"\"".to_owned();
+    }
     let mut escaped = String::with_capacity(word.len());
     let mut backslashes = 0;
     for c in word.chars() {
@@ -83,12 +92,48 @@ pub(super) fn with_stdin_sh(command: &str, input: &[u8]) -> String {
     }
 }
 
-/// The same for PowerShell, as text.
+/// The same for PowerShell, as text. A single statement is fed; of several, whoever wants it reads `$input`.
 pub(super) fn with_stdin_powershell(command: &str, input: &[u8]) -> String {
-    let encoded = encode_lines(input);
-    format!(
-        "[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String(@'\n{encoded}\n'@)) | & {{ $input | {command} }}"
-    )
+    if is_pipeline(command) {
+        in_block_powershell(&format!("$input | {command}"), &[], Some(input))
+    } else {
+        in_block_powershell(command, &[], Some(input))
+    }
+}
+
+/// Work as a script block with arguments, its standard input in `$input`.
+pub(super) fn in_block_powershell(work: &str, arguments: &[String], input: Option<&[u8]>) -> String {
+    let arguments: String = arguments.iter().map(|a| format!(" {}", quote_powershell(a))).collect();
+    let block = format!("& {{\n{work}\n}}{arguments}");
+    match input {
+        Some(input) => {
+            let encoded = encode_lines(input);
+            format!(
+                "[Text.Encoding]::UTF8.GetString([Convert]::FromBase64String(@'\n{encoded}\n'@)) | {block}"
+            )
+        }
+        None => block,
+    }
+}
+
+/// Whether something can be piped into a line of PowerShell: one statement that begins with a command's name.
+fn is_pipeline(line: &str) -> bool {
+    let mut quote = None;
+    for c in line.trim_end().chars() {
+        match quote {
+            Some(mark) if c == mark => quote = None,
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            None if matches!(c, ';' | '\n') => return false,
+            _ => {}
+        }
+    }
+    let first = line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+    let is_keyword = ["if", "for", "foreach", "while", "do", "switch", "try", "param", "function", "return"]
+        .iter()
+        .any(|word| {
+            first.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with(['(', '{']))
+        });
+    !is_keyword && !first.starts_with(['$', '[', '(', '@', '\'', '"'])
 }
 
 /// A line that ends a here-document and isn't in it.
@@ -187,6 +232,23 @@ mod tests {
             join_powershell(&words(&["C:\\Program Files\\x.exe", "it's", "say \"hi\"", "a\\\"b", "dir \\"])),
             r#"& 'C:\Program Files\x.exe' 'it''s' 'say \"hi\"' 'a\\\"b' 'dir \\'"#
         );
+        assert_eq!(join_powershell(&words(&["x", "", "y"])), r#"& 'x' '""' 'y'"#);
         assert_eq!(quote_powershell("\u{2019}"), "'\u{2019}\u{2019}'");
+    }
+
+    #[test]
+    fn powershell_takes_standard_input_as_one_pipeline_or_by_itself() {
+        for (line, is_fed) in [
+            ("findstr 'a;b'", true),
+            ("Sort-Object | Select-Object -First 1", true),
+            ("& 'x.exe'", true),
+            ("$a = @($input); $a.Count", false),
+            ("foreach ($x in $input) { $x }", false),
+            ("findstr x\nhostname", false),
+        ] {
+            let script = with_stdin_powershell(line, b"in\n");
+            let work = if is_fed { format!("$input | {line}") } else { line.to_owned() };
+            assert!(script.ends_with(&format!("\n'@)) | & {{\n{work}\n}}")), "{script}");
+        }
     }
 }
