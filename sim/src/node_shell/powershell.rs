@@ -153,6 +153,8 @@ impl Host<'_> {
             "ver" => self.print(&format!("Microsoft Windows [Version {}]", node.kernel)),
             "systeminfo" => self.print(&format!("Host Name:                 {}\r\nOS Name:                   {}", node.computer_name(), node.platform.name())),
             "true" => {}
+            // What herder puts after an argv. Here a command that fails has ended the script already.
+            "if" if arguments.first().is_some_and(|text| text.eq_ignore_ascii_case("($null")) => {}
             _ => {
                 self.answer.stderr.extend_from_slice(
                     format!("{program} : The term '{program}' is not recognized as the name of a cmdlet, function, script file, or operable program.\r\n").as_bytes(),
