@@ -50,8 +50,8 @@ pub(crate) struct Ctx {
     random: [u8; 32],
     /// The first of them, as a number.
     pub seed: u64,
-    /// Where MFA codes are asked for.
-    pub(crate) mfa: Option<crate::io::Io>,
+    /// Where MFA codes are asked for, and what is told that all of it is simulated.
+    pub(crate) terminal: Option<crate::io::Io>,
     /// The simulator in this process, if there is one.
     pub(crate) sim: Option<Arc<crate::sim::InProcess>>,
 }
@@ -73,7 +73,7 @@ impl Ctx {
             Failure::new(crate::failure::Kind::Local, "could not read `/dev/urandom`").caused_by(&error)
         })?;
         let seed = random.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
-        Ok(Ctx { settings, environment, clock, interrupts, random, seed, mfa: None, sim: None })
+        Ok(Ctx { settings, environment, clock, interrupts, random, seed, terminal: None, sim: None })
     }
 
     /// The same, interrupted by something else.
@@ -147,6 +147,11 @@ impl Ctx {
             },
             sim: is_fixed || scope.is_simulated(),
         };
+        if identity.sim
+            && let Some(terminal) = &self.terminal
+        {
+            terminal.note_simulated();
+        }
         Ok(OpenScope { scope, meter, identity })
     }
 
@@ -169,7 +174,7 @@ impl Ctx {
                 external_id: None,
             }),
             endpoint,
-            mfa: self.mfa.clone().map(mfa_prompt),
+            mfa: self.terminal.clone().map(mfa_prompt),
             ..ScopeOptions::new(environment)
         })
     }

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Columns where nobody says how many there are.
@@ -22,6 +23,8 @@ pub(crate) struct Io {
     stderr_style: Style,
     width: Width,
     terminal: Terminal,
+    /// Whether all of this is simulated: every human output says so.
+    simulated: Arc<AtomicBool>,
 }
 
 /// What a stream can show.
@@ -133,6 +136,7 @@ impl Io {
             stdin: Input::System,
             width: Width::Measured,
             terminal: Terminal::System,
+            simulated: Arc::default(),
         }
     }
 
@@ -164,6 +168,17 @@ impl Io {
     #[must_use]
     pub(crate) fn width(&self) -> Width {
         self.width
+    }
+
+    /// What is shown from now on comes from a simulator.
+    pub(crate) fn note_simulated(&self) {
+        self.simulated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether what is shown comes from a simulator.
+    #[must_use]
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.simulated.load(Ordering::Relaxed)
     }
 
     /// What was piped in.
@@ -223,24 +238,34 @@ fn prompt_on(mut tty: &File, text: &str, echo: Echo) -> Result<String, PromptErr
     if read == 0 { Err(PromptError::Ended) } else { Ok(line.trim_end_matches(['\r', '\n']).to_owned()) }
 }
 
-/// The terminal doesn't show what is typed until this is dropped. `stty` is on every system that has terminals,
-/// and needs no unsafe code.
-struct HiddenEcho<'a> {
-    tty: &'a File,
-    before: String,
-}
+/// The terminal and its settings while it hides what is typed. The thread that waits for the answer may never wake up again.
+static HIDDEN: Mutex<Option<(File, String)>> = Mutex::new(None);
 
-impl HiddenEcho<'_> {
-    fn new(tty: &File) -> Result<HiddenEcho<'_>, PromptError> {
-        let before = stty(tty, "-g").ok_or(PromptError::NotHidden)?;
-        stty(tty, "-echo").ok_or(PromptError::NotHidden)?;
-        Ok(HiddenEcho { tty, before })
+/// Shows again what is typed, if a question that hides it is still open. For the end of the process.
+pub(crate) fn restore_terminal() {
+    if let Some((tty, before)) = lock(&HIDDEN).take() {
+        stty(&tty, before.trim());
     }
 }
 
-impl Drop for HiddenEcho<'_> {
+/// The terminal doesn't show what is typed until this is dropped. `stty` is on every system that has terminals,
+/// and needs no unsafe code.
+struct HiddenEcho;
+
+impl HiddenEcho {
+    fn new(tty: &File) -> Result<HiddenEcho, PromptError> {
+        let before = stty(tty, "-g").ok_or(PromptError::NotHidden)?;
+        let held = tty.try_clone().map_err(PromptError::Failed)?;
+        *lock(&HIDDEN) = Some((held, before));
+        let hidden = HiddenEcho;
+        stty(tty, "-echo").ok_or(PromptError::NotHidden)?;
+        Ok(hidden)
+    }
+}
+
+impl Drop for HiddenEcho {
     fn drop(&mut self) {
-        stty(self.tty, self.before.trim());
+        restore_terminal();
     }
 }
 

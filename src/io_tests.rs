@@ -23,6 +23,7 @@ impl Io {
             stderr_style: style(fake.is_stderr_tty),
             width: Width::Fixed(fake.width),
             terminal,
+            simulated: Arc::default(),
         };
         (io, captured)
     }

@@ -49,6 +49,8 @@ pub fn run(
         Ok(cli) => cli,
         Err(error) => return usage(&io, &error, format),
     };
+    let is_remote =
+        matches!(&cli.command, Command::Exec(args) if args.exit == commands::exec::ExitOf::Remote);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -68,9 +70,13 @@ pub fn run(
     });
     // Threads that still wait for a reader that never comes must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    io::restore_terminal();
     match result {
         Ok(exit) => exit,
-        Err(failure) => report(&io, &failure, format),
+        Err(failure) => {
+            let exit = report(&io, &failure, format);
+            if is_remote { commands::exec::own_failure(exit) } else { exit }
+        }
     }
 }
 
@@ -82,7 +88,10 @@ async fn execute(
 ) -> Result<Exit, Failure> {
     let settings = Settings::new(&cli.global, &environment)?;
     let mut ctx = Ctx::new(settings, environment, Clock::system(), interrupts)?;
-    ctx.mfa = Some(io.clone());
+    ctx.terminal = Some(io.clone());
+    if ctx.settings.sim.is_some() {
+        io.note_simulated();
+    }
     if cli.command.uses_aws()
         && let Some(spec) = &ctx.settings.sim
     {
@@ -95,9 +104,18 @@ async fn execute(
         Command::Runs(args) => Box::pin(commands::runs::run(&ctx, io, args)).await,
         #[cfg(feature = "sim")]
         Command::Sim(args) => commands::sim::run(&ctx, io, args).await,
-        Command::Completions(args) => commands::completions::run(io, &args),
-        Command::Man(args) => commands::man::run(io, &args),
-        Command::Help(args) => commands::help::run(io, &args),
+        Command::Completions(args) => {
+            let io = io.clone();
+            commands::interruptible(&ctx, move || commands::completions::run(&io, &args)).await
+        }
+        Command::Man(args) => {
+            let io = io.clone();
+            commands::interruptible(&ctx, move || commands::man::run(&io, &args)).await
+        }
+        Command::Help(args) => {
+            let io = io.clone();
+            commands::interruptible(&ctx, move || commands::help::run(&io, &args)).await
+        }
     }
 }
 
@@ -110,6 +128,7 @@ pub(crate) fn report(io: &Io, failure: &Failure, format: Option<Format>) -> Exit
         hints: &failure.hints,
         request_id: failure.request_id.as_deref(),
         changed: failure.changed == Changed::Possibly,
+        is_simulated: io.is_simulated(),
     };
     // Nobody reads any more: the exit code still tells.
     let _ = shown.write(io, format.unwrap_or_default());
@@ -138,6 +157,7 @@ fn usage(io: &Io, error: &clap::Error, format: Option<Format>) -> Exit {
             hints: &failure.hints,
             request_id: None,
             changed: false,
+            is_simulated: false,
         };
         let _ = writeln!(io.stdout(), "{}", document.json());
     }

@@ -73,7 +73,7 @@ pub(crate) struct Settings {
     pub profile: Option<Setting<String>>,
     /// `--region`.
     pub region: Option<Setting<String>>,
-    /// `--assume-role`, an ARN.
+    /// `--assume-role`: an ARN, or a name in the caller's account.
     pub assume_role: Option<Setting<String>>,
     /// `--sim`: the simulator's specification.
     pub sim: Option<Setting<String>>,
@@ -85,7 +85,8 @@ pub(crate) struct Settings {
     pub utc: bool,
     /// `--yes`.
     pub yes: bool,
-    /// Names for selectors, from the configuration file: `-t +web`… used as `alias:NAME`.
+    /// Names for selectors, from the configuration file: `web = "tag:role=web"` makes `-t web` mean it. A name that is no alias is a
+    /// node's.
     pub aliases: BTreeMap<String, String>,
 }
 

@@ -16,8 +16,8 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
 
-    /// Role to assume with the profile's credentials
-    #[arg(long, global = true, value_name = "ARN")]
+    /// Role to assume with the profile's credentials: an ARN, or a name in the caller's account
+    #[arg(long, global = true, value_name = "NAME|ARN")]
     pub assume_role: Option<String>,
 
     /// Use a simulated AWS in place of the real one

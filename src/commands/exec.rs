@@ -108,7 +108,7 @@ pub(crate) struct ExecArgs {
     #[arg(long, help_heading = "Rollout options")]
     pub(crate) resend_ambiguous: bool,
 
-    /// What the exit code tells: of the run, or of the command where there is one target
+    /// What the exit code tells: of the run, or of the command on its one target; herder's own failures are 255 then
     #[arg(long, value_name = "WHOSE", value_enum, default_value_t = ExitOf::Run, help_heading = "Output options")]
     pub(crate) exit: ExitOf,
 
@@ -128,6 +128,23 @@ pub(crate) enum ExitOf {
 
 /// Unless `--timeout` says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// How a failure of herder's own exits with `--exit remote`; an interrupt stays one.
+pub(crate) fn own_failure(exit: Exit) -> Exit {
+    if exit == Exit::Interrupted { exit } else { Exit::Remote(255) }
+}
+
+/// The code of the command on the one target, where it has one.
+fn remote_exit(end: &End) -> Exit {
+    match (end.exit, end.exit_code) {
+        (Exit::Interrupted, _) => Exit::Interrupted,
+        (Exit::Success, None) => Exit::Success,
+        (Exit::Success | Exit::Failed, Some(code)) if end.failure.is_none() => {
+            Exit::Remote(u8::try_from(code).unwrap_or(255))
+        }
+        (exit, _) => own_failure(exit),
+    }
+}
 
 /// The agent takes 5 to 172,800 s and silently makes 3,600 of anything else (facts §4.1).
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -170,6 +187,11 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         .await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
+    if args.exit == ExitOf::Remote && count > 1 {
+        let failure = Failure::usage(format!("--exit remote is for one target, and {count} were chosen"))
+            .hint("Choose one with -t or --limit 1, or leave --exit away.");
+        return Ok(crate::report(io, &failure, Some(args.output.format())));
+    }
     let (recipe, waves) = args.rollout.apply(recipe, count)?;
     let options = ExecOptions {
         recipe,
@@ -186,12 +208,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     }
     confirm(ctx, io, &open, &options).await?;
     let end = launch.run(options).await?;
-    Ok(match (args.exit, end.exit_code) {
-        (ExitOf::Remote, Some(code)) if count == 1 && matches!(end.exit, Exit::Success | Exit::Failed) => {
-            Exit::Remote(u8::try_from(code).unwrap_or(255))
-        }
-        _ => end.exit,
-    })
+    Ok(if args.exit == ExitOf::Remote { remote_exit(&end) } else { end.exit })
 }
 
 /// What a run is launched with.

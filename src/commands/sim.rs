@@ -75,7 +75,8 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: SimArgs) -> Result<Exit, Failu
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         exports.push(("AWS_CA_BUNDLE", path.display().to_string()));
     }
-    let text: String = exports.iter().map(|(name, value)| format!("export {name}={value}\n")).collect();
+    let text: String =
+        exports.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value))).collect();
     let _ = io.stdout().write_all(text.as_bytes());
     let _ = io.stdout().flush();
     let _ = writeln!(io.stderr(), "simulated AWS at {}; Ctrl-C stops it", server.endpoint());
@@ -84,6 +85,15 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: SimArgs) -> Result<Exit, Failu
     let _ = interrupts.changed().await;
     server.shutdown().await;
     Ok(Exit::Success)
+}
+
+/// A word for the shell.
+fn quoted(value: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,".contains(c);
+    if !value.is_empty() && value.chars().all(is_plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', "'\\''"))
 }
 
 /// Starts the same command again, detached, and waits for its variables.

@@ -24,6 +24,9 @@ pub(crate) struct ErrorReport<'a> {
     pub(crate) request_id: Option<&'a str>,
     /// Whether anything was, or may have been, changed.
     pub(crate) changed: bool,
+    /// Whether it happened under a simulator: people are told.
+    #[serde(skip)]
+    pub(crate) is_simulated: bool,
 }
 
 impl ErrorReport<'_> {
@@ -54,7 +57,8 @@ impl ErrorReport<'_> {
 
     fn text(&self, paint: Paint) -> String {
         let shown = |text: &str| visible(text).replace("^J", "\n  ");
-        let mut text = format!("{} {}\n", paint.red("error:"), shown(self.message));
+        let simulated = if self.is_simulated { " (SIMULATED)" } else { "" };
+        let mut text = format!("{} {}{simulated}\n", paint.red("error:"), shown(self.message));
         for cause in self.causes {
             text.push_str(&format!("  caused by: {}\n", shown(cause)));
         }

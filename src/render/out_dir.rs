@@ -16,17 +16,18 @@ use super::records::Labels;
 /// After so many warnings they are only counted.
 const WARNINGS_SHOWN: u64 = 3;
 
-/// Files of outputs. What can't be written is told and stops nothing.
+/// Files of outputs. What can't be written is told at once, stops nothing, and is an error at the end.
 pub(super) struct OutDir {
     directory: PathBuf,
     board: Board,
     labels: Labels,
     failed: u64,
+    first_error: Option<io::Error>,
 }
 
 impl OutDir {
     pub(super) fn new(directory: PathBuf, board: Board) -> OutDir {
-        OutDir { directory, board, labels: Labels::default(), failed: 0 }
+        OutDir { directory, board, labels: Labels::default(), failed: 0, first_error: None }
     }
 
     /// `DIR/ID`, or `DIR/ACCOUNT/REGION/ID` where there are several scopes.
@@ -82,6 +83,7 @@ impl Renderer for OutDir {
                 self.board
                     .say(&format!("{warning} the output of {node} can't be written to {directory}: {error}"));
             }
+            self.first_error.get_or_insert(error);
         }
         Ok(())
     }
@@ -91,6 +93,6 @@ impl Renderer for OutDir {
             let warning = self.board.paint().yellow("warning:");
             self.board.say(&format!("{warning} the outputs of {} nodes could not be written", self.failed));
         }
-        Ok(())
+        self.first_error.take().map_or(Ok(()), Err)
     }
 }

@@ -324,6 +324,7 @@ fn errors_for_people_and_programs() {
         hints: &hints,
         request_id: Some("abc"),
         changed: false,
+        is_simulated: false,
     };
     let (io, captured) = Io::test(Fake::default());
     report.write(&io, Format::Json).unwrap();

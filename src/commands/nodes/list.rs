@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::SelectionArgs;
 use crate::args::ListArgs;
-use crate::commands::written;
+use crate::commands::{say_simulated, written};
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -58,8 +58,10 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesListArgs) -> Result<Exit
         }
     };
     args.selection.for_each(ctx, io, take).await?;
-    written(match broken {
+    let exit = written(match broken {
         Some(error) => Err(error),
         None => writer.finish(),
-    })
+    })?;
+    say_simulated(io, args.list.options(ctx).format);
+    Ok(exit)
 }

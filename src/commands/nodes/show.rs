@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::SelectionArgs;
 use crate::args::FormatArgs;
-use crate::commands::write_out;
+use crate::commands::{say_simulated, write_out};
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
@@ -45,7 +45,9 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesShowArgs) -> Result<Exit
             shown(io, &cards.join("\n"))
         }
     };
-    write_out(io, text.as_bytes())
+    let exit = write_out(io, text.as_bytes())?;
+    say_simulated(io, args.format.format());
+    Ok(exit)
 }
 
 /// One fact a line; what is not known is left out.

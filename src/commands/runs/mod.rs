@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use herder_core::target::RunRef;
 
 use super::exec::{Piped, read_stdin, warn_of_values};
-use super::write_list;
+use super::{interruptible, write_list};
 use crate::args::ListArgs;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -110,13 +110,22 @@ const COLUMNS: [Column; 13] = [
 
 pub(crate) async fn run(ctx: &Ctx, io: &Io, args: RunsArgs) -> Result<Exit, Failure> {
     match args.verb {
-        RunsVerb::List(args) => list_runs(ctx, io, &args),
-        RunsVerb::Show(args) => show::run(ctx, io, &args),
+        RunsVerb::List(args) => {
+            let (own, io) = (ctx.clone(), io.clone());
+            interruptible(ctx, move || list_runs(&own, &io, &args)).await
+        }
+        RunsVerb::Show(args) => {
+            let (own, io) = (ctx.clone(), io.clone());
+            interruptible(ctx, move || show::run(&own, &io, &args)).await
+        }
         RunsVerb::Attach(args) => attach::run(ctx, io, &args).await,
         RunsVerb::Resume(args) => resume::run(ctx, io, *args).await,
         RunsVerb::Retry(args) => retry::run(ctx, io, *args).await,
         RunsVerb::Cancel(args) => cancel::run(ctx, io, &args).await,
-        RunsVerb::Prune(args) => prune::run(ctx, io, &args),
+        RunsVerb::Prune(args) => {
+            let (own, io) = (ctx.clone(), io.clone());
+            interruptible(ctx, move || prune::run(&own, &io, &args)).await
+        }
     }
 }
 
@@ -124,6 +133,9 @@ fn list_runs(ctx: &Ctx, io: &Io, args: &RunsListArgs) -> Result<Exit, Failure> {
     let (runs, warnings) = list(ctx)?;
     for warning in warnings {
         let _ = writeln!(io.stderr(), "warning: {warning}");
+    }
+    if runs.iter().any(|run| run.sim) {
+        io.note_simulated();
     }
     write_list(io, &COLUMNS, &args.list.options(ctx), &runs)
 }

@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn neither_much_output_nor_a_child_left_behind_holds_it_up() {
         let run: RunId = "20261121-093000-1f2e3d".parse().unwrap();
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         assert_eq!(ask("sleep 20 & exit 0", &run, 1).await, Ok(()));
         let no = ask("sleep 20 & head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last; exit 1", &run, 1);
         assert_eq!(no.await.unwrap_err(), "it ended with 1: last");
