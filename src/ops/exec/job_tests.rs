@@ -12,6 +12,7 @@ use super::*;
 type Seen = Arc<Mutex<Vec<String>>>;
 
 /// Answers every request with this status and body; gives its address and the bodies that it got.
+#[expect(clippy::disallowed_methods, reason = "a server of its own")]
 async fn service(status: u16, body: &'static str) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -68,7 +69,10 @@ async fn job(url: &str) -> ExecJob {
         since: "2026-11-21T09:00:00Z".parse().ok(),
         has_sent: false,
     };
-    ExecJob::new(&OpenScope { scope, meter, identity }, parts)
+    ExecJob::new(
+        &OpenScope { scope, meter, identity, found: std::sync::Arc::default(), send_rate: None },
+        parts,
+    )
 }
 
 fn batch() -> Batch {
