@@ -2,10 +2,12 @@
 
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use herder_aws::{AssumeRole, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions, ThrottleNotice};
 use herder_core::fanout::Interrupt;
 use herder_core::journal::{Identity, RunsDirectory};
+use herder_core::limit::{LearnedRates, LimitKey};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
@@ -52,6 +54,8 @@ pub(crate) struct Ctx {
     pub seed: u64,
     /// Where MFA codes are asked for, and what is told that all of it is simulated.
     pub(crate) terminal: Option<crate::io::Io>,
+    /// Instances that EC2 has described so far, for progress.
+    pub(crate) found: Arc<AtomicUsize>,
     /// The simulator in this process, if there is one.
     pub(crate) sim: Option<Arc<crate::sim::InProcess>>,
 }
@@ -73,7 +77,17 @@ impl Ctx {
             Failure::new(crate::failure::Kind::Local, "could not read `/dev/urandom`").caused_by(&error)
         })?;
         let seed = random.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
-        Ok(Ctx { settings, environment, clock, interrupts, random, seed, terminal: None, sim: None })
+        Ok(Ctx {
+            settings,
+            environment,
+            clock,
+            interrupts,
+            random,
+            seed,
+            terminal: None,
+            found: Arc::default(),
+            sim: None,
+        })
     }
 
     /// The same, interrupted by something else.
@@ -152,7 +166,17 @@ impl Ctx {
         {
             terminal.note_simulated();
         }
-        Ok(OpenScope { scope, meter, identity })
+        let send_rate = self.send_rate(&identity);
+        Ok(OpenScope { scope, meter, identity, found: Arc::clone(&self.found), send_rate })
+    }
+
+    /// Sends a second that the account was found to take, if an earlier run found out.
+    fn send_rate(&self, identity: &Identity) -> Option<f64> {
+        if self.sim.is_some() {
+            return None;
+        }
+        let (rates, _) = LearnedRates::load(&self.settings.cache_dir.as_ref()?.join("limits.json"));
+        rates.rate(&LimitKey::new(&identity.account, &identity.region, "SendCommand"), self.clock.now())
     }
 
     fn scope_options(&self, endpoint: Option<FixedEndpoint>) -> Result<ScopeOptions, Failure> {
@@ -189,6 +213,10 @@ pub(crate) struct OpenScope {
     pub(crate) meter: Arc<Meter>,
     /// Who, where.
     pub(crate) identity: Identity,
+    /// Instances that EC2 has described so far.
+    pub(crate) found: Arc<AtomicUsize>,
+    /// Sends a second that earlier runs learned.
+    pub(crate) send_rate: Option<f64>,
 }
 
 impl OpenScope {

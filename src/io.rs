@@ -241,6 +241,11 @@ fn prompt_on(mut tty: &File, text: &str, echo: Echo) -> Result<String, PromptErr
 /// The terminal and its settings while it hides what is typed. The thread that waits for the answer may never wake up again.
 static HIDDEN: Mutex<Option<(File, String)>> = Mutex::new(None);
 
+/// Whether a question is open whose answer is hidden.
+pub(crate) fn is_asking() -> bool {
+    lock(&HIDDEN).is_some()
+}
+
 /// Shows again what is typed, if a question that hides it is still open. For the end of the process.
 pub(crate) fn restore_terminal() {
     if let Some((tty, before)) = lock(&HIDDEN).take() {

@@ -178,13 +178,12 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     }
     let throttles = ThrottleEvents::default();
     let listed = input.as_deref().filter(|_| !args.stdin);
-    let (open, resolved) = ctx
-        .until_interrupted(async {
-            let open = ctx.open_scope(Some(throttles.observer())).await?;
-            let resolved = resolve(ctx, &open, spec, listed).await?;
-            Ok((open, resolved))
-        })
-        .await?;
+    let looking = ctx.until_interrupted(async {
+        let open = ctx.open_scope(Some(throttles.observer())).await?;
+        let resolved = resolve(ctx, &open, spec, listed).await?;
+        Ok((open, resolved))
+    });
+    let (open, resolved) = super::while_looking(ctx, io, looking).await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
     if args.exit == ExitOf::Remote && count > 1 {
@@ -236,7 +235,7 @@ impl Launch<'_> {
     pub(crate) fn show_plan(&self, options: &ExecOptions) -> Result<Exit, Failure> {
         let preview = preview(self.ctx, options)?;
         let mut stderr = self.io.stderr();
-        for line in preview.lines(&options.recipe.title(), options) {
+        for line in preview.lines(self.open, options) {
             let _ = writeln!(stderr, "{line}");
         }
         let list = ListOptions {

@@ -10,14 +10,20 @@ pub(crate) mod runs;
 pub(crate) mod sim;
 
 use std::io::Write as _;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::render::{Column, Format, ListOptions, ListWriter};
+use crate::render::{Board, Column, Format, ListOptions, ListWriter, Tint};
+
+/// How often progress is drawn anew.
+const REDRAW: Duration = Duration::from_millis(200);
 
 /// Does what only reads and writes here, beside what listens for interrupts: the first Ctrl-C ends it.
 pub(crate) async fn interruptible(
@@ -31,6 +37,42 @@ pub(crate) async fn interruptible(
         })?,
         Ok(()) = interrupts.changed() => Ok(Exit::Interrupted),
     }
+}
+
+/// Shows on a terminal how many nodes were found, once looking for them takes over a second. Rows that go to the same terminal
+/// meanwhile are progress enough.
+pub(crate) async fn while_looking<T>(
+    ctx: &Ctx,
+    io: &Io,
+    looking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let board = Board::new(io);
+    let mut looking = std::pin::pin!(looking);
+    let mut redraw = tokio::time::interval_at(Instant::now() + Duration::from_secs(1), REDRAW);
+    loop {
+        tokio::select! {
+            result = &mut looking => {
+                board.clear();
+                return result;
+            }
+            // A question at the terminal is not drawn over.
+            _ = redraw.tick() => if !crate::io::is_asking() {
+                let found = ctx.found.load(Ordering::Relaxed).to_string();
+                board.draw(&[(format!("looking for nodes… {} so far", thousands(&found)), Tint::Plain)]);
+            }
+        }
+    }
+}
+
+fn thousands(digits: &str) -> String {
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The last line under a list for people, where it comes from a simulator.

@@ -39,7 +39,7 @@ pub(crate) use self::error::ErrorReport;
 pub(crate) use self::list::{Column, ListOptions, ListWriter};
 pub(crate) use self::records::RunColumn;
 
-use self::board::Board;
+pub(crate) use self::board::{Board, Tint};
 use self::chain::Chain;
 use crate::io::Io;
 

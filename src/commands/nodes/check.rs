@@ -58,7 +58,7 @@ const COLUMNS: [Column; 5] = [
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesCheckArgs) -> Result<Exit, Failure> {
     let now = ctx.clock.now();
     let mut findings: Vec<Finding> = Vec::new();
-    args.selection.for_each(ctx, io, |node| findings.push(examine(&node, now))).await?;
+    args.selection.for_each(ctx, io, true, |node| findings.push(examine(&node, now))).await?;
     let bad = findings.iter().filter(|finding| !finding.ok).count();
     if !args.all {
         findings.retain(|finding| !finding.ok);

@@ -9,7 +9,7 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
-use crate::render::{Column, ListWriter};
+use crate::render::{Column, Format, ListWriter};
 
 /// List nodes
 #[derive(Args, Clone, Debug)]
@@ -57,11 +57,14 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesListArgs) -> Result<Exit
             broken = writer.push(&node).err();
         }
     };
-    args.selection.for_each(ctx, io, take).await?;
+    // Rows that go to the terminal as they come are progress enough.
+    let format = args.list.options(ctx).format;
+    let is_kept = matches!(format, Format::Auto | Format::Table | Format::Json);
+    args.selection.for_each(ctx, io, is_kept || !io.stdout_style().is_tty, take).await?;
     let exit = written(match broken {
         Some(error) => Err(error),
         None => writer.finish(),
     })?;
-    say_simulated(io, args.list.options(ctx).format);
+    say_simulated(io, format);
     Ok(exit)
 }

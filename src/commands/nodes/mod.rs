@@ -48,11 +48,17 @@ struct SelectionArgs {
 }
 
 impl SelectionArgs {
-    /// Hands over the nodes, group by group.
+    /// Hands over the nodes, group by group. `draws`: progress may be shown, since nothing else is written meanwhile.
     ///
     /// # Errors
     /// A selector can't be right, AWS can't be asked, or nothing matches (exit 3).
-    async fn for_each(&self, ctx: &Ctx, io: &Io, mut take: impl FnMut(Node)) -> Result<(), Failure> {
+    async fn for_each(
+        &self,
+        ctx: &Ctx,
+        io: &Io,
+        draws: bool,
+        mut take: impl FnMut(Node),
+    ) -> Result<(), Failure> {
         let everything = self.target.is_empty();
         let target = if everything { vec!["all".to_owned()] } else { self.target.clone() };
         let args = TargetArgs { target, exclude: self.exclude.clone(), ..TargetArgs::default() };
@@ -69,7 +75,11 @@ impl SelectionArgs {
                 take(node);
             }
         });
-        let fleet = ctx.until_interrupted(fetching).await?;
+        let looking = ctx.until_interrupted(fetching);
+        let fleet = match draws {
+            true => super::while_looking(ctx, io, looking).await?,
+            false => looking.await?,
+        };
         open.keep_learned(ctx.clock.now());
         if let Some(denied) = fleet.denied {
             return Err(denied);
@@ -90,7 +100,7 @@ impl SelectionArgs {
     /// The nodes, all at once.
     async fn all(&self, ctx: &Ctx, io: &Io) -> Result<Vec<Node>, Failure> {
         let mut nodes = Vec::new();
-        self.for_each(ctx, io, |node| nodes.push(node)).await?;
+        self.for_each(ctx, io, true, |node| nodes.push(node)).await?;
         Ok(nodes)
     }
 }

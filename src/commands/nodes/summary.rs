@@ -106,7 +106,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesSummaryArgs) -> Result<E
             *counts.entry(by.value(&node)).or_insert(0) += 1;
         }
     };
-    args.selection.for_each(ctx, io, take).await?;
+    args.selection.for_each(ctx, io, true, take).await?;
     let mut rows = Vec::new();
     for (by, counts) in args.by.iter().zip(counts) {
         let mut counts: Vec<(Option<String>, u64)> = counts.into_iter().collect();

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use herder_core::limit::{DEFAULT_RATE, MIN_RATE};
 use herder_core::target::Platform;
 use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{ExecOptions, payloads};
-use crate::ctx::Ctx;
+use crate::ctx::{Ctx, OpenScope};
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
 
@@ -99,11 +100,28 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
 }
 
 impl Preview {
+    /// How long it takes to send everything, as far as that is known beforehand.
+    fn time(&self, options: &ExecOptions, learned: Option<f64>) -> String {
+        let rate = learned.unwrap_or(DEFAULT_RATE).max(MIN_RATE);
+        let calls = self.sends as f64 / rate;
+        let paced = options.recipe.rollout.rate.map_or(0.0, |rate| self.targets.len() as f64 / rate);
+        let pauses = u32::try_from(self.waves.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let total = seconds(calls.max(paced)) + options.recipe.rollout.soak().saturating_mul(pauses);
+        let origin = if learned.is_some() { "learned" } else { "assumed, none is learned yet" };
+        format!(
+            "  takes about {} at {rate:.1} sends a second ({origin}), and the command's own time in each wave",
+            for_people(total)
+        )
+    }
+
     /// In a few lines for people.
-    pub(crate) fn lines(&self, title: &str, options: &ExecOptions) -> Vec<String> {
+    pub(crate) fn lines(&self, open: &OpenScope, options: &ExecOptions) -> Vec<String> {
+        let send_rate = open.send_rate;
+        let title = options.recipe.title();
+        let sim = if open.identity.sim { " (SIMULATED)" } else { "" };
         let mut lines = Vec::new();
         let waves: Vec<String> = self.waves.iter().map(ToString::to_string).collect();
-        lines.push(format!("would run `{title}` on {} targets; nothing is sent", self.targets.len()));
+        lines.push(format!("would run `{title}` on {} targets; nothing is sent{sim}", self.targets.len()));
         if waves.len() > 1 {
             let soak = match options.recipe.rollout.soak() {
                 Duration::ZERO => String::new(),
@@ -121,6 +139,7 @@ impl Preview {
             self.concurrency, self.max_errors, self.overshoot
         ));
         lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
+        lines.push(self.time(options, send_rate));
         if let Some(rate) = options.recipe.rollout.rate {
             let time = for_people(seconds(self.targets.len() as f64 / rate));
             lines.push(format!("  sending takes {time} at {rate} targets a second"));

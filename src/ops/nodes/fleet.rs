@@ -1,6 +1,7 @@
 //! Fetching the fleet in as few calls as can be: EC2 pages of 1,000 and SSM pages of 1,000, side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 use herder_aws::ec2::{DescribeError, Instance, InstancesQuery};
 use herder_aws::ssm::{ManagedNode, NodesQuery};
@@ -35,7 +36,8 @@ pub(crate) struct Fleet {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Fetches the nodes within reach; hands over whole groups as they are complete. `tags` are what conditions ask for: of nodes that
+/// Fetches the nodes within reach; hands over groups as they are complete: of the whole fleet, pages of EC2 as they arrive, once
+/// Systems Manager's listing is there. `tags` are what conditions ask for: of nodes that
 /// EC2 does not describe they are found out one by one.
 ///
 /// # Errors
@@ -78,33 +80,45 @@ impl Fetch<'_> {
     /// Both listings at once; EC2's pages are handed on as soon as SSM's listing is complete.
     async fn everything(&mut self, take: &mut impl FnMut(Vec<Node>)) -> Result<(), Failure> {
         let (pages, mut arrived) = mpsc::unbounded_channel();
-        let instances = instances(self.open, vec![Vec::new()], pages);
+        let open = self.open;
+        let instances = instances(open, vec![Vec::new()], pages);
         let everything = NodesQuery::default();
-        let managed = managed(self.open, &everything);
+        let managed = managed(open, &everything);
         let mut managed = std::pin::pin!(managed);
         let mut instances = std::pin::pin!(instances);
-        let mut listed = None;
-        let mut ec2 = None;
-        while listed.is_none() || ec2.is_none() {
+        let mut known: Option<BTreeMap<String, ManagedNode>> = None;
+        let mut is_described = false;
+        // Pages of EC2 wait until Systems Manager's listing is complete, then they are handed on as they arrive.
+        while known.is_none() || !is_described {
             tokio::select! {
-                result = &mut managed, if listed.is_none() => listed = Some(result),
-                result = &mut instances, if ec2.is_none() => ec2 = Some(result),
+                result = &mut managed, if known.is_none() => known = Some(self.or_warn(result)?),
+                result = &mut instances, if !is_described => {
+                    is_described = true;
+                    self.or_warn(result)?;
+                }
+                Some(page) = arrived.recv(), if known.is_some() => take(self.merged(page, known.as_mut())),
             }
         }
-        let (listed, ec2) = (listed.unwrap_or_else(|| Ok(BTreeMap::new())), ec2.unwrap_or(Ok(())));
-        let mut known = self.or_warn(listed)?;
-        self.or_warn(ec2)?;
         arrived.close();
         while let Some(page) = arrived.recv().await {
-            let merged = page.into_iter().map(|i: Instance| {
-                let managed = known.remove(&i.id);
-                self.merge(Some(i), managed)
-            });
-            take(merged.collect());
+            take(self.merged(page, known.as_mut()));
         }
+        let known = known.unwrap_or_default();
         let rest = known.into_values().map(|m| self.merge(None, Some(m))).collect();
         take(self.with_tags(rest).await?);
         Ok(())
+    }
+
+    fn merged(
+        &self,
+        page: Vec<Instance>,
+        mut known: Option<&mut BTreeMap<String, ManagedNode>>,
+    ) -> Vec<Node> {
+        let merge = |instance: Instance| {
+            let managed = known.as_mut().and_then(|known| known.remove(&instance.id));
+            self.merge(Some(instance), managed)
+        };
+        page.into_iter().map(merge).collect()
     }
 
     async fn some(
@@ -229,6 +243,7 @@ async fn instances(
                 ec2.describe_instances(&query, token.as_deref()).await.map_err(|error| match error {
                     DescribeError::NoSuchInstances { error, .. } | DescribeError::Call(error) => error,
                 })?;
+            open.found.fetch_add(page.items.len(), Ordering::Relaxed);
             // The receiver is held by the caller until this ends.
             let _ = pages.send(page.items);
             token = page.next;
