@@ -724,24 +724,12 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__cancel)
-            opts="-p -o -y -h -V --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --env)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --parameter)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -p)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "json jsonl csv table quiet" -- "${cur}"))
                     return 0

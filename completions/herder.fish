@@ -26,7 +26,7 @@ end
 
 complete -c herder -n "__fish_herder_needs_command" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_needs_command" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_needs_command" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_needs_command" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_needs_command" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_needs_command" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_needs_command" -l utc -d 'Show times in UTC'
@@ -69,13 +69,13 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l env-file -d 'Set 
 complete -c herder -n "__fish_herder_using_subcommand exec" -l document -d 'Run another document than the shell\'s' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l document-version -d 'The document\'s version' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -s p -l parameter -d 'A parameter of the document (can be repeated; the same name again adds a value)' -r
-complete -c herder -n "__fish_herder_using_subcommand exec" -l timeout -d 'How long it may run on a node, 5 s to 48 h' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l timeout -d 'How long it may run on a node, 5 s to 48 h; 1h unless given, and a document keeps its own' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l delivery-timeout -d 'How long a node may take to begin, 30 s to 30 d' -r
-complete -c herder -n "__fish_herder_using_subcommand exec" -l exit -d 'What the exit code tells: of the run, or of the command where there is one target' -r -f -a "run\t'herder\'s own, by verdicts'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l exit -d 'What the exit code tells: of the run, or of the command on its one target; herder\'s own failures are 255 then' -r -f -a "run\t'herder\'s own, by verdicts'
 remote\t'The remote command\'s, where there is one target'"
 complete -c herder -n "__fish_herder_using_subcommand exec" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand exec" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand exec" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
@@ -90,7 +90,7 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -s h -l help -d 'Pri
 complete -c herder -n "__fish_herder_using_subcommand exec" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l utc -d 'Show times in UTC'
@@ -112,7 +112,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
@@ -128,7 +128,7 @@ table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
@@ -149,7 +149,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l json -d 'The same as `-o json`'
@@ -169,7 +169,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l all -d 'List those that are fine as well'
@@ -181,7 +181,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l utc -d 'Show times in UTC'
@@ -204,7 +204,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
@@ -221,7 +221,7 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
@@ -239,7 +239,7 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l json -d 'The same as `-o json`'
@@ -251,7 +251,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s c -l concurrency -d 'Targets at once from now on' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l max-errors -d 'A new limit of bad targets, over the whole run' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l env -d 'A variable\'s value again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l env -d 'A variable\'s value again, from herder\'s environment or as NAME=VALUE (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
@@ -261,7 +261,7 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l resend-ambiguous -d 'Send again where the answer to a send was lost and no trace of it is found; a node may run it twice'
@@ -283,7 +283,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l gate -d 'Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l rate -d 'Send to so many targets a second at the most' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l reason -d 'Why it is done; kept with the run' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l env -d 'A variable\'s value again (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l env -d 'A variable\'s value again, from herder\'s environment or as NAME=VALUE (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
@@ -293,7 +293,7 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
@@ -305,8 +305,6 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s V -l version -d 'Print version'
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l env -d 'A variable\'s value again (can be repeated)' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
 csv\t'Comma-separated, with a header'
@@ -315,10 +313,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l state-dir -d 'Directory where runs are kept' -r -F
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l stdin -d 'Give the command\'s standard input again'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l diff -d 'Show how outputs differ from what most nodes said'
@@ -337,7 +334,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only list what would be forgotten'
@@ -349,7 +346,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l utc -d 'Show times in UTC'
@@ -361,7 +358,7 @@ complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subco
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l tls -d 'Serve https with a certificate of its own; the CA is written to a file' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l background -d 'Go on in the background; `HERDER_SIM_PID` among the variables says which process it is'
@@ -371,7 +368,7 @@ complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subco
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand completions" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand completions" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand completions" -l utc -d 'Show times in UTC'
@@ -381,7 +378,7 @@ complete -c herder -n "__fish_herder_using_subcommand completions" -s V -l versi
 complete -c herder -n "__fish_herder_using_subcommand man" -l all -d 'Write the pages of all commands into this directory' -r -F
 complete -c herder -n "__fish_herder_using_subcommand man" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand man" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand man" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand man" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand man" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand man" -l reference -d 'Print the help of all commands as Markdown'
@@ -391,7 +388,7 @@ complete -c herder -n "__fish_herder_using_subcommand man" -s h -l help -d 'Prin
 complete -c herder -n "__fish_herder_using_subcommand man" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand help" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand help" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand help" -l assume-role -d 'Role to assume with the profile\'s credentials' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
 complete -c herder -n "__fish_herder_using_subcommand help" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand help" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand help" -l utc -d 'Show times in UTC'

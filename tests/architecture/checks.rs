@@ -28,7 +28,7 @@ const SPAWNERS: [(&str, &str); 7] = [
     ("src/dispatch.rs", "thread.spawn"),
     // Wait for a person, or for a pipe.
     ("aws/src/scope/role.rs", "spawn_blocking"),
-    ("src/commands/exec.rs", "spawn_blocking"),
+    ("src/commands/mod.rs", "spawn_blocking"),
     // Serves connections.
     ("sim/src/server.rs", "tokio::spawn"),
 ];
