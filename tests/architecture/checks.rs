@@ -18,7 +18,7 @@ const WAIVERS: [(&str, usize); 6] = [
 ];
 
 /// Where tasks and threads may start, and with what.
-const SPAWNERS: [(&str, &str); 7] = [
+const SPAWNERS: [(&str, &str); 8] = [
     // Per-target work.
     ("core/src/fanout/executor.rs", "JoinSet"),
     // Waits for the disk.
@@ -26,8 +26,9 @@ const SPAWNERS: [(&str, &str); 7] = [
     // The dispatcher's two threads.
     ("src/ops/run.rs", "spawn_blocking"),
     ("src/dispatch.rs", "thread.spawn"),
-    // Wait for a person, or for a pipe.
+    // Wait for a person, for a pipe, or for the disk.
     ("aws/src/scope/role.rs", "spawn_blocking"),
+    ("src/commands/exec.rs", "spawn_blocking"),
     ("src/commands/mod.rs", "spawn_blocking"),
     // Serves connections.
     ("sim/src/server.rs", "tokio::spawn"),
