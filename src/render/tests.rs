@@ -249,7 +249,7 @@ fn files_are_exact_and_private() {
     std::fs::write(directory.path().join("file"), "").unwrap();
     let options = RenderOptions { out_dir: Some(directory.path().join("file")), ..options };
     let (captured, result) = show(&every_event(), Fake::default(), &options);
-    result.unwrap();
+    assert!(result.is_err(), "what is missing is no success");
     assert_eq!(captured.stderr().matches("can't be written").count(), 3);
     assert!(captured.stderr().contains("the outputs of 7 nodes could not be written"));
 }
