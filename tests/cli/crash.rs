@@ -30,7 +30,7 @@ fn killed_at(nth: u32, when: When) -> Option<Sim> {
 }
 
 /// Nodes of sends that have no answer on record and never took effect.
-fn lost(sim: &Sim) -> usize {
+pub(crate) fn lost(sim: &Sim) -> usize {
     let records = sim.run_lines("journal.jsonl");
     let run = sim.the_run().file_name().unwrap().to_str().unwrap().to_owned();
     let mut open: BTreeMap<u64, usize> = BTreeMap::new();

@@ -141,3 +141,93 @@ fn selectors_choose() {
     assert_eq!(count("name:web-*"), nodes.iter().filter(|n| n.name.starts_with("web-")).count());
     assert_eq!(count("all"), 41);
 }
+
+#[test]
+fn a_summary_counts_every_node_once() {
+    let sim = Sim::start("40,windows=5,hybrid=2,offline=3,stopped=2,unmanaged=1");
+    let rows = |more: &[&str]| {
+        let rows = sim.run(&[&["nodes", "summary", "--json"], more].concat()).exits(0).json();
+        let mut counts: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for row in rows.as_array().unwrap() {
+            let value = row["value"].as_str().unwrap_or("null").to_owned();
+            let of_it = counts.entry(row["by"].as_str().unwrap().to_owned()).or_default();
+            assert_eq!(of_it.insert(value, row["nodes"].as_u64().unwrap()), None, "{row}");
+        }
+        counts
+    };
+    let counts = rows(&[]);
+    assert_eq!(counts.keys().collect::<Vec<_>>(), ["agent-version", "az", "ping", "platform", "state"]);
+    for (by, values) in &counts {
+        assert_eq!(values.values().sum::<u64>(), 43, "{by}: {values:?}");
+    }
+    let nodes = sim.control.nodes();
+    let count = |is: &dyn Fn(&herder_sim::NodeRecord) -> bool| nodes.iter().filter(|n| is(n)).count() as u64;
+    assert_eq!(counts["platform"]["windows"], count(&|n| n.platform == "Windows"));
+    assert_eq!((counts["state"]["stopped"], counts["state"]["null"]), (2, 2));
+    assert_eq!(counts["ping"]["online"], count(&|n| n.managed && n.ping == "Online"));
+    assert_eq!(counts["ping"]["null"], count(&|n| !n.managed));
+    let by_role = rows(&["--by", "tag:role", "-t", "tag:env=prod"]);
+    let has =
+        |n: &herder_sim::NodeRecord, key: &str, value: &str| n.tags.get(key).is_some_and(|v| v == value);
+    assert_eq!(by_role["tag:role"].values().sum::<u64>(), count(&|n| has(n, "env", "prod")));
+    // Hybrid nodes are chosen by their tags, which are not shown: their roles are not known.
+    for (role, nodes) in by_role["tag:role"].iter().filter(|(role, _)| *role != "null") {
+        let is_it = |n: &herder_sim::NodeRecord| has(n, "role", role) && has(n, "env", "prod");
+        assert_eq!(*nodes, count(&|n| n.id.starts_with("i-") && is_it(n)), "{role}");
+    }
+    assert_eq!(by_role.len(), 1);
+    let tsv = sim.run(&["nodes", "summary", "--by", "platform"]).exits(0).text();
+    assert!(tsv.lines().all(|line| line.split('\t').count() == 3), "{tsv}");
+    let _ = sim.run(&["nodes", "summary", "--by", "colour"]).exits(2).silent();
+}
+
+#[test]
+fn a_check_finds_what_commands_can_not_reach() {
+    let sim = Sim::start("20,windows=2,hybrid=1");
+    let _ = sim.run(&["nodes", "check"]).exits(0).silent();
+    let all = sim.run(&["nodes", "check", "--all", "--json"]).exits(0).json();
+    assert_eq!(all.as_array().unwrap().len(), 20);
+    assert!(all.as_array().unwrap().iter().all(|f| f["ok"] == true && f["problem"].is_null()));
+    for (spec, word, count) in
+        [("offline=2", "not reported", 2), ("stopped=2", "stopped", 2), ("unmanaged=3", "not managed", 3)]
+    {
+        let sim = Sim::start(&format!("10,windows=0,hybrid=0,{spec}"));
+        let found = sim.run(&["nodes", "check", "--json"]).exits(1).json();
+        let found = found.as_array().unwrap();
+        assert_eq!(found.len(), count, "{found:?}");
+        for finding in found {
+            let problem = finding["problem"].as_str().unwrap();
+            assert!(
+                problem.contains(word) && finding["ok"] == false && finding["hint"].is_string(),
+                "{finding}"
+            );
+        }
+        let all = sim.run(&["nodes", "check", "--all"]).exits(1).text();
+        assert_eq!(all.lines().count(), sim.control.nodes().len());
+        // Those that are fine, by themselves.
+        let ids: Vec<&str> = found.iter().map(|f| f["id"].as_str().unwrap()).collect();
+        let without = ids.iter().flat_map(|id| ["--exclude", *id]);
+        let arguments: Vec<&str> = ["nodes", "check"].into_iter().chain(without).collect();
+        let _ = sim.run(&arguments).exits(0).silent();
+    }
+    let _ = sim.run(&["nodes", "check", "-t", "nobody"]).exits(3).silent();
+}
+
+#[test]
+fn a_node_is_shown_with_all_that_is_known() {
+    let sim = Sim::start("10,windows=0,hybrid=0");
+    let id = sim.id("web-1");
+    let listed = by_id(&sim.run(&["nodes", "list", "--json", "-t", &id]).exits(0).json());
+    let shown = sim.run(&["nodes", "show", "web-1", "--json"]).exits(0);
+    assert_eq!(by_id(&shown.json()), listed);
+    let card = sim.run(&["nodes", "show", &id]).exits(0).text();
+    for (word, value) in [("id", id.as_str()), ("name", "web-1"), ("tag role", "web"), ("ping", "online")] {
+        let line = card.lines().find(|line| line.starts_with(&format!("{word} ")));
+        assert!(line.is_some_and(|line| line.ends_with(value)), "{word}: {card}");
+    }
+    let both = sim.run(&["nodes", "show", "web-1", "db-1", "--jsonl"]).exits(0).events();
+    assert_eq!(both.len(), 2);
+    assert_eq!(sim.run(&["nodes", "show", "web-1", "-o", "quiet"]).exits(0).text(), format!("{id}\n"));
+    let _ = sim.run(&["nodes", "show", "nobody"]).exits(3).silent();
+    let _ = sim.run(&["nodes", "show"]).exits(2).silent();
+}
