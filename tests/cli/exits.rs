@@ -155,10 +155,12 @@ fn exit_remote_is_the_commands_own() {
         sim.run(&["exec", "-t", "web-1", "--exit", "remote", "--json", "--", &line]).exits(code).json();
     }
     let sim = Sim::start("4,windows=0");
-    // More than one target: there is no such thing as its code.
+    // More than one target: there is no such thing as its code, so nothing is sent.
     sim.run(&["exec", "-t", "all", "--yes", "--max-errors", "4", "--exit", "remote", "--", "exit 42"])
-        .exits(1)
-        .text();
+        .exits(2)
+        .says("--exit remote is for one target")
+        .silent();
+    assert!(sim.calls("SendCommand").is_empty());
 }
 
 #[test]

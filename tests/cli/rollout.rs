@@ -341,7 +341,7 @@ fn a_plan_is_all_that_is_made_of_a_dry_run() {
     }
     assert_eq!(run(&["-o", "quiet"]).text().lines().collect::<Vec<_>>(), ids);
     let said = json.says("nothing is sent").says("1, then 2, then 7").says("one gate");
-    assert!(said.stderr.contains("1 targets are bad before anything is sent"), "{said:?}");
+    assert!(said.stderr.contains("1 target is bad before anything is sent"), "{said:?}");
     sim.assert_nothing_sent();
     assert!(sim.runs().is_empty() && !sim.path("asked").exists());
 }

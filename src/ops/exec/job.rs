@@ -187,6 +187,24 @@ impl ExecJob {
         Accepted { command_id, expires_in: left.unwrap_or(self.lifetime) }
     }
 
+    /// Looks for the batch's marker among these commands.
+    async fn find(
+        &self,
+        query: &CommandsQuery,
+        batch: &Batch,
+        most: usize,
+    ) -> Result<(Option<Accepted>, Left), CallError> {
+        let marker = self.marker(batch.intent);
+        let mut found = None;
+        let left = self
+            .list(query, most, |page| {
+                found = page.iter().find(|c| c.comment == marker).cloned();
+                found.is_some()
+            })
+            .await?;
+        Ok((found.map(|command| self.accepted(command.command_id, command.expires_after)), left))
+    }
+
     async fn invocations(&self, batch: &Batch, command_id: &str) -> Result<Collected, CallError> {
         let index: HashMap<&str, usize> =
             batch.targets.iter().filter_map(|t| Some((self.targets.get(*t)?.id.as_str(), *t))).collect();
@@ -417,22 +435,19 @@ impl Job for ExecJob {
     }
 
     async fn locate(&self, batch: &Batch) -> Result<Option<Accepted>, Trouble<ExecError>> {
-        let marker = self.marker(batch.intent);
-        let mut found = None;
-        let listed = self
-            .list(&self.search(batch), MAX_SEARCH_PAGES, |page| {
-                found = page.iter().find(|c| c.comment == marker).cloned();
-                found.is_some()
-            })
-            .await;
-        match listed {
-            Ok(Left::Enough | Left::AtTheEnd) => {
-                Ok(found.map(|command| self.accepted(command.command_id, command.expires_after)))
-            }
-            // Sent again it would be run twice: what may still be there is not missing.
-            Ok(Left::InTheMiddle) => Err(Trouble::Transient(ExecError::Endless { pages: MAX_SEARCH_PAGES })),
-            Err(error) => Err(trouble(error)),
+        let narrow = self.search(batch);
+        let (found, left) = self.find(&narrow, batch, MAX_SEARCH_PAGES).await.map_err(trouble)?;
+        if let Some(accepted) = found {
+            return Ok(Some(accepted));
         }
+        if left == Left::InTheMiddle {
+            // Sent again it would be run twice: what may still be there is not missing.
+            return Err(Trouble::Transient(ExecError::Endless { pages: MAX_SEARCH_PAGES }));
+        }
+        // The window rests on a clock: a look at the newest commands finds what a clock that jumped put outside of it.
+        let wide = CommandsQuery { invoked_before: None, ..narrow };
+        let (found, _) = self.find(&wide, batch, MAX_PAGES).await.map_err(trouble)?;
+        Ok(found)
     }
 
     async fn sweep(&self, scope: SweepScope, command_ids: Vec<String>) -> Result<Sweep, Trouble<ExecError>> {

@@ -38,8 +38,8 @@ pub(crate) struct Preview {
     pub(crate) waves: Vec<usize>,
     /// Calls of `SendCommand` at the least, and reads of results.
     pub(crate) sends: u64,
-    /// Bad targets that are known before anything is sent.
-    pub(crate) bad_before: u64,
+    /// Bad targets of each wave that are known before anything is sent; they count when their wave begins.
+    bad_before: Vec<u64>,
     /// Targets that may still end badly after the budget has run out: what had been sent and not yet judged.
     pub(crate) overshoot: u64,
     pub(crate) concurrency: u64,
@@ -57,6 +57,7 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
     let mut targets = Vec::with_capacity(resolved.targets.len());
     let mut sends = 0;
     let mut sizes = Vec::new();
+    let mut bad_before = Vec::new();
     let mut begin = 0;
     for (number, end) in (1_u32..).zip(&options.waves) {
         let mut lanes: BTreeMap<Platform, u64> = BTreeMap::new();
@@ -83,11 +84,12 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
         }
         let batch = options.recipe.rollout.concurrency.clamp(1, herder_aws::ssm::MAX_IDS as u64);
         sends += lanes.values().map(|n| n.div_ceil(batch)).sum::<u64>();
+        let known = resolved.judged.range(begin..*end);
+        bad_before.push(known.filter(|(_, o)| o.verdict.is_bad()).count() as u64);
         sizes.push(end - begin);
         begin = *end;
     }
     let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
-    let bad_before = resolved.judged.values().filter(|o| o.verdict.is_bad()).count() as u64;
     Ok(Preview {
         targets,
         waves: sizes,
@@ -112,6 +114,26 @@ impl Preview {
             "  takes about {} at {rate:.1} sends a second ({origin}), and the command's own time in each wave",
             for_people(total)
         )
+    }
+
+    /// What is bad before anything is sent, and which wave that stops.
+    fn bad_line(&self) -> Option<String> {
+        let total: u64 = self.bad_before.iter().sum();
+        let mut so_far = 0;
+        let stopped = self.bad_before.iter().position(|bad| {
+            so_far += bad;
+            so_far > self.max_errors
+        });
+        let what = match total {
+            0 => return None,
+            1 => "1 target is bad before anything is sent (see the list)".to_owned(),
+            n => format!("{n} targets are bad before anything is sent (see the list)"),
+        };
+        Some(match stopped {
+            None => format!("  {what}"),
+            Some(0) => format!("  {what}: the run would stop at once"),
+            Some(wave) => format!("  {what}: the run would stop as wave {} begins", wave + 1),
+        })
     }
 
     /// In a few lines for people.
@@ -140,21 +162,7 @@ impl Preview {
         ));
         lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
         lines.push(self.time(options, send_rate));
-        if let Some(rate) = options.recipe.rollout.rate {
-            let time = for_people(seconds(self.targets.len() as f64 / rate));
-            lines.push(format!("  sending takes {time} at {rate} targets a second"));
-        }
-        if self.bad_before > self.max_errors {
-            lines.push(format!(
-                "  {} targets are bad before anything is sent (see the list): the run would stop at once",
-                self.bad_before
-            ));
-        } else if self.bad_before > 0 {
-            lines.push(format!(
-                "  {} targets are bad before anything is sent (see the list)",
-                self.bad_before
-            ));
-        }
+        lines.extend(self.bad_line());
         lines
     }
 }
