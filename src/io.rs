@@ -130,7 +130,8 @@ impl Io {
         let style = |is_tty| Style { is_tty, colour: colour && is_tty, unicode };
         Io {
             stdout_style: style(stdout.is_terminal()),
-            stderr_style: style(stderr.is_terminal()),
+            // A dumb terminal can't redraw: talk to it as to a file.
+            stderr_style: style(stderr.is_terminal() && set("TERM").is_none_or(|term| term != "dumb")),
             stdout: Out::new(unbuffered(&stdout, io::stdout()), OnError::Report),
             stderr: Out::new(unbuffered(&stderr, io::stderr()), OnError::Ignore),
             stdin: Input::System,

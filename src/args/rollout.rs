@@ -58,6 +58,14 @@ impl RolloutArgs {
     /// # Errors
     /// The waves go back.
     pub(crate) fn apply(&self, recipe: Recipe, targets: u64) -> Result<(Recipe, Vec<usize>), Failure> {
+        if self.concurrency.is_zero() {
+            return Err(Failure::usage("--concurrency 0 would never end")
+                .hint("Give a count or a percentage of the targets, as in -c 10%."));
+        }
+        if self.spread.is_some() && self.waves.is_empty() {
+            return Err(Failure::usage("--spread has nothing to spread over without --waves")
+                .hint("Give the waves too, as in --waves 1,10%,100%."));
+        }
         let waves = wave_ends(&self.waves, targets).map_err(|error| {
             Failure::usage(error.to_string())
                 .hint("Give each wave as what is reached by its end, as in --waves 1,10%,100%.")

@@ -159,6 +159,10 @@ fn delivery_timeout(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Failure> {
+    if args.document.is_none() && !args.parameters.is_empty() {
+        return Err(Failure::usage("-p gives a document's parameter, and no document was named")
+            .hint("Name it with --document, or leave -p out."));
+    }
     let spec = TargetSpec::new(&args.targets, args.rollout.spread, ctx)?;
     if args.stdin && spec.reads_stdin() {
         return Err(Failure::usage(

@@ -125,7 +125,16 @@ pub(crate) async fn resolve(
         if let Some(denied) = fleet.denied {
             return Err(denied);
         }
-        return Err(nothing_matched(&asked, &missing, &left_out, &fleet.warnings));
+        let mut failure = nothing_matched(&asked, &missing, &left_out, &fleet.warnings);
+        if is_partial {
+            // Half of the view was denied: nobody knows whether there is such a node.
+            failure.kind = Kind::Denied;
+            failure.hints.insert(
+                0,
+                "Ask for the permission that is missing: not every node could be seen.".to_owned(),
+            );
+        }
+        return Err(failure);
     }
     let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
     if fleet.knows_managed {
