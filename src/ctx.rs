@@ -151,9 +151,9 @@ impl Ctx {
         let scope = Scope::open(self.scope_options(endpoint)?, Arc::clone(&meter)).await?;
         let caller = scope.identity().await?;
         let identity = Identity {
+            principal: caller.principal().to_owned(),
             account: caller.account,
             region: scope.region().to_owned(),
-            principal: without_session_name(&caller.arn),
             // An in-process simulator has another port each time: it is named by what it is.
             endpoint: match &self.sim {
                 Some(sim) => Some(sim.name().to_owned()),
@@ -232,30 +232,4 @@ fn mfa_prompt(io: crate::io::Io) -> herder_aws::MfaPrompt {
         let text = format!("MFA code of {} (profile {}): ", question.serial, question.profile);
         io.ask_hidden(&text).map_err(|error| error.to_string())
     })
-}
-
-/// `arn:aws:sts::1:assumed-role/Admin/alice` and `…/bob` are one principal with two session names: the same role started the
-/// run and goes on with it.
-fn without_session_name(arn: &str) -> String {
-    match arn.split_once(":assumed-role/") {
-        Some((head, tail)) => {
-            let role = tail.split('/').next().unwrap_or(tail);
-            format!("{head}:assumed-role/{role}")
-        }
-        None => arn.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_role_is_one_principal_whatever_its_session_is_called() {
-        assert_eq!(
-            without_session_name("arn:aws:sts::1:assumed-role/Admin/alice"),
-            "arn:aws:sts::1:assumed-role/Admin"
-        );
-        assert_eq!(without_session_name("arn:aws:iam::1:user/alice"), "arn:aws:iam::1:user/alice");
-    }
 }

@@ -121,7 +121,14 @@ async fn execute(
 
 /// Shows a failure and says how to exit.
 pub(crate) fn report(io: &Io, failure: &Failure, format: Option<Format>) -> Exit {
-    let shown = ErrorReport {
+    let shown = error_report(io, failure);
+    // Nobody reads any more: the exit code still tells.
+    let _ = shown.write(io, format.unwrap_or_default());
+    failure.exit()
+}
+
+fn error_report<'a>(io: &Io, failure: &'a Failure) -> ErrorReport<'a> {
+    ErrorReport {
         kind: failure.kind.as_str(),
         message: &failure.message,
         causes: &failure.causes,
@@ -129,10 +136,7 @@ pub(crate) fn report(io: &Io, failure: &Failure, format: Option<Format>) -> Exit
         request_id: failure.request_id.as_deref(),
         changed: failure.changed == Changed::Possibly,
         is_simulated: io.is_simulated(),
-    };
-    // Nobody reads any more: the exit code still tells.
-    let _ = shown.write(io, format.unwrap_or_default());
-    failure.exit()
+    }
 }
 
 /// What clap has to say: help and version on stdout, mistakes on stderr and, where JSON was asked for, as JSON too.
@@ -150,15 +154,7 @@ fn usage(io: &Io, error: &clap::Error, format: Option<Format>) -> Exit {
         let plain = text.to_string();
         let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         let failure = Failure::usage(message).hint("See --help.");
-        let document = ErrorReport {
-            kind: failure.kind.as_str(),
-            message: &failure.message,
-            causes: &failure.causes,
-            hints: &failure.hints,
-            request_id: None,
-            changed: false,
-            is_simulated: false,
-        };
+        let document = error_report(io, &failure);
         let _ = writeln!(io.stdout(), "{}", document.json());
     }
     Exit::Usage

@@ -65,17 +65,20 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The ARN, of a role without its session's name: the same role starts a run and goes on with it, whatever the
+    /// sessions are called.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        let Some((head, tail)) = self.arn.split_once(":assumed-role/") else { return &self.arn };
+        let role = tail.split('/').next().unwrap_or(tail);
+        let length = head.len() + ":assumed-role/".len() + role.len();
+        self.arn.get(..length).unwrap_or(&self.arn)
+    }
+
     /// Whether both are the same principal: of a role, whatever its session is called.
     #[must_use]
     pub fn is_same_principal(&self, other: &Identity) -> bool {
-        let principal = |arn: &str| {
-            let mut parts: Vec<_> = arn.split('/').map(str::to_owned).collect();
-            if arn.contains(":assumed-role/") {
-                parts.truncate(2);
-            }
-            parts
-        };
-        self.account == other.account && principal(&self.arn) == principal(&other.arn)
+        self.account == other.account && self.principal() == other.principal()
     }
 }
 

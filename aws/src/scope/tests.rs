@@ -48,6 +48,11 @@ fn a_role_is_the_same_whatever_its_session() {
         source: None,
     };
     let ops = of("1", "arn:aws:sts::1:assumed-role/ops/ada");
+    assert_eq!(
+        of("1", "arn:aws:sts::1:assumed-role/Admin/alice").principal(),
+        "arn:aws:sts::1:assumed-role/Admin"
+    );
+    assert_eq!(of("1", "arn:aws:iam::1:user/alice").principal(), "arn:aws:iam::1:user/alice");
     assert!(ops.is_same_principal(&of("1", "arn:aws:sts::1:assumed-role/ops/herder")));
     assert!(!ops.is_same_principal(&of("1", "arn:aws:sts::1:assumed-role/dev/ada")));
     let user = of("1", "arn:aws:iam::1:user/team/ada");
