@@ -1,11 +1,17 @@
-//! Session Manager's data channel, to come: nothing of it is here yet, and nothing depends on this package.
+//! Session Manager's data channel.
 //!
-//! What will live here: the frames of the channel; the channel itself (acknowledgements, resends, handshake, encryption
-//! with KMS keys) and the streams that are multiplexed over it, as a core that does no I/O and is driven by whoever holds
-//! the socket; a client for shells, port forwarding and file copies; a stand-in for the node's side, for the simulator's
-//! broker and for tests; recordings.
+//! The core does no I/O and reads no clock: bytes and the time go in, frames and events come out. Both ends of a channel
+//! are made of it: the client, and the stand-in for the agent in herder's simulator.
 //!
-//! What will not: the call that opens the channel, and its credentials (`aws/`); terminals (`src/`). This package knows
-//! neither the AWS SDK nor herder's other packages.
+//! | module | what it is |
+//! |---|---|
+//! | [`frame`] | the binary message that everything travels in |
+//! | [`payload`] | what the messages say: acknowledgements, handshake, end of a channel |
+//!
+//! What does not live here: the calls that start, resume and end sessions, and their credentials (`aws/`); what is drawn
+//! (`src/`). This package knows neither an SDK client nor herder's other packages.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+
+pub mod frame;
+pub mod payload;
