@@ -116,6 +116,8 @@ impl Reason {
     pub const GATE: Reason = Reason(Cow::Borrowed("gate"));
     /// The run was interrupted before it was sent.
     pub const INTERRUPTED: Reason = Reason(Cow::Borrowed("interrupted"));
+    /// The account or region could not be reached.
+    pub const UNREACHABLE: Reason = Reason(Cow::Borrowed("unreachable"));
     /// The journal could not be written, so nothing more was sent.
     pub const JOURNAL: Reason = Reason(Cow::Borrowed("journal"));
     /// A send got no answer and no command with its marker was found.

@@ -1,6 +1,6 @@
 //! The executor's loop: start what may start, wait for something to happen, take it in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::job::{Accepted, Batch, Collected, Job, Outcome, SendOutcome, Sweep, S
 use super::pace::Pace;
 use super::policy::{Budget, Policy};
 use super::queue::{Group, Queue};
-use super::schedule::{Schedule, Situation};
+use super::realm::{Realm, Wanted};
 use super::waves::Crossing;
 use crate::event::Event;
 use crate::journal::{Journal, JournalError};
@@ -100,36 +100,11 @@ pub(super) enum Done<E> {
     Ready(u32),
     Sent { ticket: u64, batch: Batch, outcome: Result<SendOutcome<E>, (Group, JournalError)> },
     Located { intent: u64, result: Result<Option<Accepted>, Trouble<E>> },
-    Swept { scope: SweepScope, asked: Vec<u64>, result: Result<Sweep, Trouble<E>> },
+    Swept { realm: u32, scope: SweepScope, asked: Vec<u64>, result: Result<Sweep, Trouble<E>> },
     Collected { intent: u64, lane: u32, result: Result<Collected, Trouble<E>> },
     Detailed { wanted: Wanted, result: Result<Option<Outcome>, Trouble<E>> },
-    Cancelled { intent: u64, result: Result<Result<(), Trouble<E>>, JournalError> },
+    Cancelled { realm: u32, intent: u64, result: Result<Result<(), Trouble<E>>, JournalError> },
     Gated { gate: String, wave: u32, answer: Result<(), String> },
-}
-
-/// A detail read that waits.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    pub(super) intent: u64,
-    pub(super) target: usize,
-    /// What the listing said, if it did.
-    pub(super) known: Option<Box<Outcome>>,
-    pub(super) failures: u32,
-}
-
-/// A pause for credentials.
-#[derive(Debug)]
-pub(super) struct Pause {
-    pub(super) until: Instant,
-    pub(super) length: Duration,
-}
-
-/// Sends of a lane did not leave: none is tried before `until`.
-#[derive(Debug)]
-pub(super) struct Hold {
-    pub(super) until: Instant,
-    /// In a row; those that fail together count once.
-    pub(super) failures: u32,
 }
 
 pub(super) struct Executor<J: Job> {
@@ -162,18 +137,14 @@ pub(super) struct Executor<J: Job> {
     /// Sends under way.
     pub(super) sending: BTreeMap<u64, Group>,
     pub(super) ticket: u64,
-    pub(super) holds: BTreeMap<u32, Hold>,
     pub(super) open: BTreeMap<u64, OpenBatch>,
     pub(super) doubts: BTreeMap<u64, Doubt>,
-    pub(super) details: VecDeque<Wanted>,
-    pub(super) details_held_until: Option<Instant>,
-    /// Looks under way, by lane.
-    pub(super) looking: BTreeMap<u32, usize>,
-    pub(super) detailing: usize,
-    pub(super) schedule: Schedule,
-    pub(super) pause: Option<Pause>,
+    /// By number, those of all targets.
+    pub(super) realms: BTreeMap<u32, Realm>,
+    /// Why the run was last said to be paused, while it is.
+    pub(super) paused_for: Option<String>,
     /// When a kind of warning was last given.
-    pub(super) warned: BTreeMap<&'static str, Instant>,
+    pub(super) warned: BTreeMap<(u32, &'static str), Instant>,
     pub(super) interrupt: Interrupt,
     pub(super) leave_at: Option<Instant>,
     /// When cancels that failed are tried again.
@@ -206,7 +177,8 @@ impl<J: Job> Executor<J> {
             targets: plan.targets,
             judged_before: plan.judged,
             budget: Budget::new(policy.max_errors),
-            schedule: Schedule::new(policy.eagerness, now),
+            realms: BTreeMap::new(),
+            paused_for: None,
             policy,
             ports,
             is_interruptible: true,
@@ -225,14 +197,8 @@ impl<J: Job> Executor<J> {
             readying: BTreeMap::new(),
             sending: BTreeMap::new(),
             ticket: 0,
-            holds: BTreeMap::new(),
             open: BTreeMap::new(),
             doubts: BTreeMap::new(),
-            details: VecDeque::new(),
-            details_held_until: None,
-            looking: BTreeMap::new(),
-            detailing: 0,
-            pause: None,
             warned: BTreeMap::new(),
             interrupt: Interrupt::None,
             leave_at: None,
@@ -244,17 +210,24 @@ impl<J: Job> Executor<J> {
             anything_sent: false,
             tasks: JoinSet::new(),
         };
+        for target in 0..count {
+            executor.realm(executor.realm_of(executor.job.lane(target)));
+        }
         executor.recover(plan.recovered, now);
         executor
     }
 
     fn recover(&mut self, recovered: Recovered, now: Instant) {
+        let ran = |v: Verdict| !matches!(v, Verdict::Undelivered | Verdict::Denied | Verdict::NotRun);
         for (target, verdict) in recovered.verdicts {
             self.note_verdict(target, verdict);
+            if ran(verdict) {
+                self.note_sent(self.job.lane(target));
+            }
         }
-        let ran = |v: &Verdict| !matches!(v, Verdict::Undelivered | Verdict::Denied | Verdict::NotRun);
-        let any_ran = self.verdicts.iter().flatten().any(ran);
-        self.anything_sent = any_ran || !recovered.sent.is_empty() || !recovered.in_doubt.is_empty();
+        for batch in recovered.sent.iter().map(|(batch, _)| batch).chain(&recovered.in_doubt) {
+            self.note_sent(batch.lane);
+        }
         // A target may stand in several sends: the latest is the one that counts.
         let sent = recovered.sent.iter().map(|(batch, _)| batch);
         for batch in sent.chain(&recovered.in_doubt) {
@@ -265,7 +238,7 @@ impl<J: Job> Executor<J> {
             }
         }
         for (batch, accepted) in recovered.sent {
-            self.schedule.note_sent(now);
+            self.realm(self.realm_of(batch.lane)).schedule.note_sent(now);
             let mut open = self.opened(batch, accepted, now);
             open.next_look = now;
             open.is_wanted = true;
@@ -278,6 +251,12 @@ impl<J: Job> Executor<J> {
                 self.doubts.insert(doubt.batch.intent, doubt);
             }
         }
+    }
+
+    /// The service took a send of this lane, or may have.
+    pub(super) fn note_sent(&mut self, lane: u32) {
+        self.anything_sent = true;
+        self.realm(self.realm_of(lane)).has_sent = true;
     }
 
     /// Whether a target waits for the answer of this very send.
@@ -308,6 +287,7 @@ impl<J: Job> Executor<J> {
         self.note_interrupt().await;
         loop {
             // In this order: targets that are offline count as soon as their wave begins.
+            self.judge_given_up().await;
             self.advance_waves().await;
             self.check_budget().await;
             self.start_sends();
@@ -330,7 +310,9 @@ impl<J: Job> Executor<J> {
                 },
                 () = tokio::time::sleep_until(wake) => {}
             }
-            self.expire(Instant::now()).await;
+            let now = Instant::now();
+            self.expire(now).await;
+            self.expire_sight(now).await;
         }
         self.tasks.abort_all();
         self.finish_wave().await;
@@ -346,14 +328,6 @@ impl<J: Job> Executor<J> {
 
     fn is_over(&self) -> bool {
         self.unjudged == 0 && (self.sending.is_empty() || self.has_left)
-    }
-
-    pub(super) fn situation(&self) -> Situation {
-        Situation {
-            now: Instant::now(),
-            open: self.open.len(),
-            is_starved: self.queue.len() > 0 && self.free() < self.floor(),
-        }
     }
 
     /// Targets that may still be sent to now.
@@ -380,25 +354,25 @@ impl<J: Job> Executor<J> {
     /// When something may be due that no task's end announces.
     fn next_wake(&self) -> Instant {
         let now = Instant::now();
-        let (is_paused, paused) = match &self.pause {
-            Some(pause) => (pause.until > now, Some(pause.until)),
-            None => (false, None),
-        };
-        let situation = self.situation();
-        let looks = self.open.values().filter(|b| self.has_room_to_look(b.batch.lane));
-        let looks = looks.filter_map(|b| self.schedule.due_at(b, situation)).min();
-        let doubts = self.doubts.values().filter(|d| !d.is_busy).map(|d| d.next_look).min();
-        let details = self.details_held_until.filter(|_| !self.details.is_empty());
-        let held = [looks, self.schedule.sweep_at(situation), doubts, details];
-        let held = held.into_iter().flatten().min().filter(|_| !is_paused);
-        let sends = self.holds.values().map(|h| h.until).filter(|at| *at > now).min();
-        let paused = paused.filter(|at| *at > now);
+        let situations = self.situations();
+        let realms = self.realms.iter().filter_map(|(n, realm)| realm.next_wake(*situations.get(n)?)).min();
+        let looks = self.open.values().filter_map(|batch| {
+            let n = self.realm_of(batch.batch.lane);
+            let realm = self.realms.get(&n).filter(|realm| !realm.is_paused(now))?;
+            let due = realm.schedule.due_at(batch, *situations.get(&n)?);
+            due.filter(|_| self.has_room_to_look(realm))
+        });
+        let doubts = self.doubts.values().filter(|d| !d.is_busy).filter_map(|doubt| {
+            let realm = self.realms.get(&self.realm_of(doubt.batch.lane))?;
+            Some(realm.pause.as_ref().map_or(doubt.next_look, |p| p.until.max(doubt.next_look)))
+        });
+        let (looks, doubts) = (looks.min(), doubts.min());
         let crossing = self.crossing.as_ref().map(|c| c.soaks_until).filter(|at| *at > now);
         let waiting = self.queue.len().min(self.floor());
         let paced = self.pace.as_ref().filter(|_| waiting > 0).map(|p| p.ready_at(waiting, now));
         let paced = paced.filter(|at| *at > now);
         let expiry = self.open.values().filter_map(|b| b.next_expiry(now)).min();
-        let soonest = [held, paused, sends, crossing, paced, expiry, self.leave_at, self.cancels_again_at]
+        let soonest = [realms, looks, doubts, crossing, paced, expiry, self.leave_at, self.cancels_again_at]
             .into_iter()
             .flatten()
             .min();

@@ -197,8 +197,14 @@ pub trait Job: Send + Sync + 'static {
     /// Which kind of send a target needs; batches never mix lanes (platform and so document, account, region).
     fn lane(&self, target: usize) -> u32;
 
-    /// AWS's clock, estimated from its last Date header.
-    fn server_now(&self) -> Option<Timestamp>;
+    /// The realm of a lane: an account and region, with quotas, a clock, listings and troubles of its own.
+    fn realm(&self, lane: u32) -> u32;
+
+    /// What people call a realm.
+    fn realm_name(&self, realm: u32) -> String;
+
+    /// The clock of a lane's realm, estimated from AWS's last Date header.
+    fn server_now(&self, lane: u32) -> Option<Timestamp>;
 
     /// Waits for a place in the send quota of a lane. The intent is journalled after this, so that a kill while
     /// waiting leaves no doubt behind.
@@ -218,9 +224,10 @@ pub trait Job: Send + Sync + 'static {
         batch: &Batch,
     ) -> impl Future<Output = Result<Option<Accepted>, Trouble<Self::Error>>> + Send;
 
-    /// Looks at many commands at once.
+    /// Looks at many commands of one realm at once.
     fn sweep(
         &self,
+        realm: u32,
         scope: SweepScope,
         command_ids: Vec<String>,
     ) -> impl Future<Output = Result<Sweep, Trouble<Self::Error>>> + Send;

@@ -99,10 +99,9 @@ impl<J: Job> Executor<J> {
                 self.give_up_on(doubt.batch, false).await;
             }
         }
-        if self.pause.is_some() {
-            return;
-        }
-        let late: Vec<u64> = self.open.values().filter(|b| b.is_lost(now)).map(|b| b.batch.intent).collect();
+        let is_paused = |lane| self.realms.get(&self.realm_of(lane)).is_some_and(|r| r.pause.is_some());
+        let late = self.open.values().filter(|b| b.is_lost(now) && !is_paused(b.batch.lane));
+        let late: Vec<u64> = late.map(|b| b.batch.intent).collect();
         for intent in late {
             if let Some(mut open) = self.open.remove(&intent) {
                 self.abandon(&mut open, &Reason::RESULT_LOST).await;

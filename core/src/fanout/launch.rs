@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::executor::{Done, Executor};
 use super::job::{Batch, Job, Limits};
 use super::queue::Group;
-use super::schedule::Situation;
+use super::realm::Realm;
 
-/// Looks under way at once, in a lane and altogether; the limiter paces them, this bounds memory.
+/// Looks under way at once, in a realm and altogether; the limiter paces them, this bounds memory.
 const LOOKS: usize = 10;
-const ALL_LOOKS: usize = 40;
-/// Detail reads under way at once, and how many may wait before no further batch is read.
+const ALL_LOOKS: usize = 80;
+/// Detail reads of a realm under way at once, and how many may wait before none of its batches is read.
 const DETAILS: usize = 24;
 const DETAILS_WAITING: usize = 200;
 /// Sends of a lane under way at once: at 40/s and 120 ms latency five are in flight.
@@ -20,7 +20,7 @@ const SENDS: usize = 8;
 
 impl<J: Job> Executor<J> {
     fn may_send(&self) -> bool {
-        self.stopped.is_none() && self.pause.as_ref().is_none_or(|p| p.until <= Instant::now())
+        self.stopped.is_none()
     }
 
     /// Whether a lane can't take a further send now. One group waits in each: places in the quota are handed out one after the
@@ -32,7 +32,7 @@ impl<J: Job> Executor<J> {
     }
 
     fn is_held(&self, lane: u32) -> bool {
-        self.holds.get(&lane).is_some_and(|h| h.until > Instant::now())
+        self.realms.get(&self.realm_of(lane)).is_some_and(|realm| realm.is_held(Instant::now()))
     }
 
     /// A group that was taken out and not sent goes in front again.
@@ -77,7 +77,7 @@ impl<J: Job> Executor<J> {
         let job = Arc::clone(&self.job);
         let journal = self.ports.journal.clone();
         self.start(async move {
-            let server_at = job.server_now();
+            let server_at = job.server_now(group.lane);
             let lines = group.targets.iter().filter_map(|t| u32::try_from(*t).ok()).collect();
             let permit = journal.intend_send(lines, group.lane, group.attempt, server_at).await;
             let mut batch = Batch {
@@ -110,67 +110,81 @@ impl<J: Job> Executor<J> {
 
     pub(super) fn start_looks(&mut self) {
         let now = Instant::now();
-        if self.pause.as_ref().is_some_and(|p| p.until > now) {
-            return;
-        }
         self.start_locating(now);
-        self.start_details(now);
-        let situation = self.situation();
-        if let Some(scope) = self.schedule.sweep_due(situation) {
-            self.schedule.note_sweep_started();
-            let (asked, ids) = self.open.values().map(|b| (b.batch.intent, b.command_id.clone())).unzip();
-            let job = Arc::clone(&self.job);
-            self.start(async move { Done::Swept { scope, asked, result: job.sweep(scope, ids).await } });
+        let realms: Vec<u32> = self.realms.keys().copied().collect();
+        for realm in realms {
+            if !self.realm(realm).is_paused(now) {
+                self.start_details(realm, now);
+                self.start_sweep(realm);
+            }
         }
-        self.start_collecting(situation);
+        self.start_collecting();
     }
 
-    pub(super) fn has_room_to_look(&self, lane: u32) -> bool {
-        self.details.len() < DETAILS_WAITING
-            && self.looking.get(&lane).is_none_or(|n| *n < LOOKS)
-            && self.looking.values().sum::<usize>() < ALL_LOOKS
+    fn start_sweep(&mut self, realm: u32) {
+        let situation = self.situation(realm);
+        let Some(scope) = self.realm(realm).schedule.sweep_due(situation) else { return };
+        self.realm(realm).schedule.note_sweep_started();
+        let open = self.open.values().filter(|b| self.realm_of(b.batch.lane) == realm);
+        let (asked, ids) = open.map(|b| (b.batch.intent, b.command_id.clone())).unzip();
+        let job = Arc::clone(&self.job);
+        self.start(
+            async move { Done::Swept { realm, scope, asked, result: job.sweep(realm, scope, ids).await } },
+        );
     }
 
-    fn start_collecting(&mut self, situation: Situation) {
-        let mut wanted: Vec<(Instant, u64)> = self
-            .open
-            .values()
-            .filter(|b| self.schedule.wants_look(b, situation))
-            .map(|b| (b.unread_since.unwrap_or(b.moved_at), b.batch.intent))
-            .collect();
+    pub(super) fn has_room_to_look(&self, realm: &Realm) -> bool {
+        realm.details.len() < DETAILS_WAITING
+            && realm.looking < LOOKS
+            && self.realms.values().map(|r| r.looking).sum::<usize>() < ALL_LOOKS
+    }
+
+    fn start_collecting(&mut self) {
+        let situations = self.situations();
+        let mut wanted: Vec<(Instant, u64, u32)> = Vec::new();
+        for batch in self.open.values() {
+            let n = self.realm_of(batch.batch.lane);
+            let Some((realm, situation)) = self.realms.get(&n).zip(situations.get(&n)) else { continue };
+            if !realm.is_paused(situation.now) && realm.schedule.wants_look(batch, *situation) {
+                wanted.push((batch.unread_since.unwrap_or(batch.moved_at), batch.batch.intent, n));
+            }
+        }
         // What has been waiting longest comes first.
         wanted.sort_unstable();
-        for (_, intent) in wanted {
-            let Some(lane) = self.open.get(&intent).map(|b| b.batch.lane) else { continue };
-            if !self.has_room_to_look(lane) {
+        for (_, intent, n) in wanted {
+            if !self.realms.get(&n).is_some_and(|realm| self.has_room_to_look(realm)) {
                 continue;
             }
-            let Some(open) = self.open.get_mut(&intent) else { continue };
+            let Some(situation) = situations.get(&n).copied() else { continue };
+            let (Some(open), Some(realm)) = (self.open.get_mut(&intent), self.realms.get_mut(&n)) else {
+                continue;
+            };
             // Asked once more: a probe started just now puts off the others.
-            if !self.schedule.wants_look(open, situation) {
+            if !realm.schedule.wants_look(open, situation) {
                 continue;
             }
-            self.schedule.note_look_started(open, situation);
+            realm.schedule.note_look_started(open, situation);
+            realm.looking += 1;
             open.is_busy = true;
             let (batch, command_id) = (open.batch.clone(), open.command_id.clone());
-            *self.looking.entry(lane).or_insert(0) += 1;
             let job = Arc::clone(&self.job);
             self.start(async move {
-                Done::Collected { intent, lane, result: job.collect(&batch, &command_id).await }
+                Done::Collected { intent, lane: batch.lane, result: job.collect(&batch, &command_id).await }
             });
         }
     }
 
-    fn start_details(&mut self, now: Instant) {
-        if self.details_held_until.is_some_and(|at| at > now) {
+    fn start_details(&mut self, n: u32, now: Instant) {
+        let realm = self.realm(n);
+        if realm.details_held_until.is_some_and(|at| at > now) {
             return;
         }
-        self.details_held_until = None;
-        while self.detailing < DETAILS {
-            let Some(wanted) = self.details.pop_front() else { return };
+        realm.details_held_until = None;
+        while self.realm(n).detailing < DETAILS {
+            let Some(wanted) = self.realm(n).details.pop_front() else { return };
             let Some(open) = self.open.get(&wanted.intent) else { continue };
-            self.detailing += 1;
             let command_id = open.command_id.clone();
+            self.realm(n).detailing += 1;
             let job = Arc::clone(&self.job);
             self.start(async move {
                 let result = job.detail(wanted.target, &command_id).await;
@@ -184,6 +198,7 @@ impl<J: Job> Executor<J> {
             .doubts
             .values()
             .filter(|d| !d.is_busy && d.next_look <= now)
+            .filter(|d| !self.realms.get(&self.realm_of(d.batch.lane)).is_some_and(|r| r.is_paused(now)))
             .map(|d| d.batch.intent)
             .collect();
         for intent in due {
@@ -215,6 +230,7 @@ impl<J: Job> Executor<J> {
             })
             .collect();
         for (intent, lane, command_id) in commands {
+            let realm = self.realm_of(lane);
             let job = Arc::clone(&self.job);
             let journal = self.ports.journal.clone();
             self.start(async move {
@@ -222,7 +238,7 @@ impl<J: Job> Executor<J> {
                     Ok(permit) => Ok(job.cancel(lane, &command_id, permit).await),
                     Err(error) => Err(error),
                 };
-                Done::Cancelled { intent, result }
+                Done::Cancelled { realm, intent, result }
             });
         }
     }

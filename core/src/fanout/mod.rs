@@ -8,6 +8,7 @@
 //! - `policy`: concurrency, error budget, waves
 //! - `queue`: which targets go into the next batch
 //! - `schedule`: when to look at what (pure)
+//! - `realm`: one account and region, and what happens when it fails
 //! - `executor`: the loop; `launch`: what it starts; `settle`, `judge`: what it makes of the answers; `waves`, `stop`
 //! - [`Recovered::from_replay`]: going on with a run that was killed
 
@@ -20,6 +21,7 @@ mod launch;
 mod pace;
 mod policy;
 mod queue;
+mod realm;
 mod recover;
 mod schedule;
 mod settle;

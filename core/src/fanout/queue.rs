@@ -90,6 +90,24 @@ impl Queue {
         Some(taken)
     }
 
+    /// Takes the targets of some lanes out.
+    pub(super) fn take_lanes(&mut self, is_meant: impl Fn(u32) -> bool) -> Vec<usize> {
+        let mut taken = Vec::new();
+        self.groups.retain_mut(|group| {
+            let is_meant = is_meant(group.lane);
+            if is_meant {
+                taken.append(&mut group.targets);
+            }
+            !is_meant
+        });
+        for (_, targets) in self.lanes.iter_mut().filter(|(lane, _)| is_meant(**lane)) {
+            taken.extend(targets.drain(..));
+        }
+        self.waiting -= taken.len();
+        taken.sort_unstable();
+        taken
+    }
+
     /// Takes everything out.
     pub(super) fn drain(&mut self) -> Vec<usize> {
         self.waiting = 0;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::batch::{Doubt, OpenBatch};
-use super::executor::{Done, Executor, Hold, Wanted};
+use super::executor::{Done, Executor};
 use super::interrupt::Interrupt;
 use super::job::{
     Accepted, Batch, Collected, Finding, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
 };
 use super::judge::Sending;
 use super::queue::Group;
+use super::realm::{Hold, Wanted};
 use super::schedule::Seen;
 use crate::event::Event;
 use crate::journal::JournalError;
@@ -31,22 +32,26 @@ impl<J: Job> Executor<J> {
                 self.absorb_sent(batch, outcome).await;
             }
             Done::Located { intent, result } => self.absorb_located(intent, result).await,
-            Done::Swept { scope, asked, result } => self.absorb_swept(scope, &asked, result).await,
+            Done::Swept { realm, scope, asked, result } => {
+                self.absorb_swept(realm, (scope, &asked), result).await;
+            }
             Done::Collected { intent, lane, result } => {
-                if let Some(looking) = self.looking.get_mut(&lane) {
-                    *looking -= 1;
-                }
-                self.absorb_collected(intent, result).await;
+                let realm = self.realm_of(lane);
+                self.realm(realm).looking -= 1;
+                self.absorb_collected(realm, intent, result).await;
             }
             Done::Detailed { wanted, result } => self.absorb_detailed(wanted, result).await,
             Done::Gated { gate, wave, answer } => self.absorb_gated(gate, wave, answer).await,
-            Done::Cancelled { intent, result } => self.absorb_cancelled(intent, result).await,
+            Done::Cancelled { realm, intent, result } => {
+                self.absorb_cancelled(realm, intent, result).await;
+            }
         }
     }
 
     /// A cancel that did not get through is tried again, as long as anybody waits for it.
     async fn absorb_cancelled(
         &mut self,
+        realm: u32,
         intent: u64,
         result: Result<Result<(), Trouble<J::Error>>, JournalError>,
     ) {
@@ -62,7 +67,8 @@ impl<J: Job> Executor<J> {
             Ok(Err(trouble)) => trouble,
             // Without a journal nothing is changed, not even to stop.
             Err(error) => {
-                self.warn("journal cancel", format!("commands that run are not cancelled: {error}")).await;
+                self.warn(realm, "journal cancel", format!("commands that run are not cancelled: {error}"))
+                    .await;
                 return self.stop_for_journal(error).await;
             }
         };
@@ -72,7 +78,7 @@ impl<J: Job> Executor<J> {
             }
             self.cancels_again_at = Some(now + Duration::from_secs(1));
         }
-        self.warn_trouble("could not cancel a command", trouble).await;
+        self.warn_trouble(realm, "could not cancel a command", trouble).await;
     }
 
     async fn absorb_sent(
@@ -80,10 +86,10 @@ impl<J: Job> Executor<J> {
         batch: Batch,
         outcome: Result<SendOutcome<J::Error>, (Group, JournalError)>,
     ) {
-        let size = batch.targets.len();
+        let (realm, size) = (self.realm_of(batch.lane), batch.targets.len());
         let group = Group { lane: batch.lane, attempt: batch.attempt, targets: batch.targets.clone() };
         if !matches!(outcome, Err(_) | Ok(SendOutcome::NotSent(_) | SendOutcome::Lost(_))) {
-            self.continue_if_paused().await;
+            self.note_answer(realm).await;
         }
         match outcome {
             Err((group, error)) => {
@@ -91,12 +97,13 @@ impl<J: Job> Executor<J> {
                 self.stop_for_journal(error).await;
             }
             Ok(SendOutcome::Accepted(accepted)) => {
-                self.holds.remove(&batch.lane);
+                self.realm(realm).hold = None;
                 self.accept(batch, accepted).await;
             }
             Ok(SendOutcome::Lost(error)) => {
-                self.anything_sent = true;
+                self.note_sent(batch.lane);
                 let message = format!("the answer to a send was lost, looking for it: {error}");
+                let message = self.said_of(realm, message);
                 self.emit(Event::Warning { message, hints: Vec::new() }).await;
                 self.own(&batch);
                 self.doubts.insert(batch.intent, Doubt::new(batch, Instant::now()));
@@ -115,29 +122,35 @@ impl<J: Job> Executor<J> {
             }
             Ok(SendOutcome::Refused { verdict, reason, error }) => {
                 self.not_sent(batch.intent, reason.clone()).await;
-                if self.anything_sent {
-                    let message = format!("a batch of {size} targets was refused: {error}");
-                    self.emit(Event::Warning { message, hints: Vec::new() }).await;
-                    for target in batch.targets {
-                        self.judge(target, Outcome::bare(verdict, Some(reason.clone())), Sending::default())
-                            .await;
-                    }
-                } else {
+                let (has_sent, has_others) = (self.realm(realm).has_sent, self.has_others(realm));
+                if !has_sent && !has_others {
                     self.put_back(group);
-                    self.stop_fatally(error).await;
+                    return self.stop_fatally(error).await;
+                }
+                let message = self.said_of(realm, format!("a batch of {size} targets was refused: {error}"));
+                for target in batch.targets {
+                    self.judge(target, Outcome::bare(verdict, Some(reason.clone())), Sending::default())
+                        .await;
+                }
+                if has_sent {
+                    self.emit(Event::Warning { message, hints: Vec::new() }).await;
+                } else {
+                    // It would refuse the rest too.
+                    self.give_up_realm(realm, reason, error).await;
                 }
             }
             Ok(SendOutcome::Fatal(error)) => {
                 self.not_sent(batch.intent, Reason::word("refused")).await;
                 self.put_back(group);
-                self.stop_fatally(error).await;
+                self.give_up_realm(realm, Reason::word("refused"), error).await;
             }
         }
     }
 
     async fn accept(&mut self, batch: Batch, accepted: Accepted) {
-        self.continue_if_paused().await;
-        self.anything_sent = true;
+        let realm = self.realm_of(batch.lane);
+        self.note_answer(realm).await;
+        self.note_sent(batch.lane);
         if let Err(error) = self.ports.journal.sent(batch.intent, accepted.command_id.clone()).await {
             self.stop_for_journal(error).await;
         }
@@ -151,7 +164,7 @@ impl<J: Job> Executor<J> {
             self.emit(event).await;
         }
         let now = Instant::now();
-        self.schedule.note_sent(now);
+        self.realm(realm).schedule.note_sent(now);
         self.own(&batch);
         let open = self.opened(batch, accepted, now);
         self.keep_if_open(open);
@@ -194,16 +207,17 @@ impl<J: Job> Executor<J> {
         }
     }
 
-    /// A send did not leave: its lane waits a while, the others go on.
+    /// A send did not leave: its realm waits a while, the others go on.
     async fn hold_sends(&mut self, group: Group, trouble: Trouble<J::Error>) {
-        let (lane, size) = (group.lane, group.targets.len());
+        let (n, size) = (self.realm_of(group.lane), group.targets.len());
         self.put_back(group);
         let error = match trouble {
-            Trouble::Paused { reason, hint } => return self.pause(reason, hint).await,
+            Trouble::Paused { reason, hint } => return self.pause(n, reason, hint).await,
             Trouble::Transient(error) | Trouble::Denied(error) => error,
         };
         let now = Instant::now();
-        let hold = self.holds.entry(lane).or_insert(Hold { until: now, failures: 0 });
+        let anything_sent = self.anything_sent;
+        let hold = self.realm(n).hold.get_or_insert(Hold { until: now, failures: 0 });
         // Several sends fail at once: that is one failure.
         if hold.until > now {
             return;
@@ -211,11 +225,11 @@ impl<J: Job> Executor<J> {
         hold.failures += 1;
         let pause = Duration::from_secs(1) * 2_u32.saturating_pow(hold.failures.min(6) - 1);
         hold.until = now + pause.min(Duration::from_secs(30));
-        let is_hopeless = hold.failures >= if self.anything_sent { HOPELESS } else { HOPELESS_AT_START };
+        let is_hopeless = hold.failures >= if anything_sent { HOPELESS } else { HOPELESS_AT_START };
         if is_hopeless {
-            self.stop_fatally(error).await;
+            self.give_up_realm(n, Reason::UNREACHABLE, error).await;
         } else {
-            self.warn("hold", format!("{size} targets wait, a send did not leave: {error}")).await;
+            self.warn(n, "hold", format!("{size} targets wait, a send did not leave: {error}")).await;
         }
     }
 
@@ -223,10 +237,11 @@ impl<J: Job> Executor<J> {
         let now = Instant::now();
         let Some(mut doubt) = self.doubts.remove(&intent) else { return };
         doubt.is_busy = false;
+        let realm = self.realm_of(doubt.batch.lane);
         match result {
             Ok(Some(accepted)) => self.accept(doubt.batch, accepted).await,
             Ok(None) => {
-                self.continue_if_paused().await;
+                self.note_answer(realm).await;
                 if doubt.miss(now) {
                     self.doubts.insert(intent, doubt);
                 } else {
@@ -234,7 +249,7 @@ impl<J: Job> Executor<J> {
                 }
             }
             Err(Trouble::Denied(error)) => {
-                self.warn("locate", format!("cannot look for a lost send: {error}")).await;
+                self.warn(realm, "locate", format!("cannot look for a lost send: {error}")).await;
                 // Nobody has looked: sending it again would be a guess.
                 self.give_up_on(doubt.batch, false).await;
             }
@@ -244,7 +259,7 @@ impl<J: Job> Executor<J> {
                     doubt.note_paused(now);
                 }
                 self.doubts.insert(intent, doubt);
-                self.note_trouble(trouble).await;
+                self.note_trouble(realm, trouble).await;
             }
         }
     }
@@ -270,84 +285,89 @@ impl<J: Job> Executor<J> {
 
     async fn absorb_swept(
         &mut self,
-        scope: SweepScope,
-        asked: &[u64],
+        realm: u32,
+        (scope, asked): (SweepScope, &[u64]),
         result: Result<Sweep, Trouble<J::Error>>,
     ) {
-        let situation = self.situation();
+        let situation = self.situation(realm);
         let now = situation.now;
         match result {
             Ok(sweep) => {
-                self.continue_if_paused().await;
+                self.note_answer(realm).await;
                 let mut seen = Seen::default();
                 for intent in asked {
-                    let Some(open) = self.open.get_mut(intent) else { continue };
+                    let Some(mut open) = self.open.remove(intent) else { continue };
                     match sweep.seen.get(&open.command_id) {
                         Some(counters) => {
                             seen.any = true;
                             seen.moved |= open.note_counters(*counters, now);
-                            self.schedule.weigh_sweep(open, now);
+                            self.realm(realm).schedule.weigh_sweep(&mut open, now);
                         }
                         None => open.note_absence(scope, sweep.is_complete, now),
                     }
+                    self.open.insert(*intent, open);
                 }
-                self.schedule.note_sweep_ended(situation, seen);
+                self.realm(realm).schedule.note_sweep_ended(situation, seen);
             }
             Err(Trouble::Denied(error)) => {
-                self.schedule.give_up_sweeping();
+                self.realm(realm).schedule.give_up_sweeping();
                 let message = format!("progress is read batch by batch, which takes more calls: {error}");
-                self.warn("sweep", message).await;
+                self.warn(realm, "sweep", message).await;
             }
             Err(trouble) => {
-                self.schedule.note_sweep_failed(now);
-                self.note_trouble(trouble).await;
+                self.realm(realm).schedule.note_sweep_failed(now);
+                self.note_trouble(realm, trouble).await;
             }
         }
     }
 
-    async fn absorb_collected(&mut self, intent: u64, result: Result<Collected, Trouble<J::Error>>) {
+    async fn absorb_collected(
+        &mut self,
+        realm: u32,
+        intent: u64,
+        result: Result<Collected, Trouble<J::Error>>,
+    ) {
         let Some(mut open) = self.open.remove(&intent) else { return };
         open.is_busy = false;
         let before = open.judged();
         match result {
             Ok(collected) => {
-                self.continue_if_paused().await;
+                self.note_answer(realm).await;
                 for (target, finding) in collected.findings {
                     if open.open.contains(&target) && !open.details.contains(&target) {
                         self.take_finding(&mut open, target, finding).await;
                     }
                 }
-                let mut situation = self.situation();
+                let mut situation = self.situation(realm);
                 situation.open += 1;
-                self.schedule.note_look(&mut open, before, situation);
+                self.realm(realm).schedule.note_look(&mut open, before, situation);
             }
             Err(Trouble::Denied(error)) => {
-                self.warn("collect", format!("results cannot be read: {error}")).await;
+                self.warn(realm, "collect", format!("results cannot be read: {error}")).await;
                 self.abandon(&mut open, &Reason::ACCESS_DENIED).await;
             }
             Err(trouble) => {
                 open.next_look = Instant::now() + Duration::from_secs(3);
-                self.note_trouble(trouble).await;
+                self.note_trouble(realm, trouble).await;
             }
         }
         self.keep_if_open(open);
     }
 
     async fn take_finding(&mut self, open: &mut OpenBatch, target: usize, finding: Finding) {
-        let intent = open.batch.intent;
+        let (intent, n) = (open.batch.intent, self.realm_of(open.batch.lane));
+        let mut want = |known| {
+            open.details.insert(target);
+            let wanted = Wanted { realm: n, intent, target, known, failures: 0 };
+            self.realm(n).details.push_back(wanted);
+        };
         match finding {
             Finding::Finished(outcome) => self.judge_in(open, target, *outcome).await,
             Finding::Cancelling => {
                 open.cancelling.insert(target);
             }
-            Finding::NeedsDetail(known) => {
-                open.details.insert(target);
-                self.details.push_back(Wanted { intent, target, known: Some(known), failures: 0 });
-            }
-            Finding::Unlisted => {
-                open.details.insert(target);
-                self.details.push_back(Wanted { intent, target, known: None, failures: 0 });
-            }
+            Finding::NeedsDetail(known) => want(Some(known)),
+            Finding::Unlisted => want(None),
         }
     }
 
@@ -356,11 +376,11 @@ impl<J: Job> Executor<J> {
         mut wanted: Wanted,
         result: Result<Option<Outcome>, Trouble<J::Error>>,
     ) {
-        self.detailing -= 1;
+        self.realm(wanted.realm).detailing -= 1;
         let Some(mut open) = self.open.remove(&wanted.intent) else { return };
         open.details.remove(&wanted.target);
         if result.is_ok() {
-            self.continue_if_paused().await;
+            self.note_answer(wanted.realm).await;
         }
         match (result, wanted.known.take()) {
             (Ok(Some(outcome)), _) => self.judge_in(&mut open, wanted.target, outcome).await,
@@ -370,7 +390,7 @@ impl<J: Job> Executor<J> {
             }
             (Ok(None), None) => {}
             (Err(Trouble::Denied(error)), None) => {
-                self.warn("detail", format!("a result cannot be read: {error}")).await;
+                self.warn(wanted.realm, "detail", format!("a result cannot be read: {error}")).await;
                 let outcome = Outcome::bare(Verdict::Unknown, Some(Reason::ACCESS_DENIED));
                 self.judge_in(&mut open, wanted.target, outcome).await;
             }
@@ -383,9 +403,10 @@ impl<J: Job> Executor<J> {
     }
 
     async fn retry_detail(&mut self, open: &mut OpenBatch, mut wanted: Wanted, trouble: Trouble<J::Error>) {
+        let realm = wanted.realm;
         if matches!(trouble, Trouble::Transient(_)) {
             wanted.failures += 1;
-            self.details_held_until = Some(Instant::now() + Duration::from_secs(1));
+            self.realm(realm).details_held_until = Some(Instant::now() + Duration::from_secs(1));
         }
         match wanted.known.take() {
             Some(known) if wanted.failures >= 3 => self.judge_in(open, wanted.target, *known).await,
@@ -394,9 +415,9 @@ impl<J: Job> Executor<J> {
             known => {
                 wanted.known = known;
                 open.details.insert(wanted.target);
-                self.details.push_back(wanted);
+                self.realm(realm).details.push_back(wanted);
             }
         }
-        self.note_trouble(trouble).await;
+        self.note_trouble(realm, trouble).await;
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::executor::{Executor, Pause, StopReason};
+use super::executor::{Executor, StopReason};
 use super::interrupt::Interrupt;
 use super::job::{Job, Outcome, Trouble};
 use super::judge::Sending;
+use super::realm::Pause;
 use crate::event::Event;
 use crate::journal::JournalError;
 use crate::verdict::{Reason, Verdict};
@@ -41,7 +42,7 @@ impl<J: Job> Executor<J> {
         match level {
             Interrupt::None | Interrupt::Drain => {}
             Interrupt::Cancel => {
-                self.schedule.give_up_sweeping();
+                self.realms.values_mut().for_each(|realm| realm.schedule.give_up_sweeping());
                 self.leave_at = Some(Instant::now() + CANCEL_PATIENCE);
                 self.start_cancelling(Instant::now());
                 self.emit(Event::RunCancelling { in_flight: self.unjudged as u64 }).await;
@@ -107,57 +108,66 @@ impl<J: Job> Executor<J> {
         }
     }
 
-    pub(super) async fn warn_trouble(&mut self, what: &'static str, trouble: Trouble<J::Error>) {
+    pub(super) async fn warn_trouble(&mut self, realm: u32, what: &'static str, trouble: Trouble<J::Error>) {
         match trouble {
-            Trouble::Paused { reason, hint } => self.pause(reason, hint).await,
+            Trouble::Paused { reason, hint } => self.pause(realm, reason, hint).await,
             Trouble::Transient(error) | Trouble::Denied(error) => {
-                self.warn(what, format!("{what}: {error}")).await;
+                self.warn(realm, what, format!("{what}: {error}")).await;
             }
         }
     }
 
-    pub(super) async fn note_trouble(&mut self, trouble: Trouble<J::Error>) {
-        self.warn_trouble("a look at the service failed and is repeated", trouble).await;
+    pub(super) async fn note_trouble(&mut self, realm: u32, trouble: Trouble<J::Error>) {
+        if matches!(trouble, Trouble::Transient(_)) {
+            self.note_darkness(realm);
+        }
+        self.warn_trouble(realm, "a look at the service failed and is repeated", trouble).await;
     }
 
-    /// Warns, unless the same kind of warning was given a moment ago.
-    pub(super) async fn warn(&mut self, kind: &'static str, message: String) {
+    /// Warns, unless the same kind of warning was given of this realm a moment ago.
+    pub(super) async fn warn(&mut self, realm: u32, kind: &'static str, message: String) {
         let now = Instant::now();
-        if self.warned.get(kind).is_some_and(|at| now < *at + BETWEEN_WARNINGS) {
+        if self.warned.get(&(realm, kind)).is_some_and(|at| now < *at + BETWEEN_WARNINGS) {
             return;
         }
-        self.warned.insert(kind, now);
+        self.warned.insert((realm, kind), now);
+        let message = self.said_of(realm, message);
         self.emit(Event::Warning { message, hints: Vec::new() }).await;
     }
 
-    pub(super) async fn pause(&mut self, reason: String, hint: String) {
-        let length = self
-            .pause
-            .as_ref()
-            .map_or(Duration::from_secs(2), |p| (p.length * 2).min(Duration::from_secs(30)));
+    pub(super) async fn pause(&mut self, realm: u32, reason: String, hint: String) {
         let now = Instant::now();
-        match &mut self.pause {
+        let pause = &mut self.realm(realm).pause;
+        let length =
+            pause.as_ref().map_or(Duration::from_secs(2), |p| (p.length * 2).min(Duration::from_secs(30)));
+        match pause {
             // Several calls fail at once: that is one pause.
-            Some(pause) if pause.until > now => {}
-            Some(pause) => *pause = Pause { until: now + length, length },
-            None => {
-                self.pause = Some(Pause { until: now + length, length });
-                self.emit(Event::RunPaused { reason, hint }).await;
-            }
+            Some(pause) if pause.until > now => return,
+            _ => *pause = Some(Pause { until: now + length, length }),
+        }
+        // Accounts mostly lose their credentials together: that is said once.
+        if self.paused_for.as_ref() != Some(&reason) {
+            self.paused_for = Some(reason.clone());
+            let reason = self.said_of(realm, reason);
+            self.emit(Event::RunPaused { reason, hint }).await;
         }
     }
 
     /// A call was answered. One that was under way when the pause began proves nothing.
-    pub(super) async fn continue_if_paused(&mut self) {
+    pub(super) async fn continue_if_paused(&mut self, realm: u32) {
         let now = Instant::now();
-        if self.pause.as_ref().is_none_or(|p| p.until > now) {
+        if self.realm(realm).pause.as_ref().is_none_or(|p| p.until > now) {
             return;
         }
-        self.pause = None;
+        self.realm(realm).pause = None;
         // What expired meanwhile is still looked at.
-        for open in self.open.values_mut() {
+        let job = std::sync::Arc::clone(&self.job);
+        for open in self.open.values_mut().filter(|b| job.realm(b.batch.lane) == realm) {
             open.gives_up_at = open.gives_up_at.max(now);
         }
-        self.emit(Event::RunContinued).await;
+        if self.realms.values().all(|realm| realm.pause.is_none()) {
+            self.paused_for = None;
+            self.emit(Event::RunContinued).await;
+        }
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::executor::{Done, Executor, StopReason, wave_bounds};
-use super::job::Job;
+use super::job::{Job, Outcome};
 use super::judge::Sending;
 use crate::event::Event;
+use crate::verdict::Verdict;
 
 /// A gate that has not answered by then stops the run (CLI.md).
 const GATE_PATIENCE: Duration = Duration::from_secs(60);
@@ -52,9 +53,29 @@ impl<J: Job> Executor<J> {
             }
             match self.judged_before.remove(&target) {
                 Some(outcome) => self.judge(target, outcome, Sending::default()).await,
-                None => self.queue.push(self.job.lane(target), target),
+                None => self.queue_or_leave_out(target).await,
             }
         }
+    }
+
+    async fn queue_or_leave_out(&mut self, target: usize) {
+        let lane = self.job.lane(target);
+        let realm = self.realm_of(lane);
+        match self.realm(realm).given_up.clone() {
+            Some(reason) => {
+                let outcome = Outcome::bare(Verdict::NotRun, Some(reason));
+                self.judge(target, outcome, Sending::default()).await;
+            }
+            None => self.queue.push(lane, target),
+        }
+    }
+
+    /// Whether the wave has targets and none of them was sent to, since their accounts and regions were given up. Such a
+    /// canary proves nothing.
+    fn is_wave_void(&self) -> bool {
+        let mut verdicts =
+            wave_bounds(&self.waves, self.wave).map(|t| self.verdicts.get(t).copied().flatten());
+        !wave_bounds(&self.waves, self.wave).is_empty() && verdicts.all(|v| v == Some(Verdict::NotRun))
     }
 
     /// Whether it has no verdict and no send may have reached it.
@@ -78,6 +99,12 @@ impl<J: Job> Executor<J> {
             && !self.budget.is_exceeded_by(self.known_bad())
         {
             self.finish_wave().await;
+            if self.is_wave_void() {
+                let message =
+                    format!("nothing of wave {} ran: the next one does not begin", self.wave_number());
+                self.emit(Event::Warning { message, hints: Vec::new() }).await;
+                return self.stop(StopReason::Fatal).await;
+            }
             if !self.is_way_clear() {
                 return;
             }

@@ -390,7 +390,15 @@ impl Job for ExecJob {
         }
     }
 
-    fn server_now(&self) -> Option<Timestamp> {
+    fn realm(&self, _lane: u32) -> u32 {
+        0
+    }
+
+    fn realm_name(&self, _realm: u32) -> String {
+        self.scope.region().to_owned()
+    }
+
+    fn server_now(&self, _lane: u32) -> Option<Timestamp> {
         self.scope.server_clock().now()
     }
 
@@ -450,7 +458,12 @@ impl Job for ExecJob {
         Ok(found)
     }
 
-    async fn sweep(&self, scope: SweepScope, command_ids: Vec<String>) -> Result<Sweep, Trouble<ExecError>> {
+    async fn sweep(
+        &self,
+        _realm: u32,
+        scope: SweepScope,
+        command_ids: Vec<String>,
+    ) -> Result<Sweep, Trouble<ExecError>> {
         let mut missing: std::collections::HashSet<String> = command_ids.into_iter().collect();
         let mut sweep = Sweep::default();
         let query = CommandsQuery {

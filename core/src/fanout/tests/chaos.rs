@@ -64,13 +64,14 @@ prop_compose! {
         bad in proptest::collection::btree_set(0_usize..150, 0..4),
         names_bad in any::<bool>(),
         lanes in 1_u32..4,
+        realms in 1_u32..4,
     ) -> Script {
         let mut script = Script::of(nodes.len());
         for (node, (takes, verdict)) in script.nodes.iter_mut().zip(nodes) {
             (node.takes, node.verdict) = (Duration::from_millis(takes), verdict);
         }
         script.bad = bad.into_iter().filter(|t| *t < script.nodes.len()).collect();
-        (script.names_bad, script.lanes) = (names_bad, lanes);
+        (script.names_bad, script.lanes, script.realms) = (names_bad, lanes, realms.min(lanes));
         script
     }
 }
@@ -132,7 +133,8 @@ fn is_possible(ran: &Ran, target: usize) -> bool {
     let times = ran.fake.state().ran[target];
     let gave_up = ran.report.interrupt == Interrupt::Cancel;
     match ran.verdict(target) {
-        Verdict::NotRun => times == 0 && ran.report.stopped.is_some(),
+        // A realm that refuses is left out where there are others.
+        Verdict::NotRun => times == 0 && (ran.report.stopped.is_some() || script.realms > 1),
         Verdict::Unknown if times == 0 => gave_up || script.faults.values().any(|f| *f == Fault::LostBefore),
         Verdict::Unknown => gave_up,
         Verdict::Cancelled => gave_up && ran.fake.was_cancelled(target),

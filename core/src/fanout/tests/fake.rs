@@ -154,9 +154,18 @@ impl Fake {
         Trouble::Paused { reason: "credentials expired".into(), hint: "Log in again.".into() }
     }
 
-    async fn look(&self) -> Looked<()> {
+    fn is_dark(&self, realm: u32) -> bool {
+        let now = self.start.elapsed();
+        self.script.dark.is_some_and(|(dark, from, to)| dark == realm && now >= from && now < to)
+    }
+
+    async fn look(&self, realm: u32) -> Looked<()> {
         self.step().await;
         tokio::time::sleep(self.script.latency).await;
+        if self.is_dark(realm) {
+            tokio::time::sleep(CONNECT).await;
+            return Err(Trouble::Transient("connection refused".into()));
+        }
         if !self.has_credentials() {
             return Err(Fake::paused());
         }
@@ -331,7 +340,15 @@ impl Job for Fake {
         target as u32 % self.script.lanes
     }
 
-    fn server_now(&self) -> Option<Timestamp> {
+    fn realm(&self, lane: u32) -> u32 {
+        lane % self.script.realms
+    }
+
+    fn realm_name(&self, realm: u32) -> String {
+        format!("realm-{realm}")
+    }
+
+    fn server_now(&self, _lane: u32) -> Option<Timestamp> {
         None
     }
 
@@ -353,7 +370,13 @@ impl Job for Fake {
         };
         self.step().await;
         let fault = self.script.faults.get(&number).copied();
-        if fault == Some(Fault::NotSent) {
+        let realm = self.realm(batch.lane);
+        if self.script.denies == Some(realm) {
+            let (verdict, reason) = (Verdict::Denied, Reason::ACCESS_DENIED);
+            self.state().refused_bad += batch.targets.len() as u64;
+            return SendOutcome::Refused { verdict, reason, error: "not authorized".into() };
+        }
+        if fault == Some(Fault::NotSent) || self.is_dark(realm) {
             tokio::time::sleep(CONNECT).await;
             return SendOutcome::NotSent(Trouble::Transient("connection refused".into()));
         }
@@ -384,7 +407,7 @@ impl Job for Fake {
     async fn locate(&self, batch: &Batch) -> Looked<Option<Accepted>> {
         self.state().calls.locates += 1;
         self.pace("locate", batch.lane, 1).await;
-        self.look().await?;
+        self.look(self.realm(batch.lane)).await?;
         if self.start.elapsed() < self.script.locate_fails {
             return Err(Trouble::Transient("internal error".into()));
         }
@@ -397,15 +420,15 @@ impl Job for Fake {
         Ok(found.map(|c| Accepted { command_id: c.id.clone(), expires_in }))
     }
 
-    async fn sweep(&self, scope: SweepScope, ids: Vec<String>) -> Looked<Sweep> {
+    async fn sweep(&self, realm: u32, scope: SweepScope, ids: Vec<String>) -> Looked<Sweep> {
         let pages = (ids.len() as u32).div_ceil(50).max(1);
         {
             let mut state = self.state();
             state.calls.sweeps += 1;
             state.calls.sweep_pages += u64::from(pages);
         }
-        self.pace("sweep", 0, pages).await;
-        self.look().await?;
+        self.pace("sweep", realm, pages).await;
+        self.look(realm).await?;
         match self.script.listing {
             Listing::Denied => return Err(Trouble::Denied("not authorized".into())),
             Listing::Failing => return Err(Trouble::Transient("internal error".into())),
@@ -430,7 +453,7 @@ impl Job for Fake {
     async fn collect(&self, batch: &Batch, command_id: &str) -> Looked<Collected> {
         self.state().calls.collects += 1;
         self.pace("collect", batch.lane, 1).await;
-        self.look().await?;
+        self.look(self.realm(batch.lane)).await?;
         if self.script.collect_denied {
             return Err(Trouble::Denied("not authorized".into()));
         }
@@ -474,7 +497,7 @@ impl Job for Fake {
             state.calls.details
         };
         self.pace("detail", self.lane(target), 1).await;
-        self.look().await?;
+        self.look(self.realm(self.lane(target))).await?;
         let is_flaky = self.script.details == Details::UnlistedFlaky && number % 3 != 0;
         if is_flaky || self.script.details == Details::Failing {
             return Err(Trouble::Transient("internal error".into()));
@@ -488,13 +511,13 @@ impl Job for Fake {
         Ok(Some(self.outcome(target, verdict)))
     }
 
-    async fn cancel(&self, _lane: u32, command_id: &str, _permit: Permit) -> Looked<()> {
+    async fn cancel(&self, lane: u32, command_id: &str, _permit: Permit) -> Looked<()> {
         let number = {
             let mut state = self.state();
             state.calls.cancels += 1;
             state.calls.cancels
         };
-        self.look().await?;
+        self.look(self.realm(lane)).await?;
         if number <= self.script.cancel_failures {
             return Err(Trouble::Transient("internal error".into()));
         }

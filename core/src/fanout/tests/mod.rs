@@ -6,6 +6,7 @@ mod fake;
 mod faults;
 mod interrupts;
 mod listings;
+mod realms;
 mod recovery;
 mod rollout;
 mod script;

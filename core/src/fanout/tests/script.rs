@@ -94,6 +94,12 @@ pub(super) struct Script {
     /// Every n-th look fails; 0 for none.
     pub(super) flaky: u64,
     pub(super) lanes: u32,
+    /// Lanes are dealt out to so many realms.
+    pub(super) realms: u32,
+    /// A realm that can't be reached, from and to, since the start.
+    pub(super) dark: Option<(u32, Duration, Duration)>,
+    /// A realm that takes no sends.
+    pub(super) denies: Option<u32>,
     /// A lane whose quota gives no place for so long.
     pub(super) slow_lane: Option<(u32, Duration)>,
     pub(super) cancels: bool,
@@ -127,6 +133,9 @@ impl Script {
             locate_denied: false,
             flaky: 0,
             lanes: 1,
+            realms: 1,
+            dark: None,
+            denies: None,
             slow_lane: None,
             cancels: true,
             cancel_failures: 0,

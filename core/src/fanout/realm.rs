@@ -1,0 +1,228 @@
+//! [`Realm`]: one account and region of a run, with listings, quotas and troubles of its own. One that fails costs its
+//! own targets and nobody else's.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::batch::OpenBatch;
+use super::executor::Executor;
+use super::job::{Job, Outcome};
+use super::judge::Sending;
+use super::policy::Eagerness;
+use super::schedule::{Schedule, Situation};
+use crate::event::Event;
+use crate::verdict::{Reason, Verdict};
+
+/// What was sent to a realm that has not answered for so long is not waited for, if there are others: the service goes on, and a
+/// resume looks again.
+const SIGHT_PATIENCE: Duration = Duration::from_secs(300);
+
+/// A detail read that waits.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) realm: u32,
+    pub(super) intent: u64,
+    pub(super) target: usize,
+    /// What the listing said, if it did.
+    pub(super) known: Option<Box<Outcome>>,
+    pub(super) failures: u32,
+}
+
+/// A pause for credentials.
+#[derive(Debug)]
+pub(super) struct Pause {
+    pub(super) until: Instant,
+    pub(super) length: Duration,
+}
+
+/// Sends did not leave: none is tried before `until`.
+#[derive(Debug)]
+pub(super) struct Hold {
+    pub(super) until: Instant,
+    /// In a row; those that fail together count once.
+    pub(super) failures: u32,
+}
+
+/// What the executor knows of one account and region.
+#[derive(Debug)]
+pub(super) struct Realm {
+    pub(super) schedule: Schedule,
+    pub(super) details: VecDeque<Wanted>,
+    pub(super) details_held_until: Option<Instant>,
+    /// Detail reads under way.
+    pub(super) detailing: usize,
+    /// Looks at batches under way.
+    pub(super) looking: usize,
+    pub(super) pause: Option<Pause>,
+    pub(super) hold: Option<Hold>,
+    /// Whether it took a send, or may have.
+    pub(super) has_sent: bool,
+    /// Why nothing more is sent there.
+    pub(super) given_up: Option<Reason>,
+    /// Since when looks have failed, with no answer in between.
+    dark_since: Option<Instant>,
+}
+
+impl Realm {
+    pub(super) fn new(eagerness: Eagerness, now: Instant) -> Realm {
+        Realm {
+            schedule: Schedule::new(eagerness, now),
+            details: VecDeque::new(),
+            details_held_until: None,
+            detailing: 0,
+            looking: 0,
+            pause: None,
+            hold: None,
+            has_sent: false,
+            given_up: None,
+            dark_since: None,
+        }
+    }
+
+    /// Whether nothing is asked of it now, for want of credentials.
+    pub(super) fn is_paused(&self, now: Instant) -> bool {
+        self.pause.as_ref().is_some_and(|p| p.until > now)
+    }
+
+    /// Whether nothing is sent to it now.
+    pub(super) fn is_held(&self, now: Instant) -> bool {
+        self.given_up.is_some() || self.is_paused(now) || self.hold.as_ref().is_some_and(|h| h.until > now)
+    }
+
+    /// When something that waits in it may go on; what is past is not told.
+    pub(super) fn next_wake(&self, situation: Situation) -> Option<Instant> {
+        let now = situation.now;
+        if let Some(pause) = self.pause.as_ref().filter(|p| p.until > now) {
+            return Some(pause.until);
+        }
+        let details = self.details_held_until.filter(|_| !self.details.is_empty());
+        let hold = self.hold.as_ref().map(|h| h.until).filter(|at| *at > now);
+        let dark = self.dark_since.map(|at| at + SIGHT_PATIENCE).filter(|at| *at > now);
+        [self.schedule.sweep_at(situation), details, hold, dark].into_iter().flatten().min()
+    }
+}
+
+impl<J: Job> Executor<J> {
+    pub(super) fn realm_of(&self, lane: u32) -> u32 {
+        self.job.realm(lane)
+    }
+
+    /// The realm of that number. Those of all targets are there from the start.
+    pub(super) fn realm(&mut self, realm: u32) -> &mut Realm {
+        let eagerness = self.policy.eagerness;
+        self.realms.entry(realm).or_insert_with(|| Realm::new(eagerness, Instant::now()))
+    }
+
+    /// What each realm's schedule needs to know.
+    pub(super) fn situations(&self) -> BTreeMap<u32, Situation> {
+        let now = Instant::now();
+        let is_starved = self.queue.len() > 0 && self.free() < self.floor();
+        let mut situations: BTreeMap<u32, Situation> =
+            self.realms.keys().map(|realm| (*realm, Situation { now, open: 0, is_starved })).collect();
+        for batch in self.open.values() {
+            if let Some(situation) = situations.get_mut(&self.realm_of(batch.batch.lane)) {
+                situation.open += 1;
+            }
+        }
+        situations
+    }
+
+    pub(super) fn situation(&self, realm: u32) -> Situation {
+        let blank = Situation { now: Instant::now(), open: 0, is_starved: false };
+        self.situations().remove(&realm).unwrap_or(blank)
+    }
+
+    /// A realm answered a look or a send.
+    pub(super) async fn note_answer(&mut self, realm: u32) {
+        self.realm(realm).dark_since = None;
+        self.continue_if_paused(realm).await;
+    }
+
+    /// A look failed in a way that may pass.
+    pub(super) fn note_darkness(&mut self, realm: u32) {
+        self.realm(realm).dark_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether the run can come to anything without this realm.
+    pub(super) fn has_others(&self, realm: u32) -> bool {
+        self.realms.iter().any(|(other, state)| *other != realm && state.given_up.is_none())
+    }
+
+    /// A message about a realm; where there is only one, nobody needs its name.
+    pub(super) fn said_of(&self, realm: u32, message: String) -> String {
+        if self.realms.len() < 2 { message } else { format!("{}: {message}", self.job.realm_name(realm)) }
+    }
+
+    /// Nothing more is sent to a realm: those of its targets that nothing was sent to end as `not_run`. If it was the last, the
+    /// run stops with the error.
+    pub(super) async fn give_up_realm(&mut self, realm: u32, reason: Reason, error: J::Error) {
+        if !self.has_others(realm) {
+            return self.stop_fatally(error).await;
+        }
+        if self.realm(realm).given_up.is_some() {
+            return;
+        }
+        self.realm(realm).given_up = Some(reason);
+        let message = self.said_of(realm, format!("nothing more is sent there: {error}"));
+        let hints = vec!["The other accounts and regions go on. Send to these again with `herder runs retry` once it works.".to_owned()];
+        self.emit(Event::Warning { message, hints }).await;
+        self.judge_given_up().await;
+    }
+
+    /// Targets that wait for a realm that is given up.
+    pub(super) async fn judge_given_up(&mut self) {
+        let given_up: BTreeMap<u32, Reason> =
+            self.realms.iter().filter_map(|(n, realm)| Some((*n, realm.given_up.clone()?))).collect();
+        if given_up.is_empty() {
+            return;
+        }
+        let job = std::sync::Arc::clone(&self.job);
+        for target in self.queue.take_lanes(|lane| given_up.contains_key(&job.realm(lane))) {
+            if let Some(reason) = given_up.get(&job.realm(job.lane(target))) {
+                self.judge(target, Outcome::bare(Verdict::NotRun, Some(reason.clone())), Sending::default())
+                    .await;
+            }
+        }
+    }
+
+    /// What was sent to realms that have been dark for too long is given up, as long as there are others.
+    pub(super) async fn expire_sight(&mut self, now: Instant) {
+        if self.realms.len() < 2 {
+            return;
+        }
+        let is_dark = |realm: &Realm| {
+            realm.pause.is_none() && realm.dark_since.is_some_and(|at| now >= at + SIGHT_PATIENCE)
+        };
+        let dark: Vec<u32> = self.realms.iter().filter(|(_, r)| is_dark(r)).map(|(n, _)| *n).collect();
+        for realm in dark {
+            self.realm(realm).dark_since = Some(now);
+            let is_lost = |lane: u32| self.job.realm(lane) == realm;
+            let open: Vec<u64> = self.open.values().filter(|b| is_lost(b.batch.lane)).map(intent).collect();
+            let doubts = self.doubts.values().filter(|d| is_lost(d.batch.lane) && !d.is_busy);
+            let doubts: Vec<u64> = doubts.map(|d| d.batch.intent).collect();
+            if open.is_empty() && doubts.is_empty() {
+                continue;
+            }
+            let message =
+                self.said_of(realm, "no answer for five minutes; what runs there is unknown".to_owned());
+            let hints = vec!["`herder runs resume` looks again once it works.".to_owned()];
+            self.emit(Event::Warning { message, hints }).await;
+            for intent in open {
+                if let Some(mut open) = self.open.remove(&intent) {
+                    self.abandon(&mut open, &Reason::UNREACHABLE).await;
+                }
+            }
+            for intent in doubts {
+                if let Some(doubt) = self.doubts.remove(&intent) {
+                    self.give_up_on(doubt.batch, false).await;
+                }
+            }
+        }
+    }
+}
+
+fn intent(open: &OpenBatch) -> u64 {
+    open.batch.intent
+}
