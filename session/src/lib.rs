@@ -7,11 +7,15 @@
 //! |---|---|
 //! | [`frame`] | the binary message that everything travels in |
 //! | [`payload`] | what the messages say: acknowledgements, handshake, end of a channel |
+//! | [`channel`] | two reliable streams of messages over connections that come and go |
+//! | [`crypto`] | encryption with a key of KMS |
 //!
 //! What does not live here: the calls that start, resume and end sessions, and their credentials (`aws/`); what is drawn
 //! (`src/`). This package knows neither an SDK client nor herder's other packages.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
+pub mod channel;
+pub mod crypto;
 pub mod frame;
 pub mod payload;
