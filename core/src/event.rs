@@ -6,11 +6,10 @@
 //! Adding an event: a variant here, a line in every renderer's match (they are exhaustive on purpose), a line
 //! in the renderers' fixture, and in `docs/json.md`.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::body::Body;
 use crate::run_id::RunId;
 use crate::target::Target;
 use crate::verdict::{Reason, Tally, Verdict};
@@ -211,66 +210,6 @@ pub enum Streams {
     SplitByMarker,
     /// They came merged; all of it is in `stdout`.
     Merged,
-}
-
-/// Bytes a node wrote. Cheap to clone. In JSON: a string, invalid UTF-8 as U+FFFD.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Body(Arc<[u8]>);
-
-impl Body {
-    /// The bytes, exactly.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The bytes as text, invalid UTF-8 as U+FFFD.
-    #[must_use]
-    pub fn to_text(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.0)
-    }
-
-    /// Whether nothing was written.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Number of bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl From<Vec<u8>> for Body {
-    fn from(bytes: Vec<u8>) -> Body {
-        Body(bytes.into())
-    }
-}
-
-impl From<String> for Body {
-    fn from(text: String) -> Body {
-        Body(text.into_bytes().into())
-    }
-}
-
-impl From<&str> for Body {
-    fn from(text: &str) -> Body {
-        Body(text.as_bytes().into())
-    }
-}
-
-impl Serialize for Body {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.to_text())
-    }
-}
-
-impl<'de> Deserialize<'de> for Body {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
-        String::deserialize(deserializer).map(Body::from)
-    }
 }
 
 /// Everything known of a target at its end.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use herder_core::event::{Envelope, Event};
+use herder_core::event::{Body, Envelope, Event, TargetFinished};
 use herder_core::journal::{Bodies, StoredOutput};
 
 use super::Renderer;
@@ -30,16 +30,30 @@ impl Csv {
         }
         write_record(&mut self.out, self.columns.iter().map(|c| c.name()))
     }
+
+    fn record(&mut self, finished: &TargetFinished) -> io::Result<()> {
+        for (number, column) in self.columns.iter().enumerate() {
+            if number > 0 {
+                self.out.write_all(b",")?;
+            }
+            match column.body(finished) {
+                Some(body) => write_body(&mut self.out, body, self.is_tty)?,
+                None => {
+                    let value = column.value(finished);
+                    let shown = if self.is_tty { visible_lines(&value).into_owned() } else { value };
+                    self.out.write_all(field(&shown).as_bytes())?;
+                }
+            }
+        }
+        self.out.write_all(b"\r\n")
+    }
 }
 
 impl Renderer for Csv {
     fn event(&mut self, envelope: &Envelope, _: Option<&StoredOutput>) -> io::Result<()> {
         if let Event::TargetFinished(finished) = &envelope.event {
             self.header()?;
-            let values = self.columns.iter().map(|c| c.value(finished));
-            let shown = |value: String| if self.is_tty { visible_lines(&value).into_owned() } else { value };
-            let values: Vec<String> = values.map(shown).collect();
-            write_record(&mut self.out, values.iter().map(String::as_str))?;
+            self.record(finished)?;
             self.out.flush()?;
         }
         Ok(())
@@ -64,4 +78,15 @@ pub(super) fn field(text: &str) -> String {
     } else {
         text.to_owned()
     }
+}
+
+/// A long output is always in quotes: whether it needs them is known only at its end.
+fn write_body(out: &mut Out, body: &Body, is_tty: bool) -> io::Result<()> {
+    let shown = |text: &str| if is_tty { visible_lines(text).into_owned() } else { text.to_owned() };
+    if let Some(bytes) = body.in_memory() {
+        return out.write_all(field(&shown(&String::from_utf8_lossy(bytes))).as_bytes());
+    }
+    out.write_all(b"\"")?;
+    body.for_each_text(|text| out.write_all(shown(text).replace('"', "\"\"").as_bytes()))?;
+    out.write_all(b"\"")
 }

@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use herder_core::event::{Body, Envelope, TargetFinished};
+use herder_core::event::{Envelope, TargetFinished};
 use herder_core::fold::{DiffLimits, Folder, Group, Marker, OutputKey, compact, diff, mask};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::verdict::Verdict;
 
 use super::Renderer;
 use super::paint::Paint;
-use super::records::{Record, Records};
+use super::records::{Heads, Record, Records};
 use super::text::{ascii, lines, visible};
 use crate::io::{Io, Out, Style, Width};
 
@@ -44,8 +44,7 @@ struct Similar {
 /// What other groups are compared with.
 struct Majority {
     key: OutputKey,
-    stdout: Body,
-    stderr: Body,
+    heads: Heads,
 }
 
 impl Grouped {
@@ -77,8 +76,7 @@ impl Grouped {
         let most = groups.iter().find(|g| g.key.verdict == Verdict::Ok).or(groups.first());
         let record = most.and_then(|group| group.members.first().and_then(|m| records.get(*m)));
         let (Some(group), Some(record), true) = (most, record, self.is_diff) else { return Ok(None) };
-        let (stdout, stderr, _) = record.heads(bodies, MAX_BYTES)?;
-        Ok(Some(Majority { key: group.key.clone(), stdout, stderr }))
+        Ok(Some(Majority { key: group.key.clone(), heads: record.heads(bodies, MAX_BYTES)? }))
     }
 
     fn header(&self, key: &OutputKey, names: &[String]) -> String {
@@ -96,11 +94,11 @@ impl Grouped {
     }
 
     fn body(&self, record: &Record, majority: Option<&Majority>, bodies: &Bodies) -> io::Result<()> {
-        let (stdout, stderr, left_out) = record.heads(bodies, MAX_BYTES)?;
+        let Heads { stdout, stderr, left_out } = record.heads(bodies, MAX_BYTES)?;
         match majority {
             Some(majority) => {
-                self.differences("", &majority.stdout, &stdout)?;
-                self.differences("! ", &majority.stderr, &stderr)?;
+                self.differences("", &majority.heads.stdout, &stdout)?;
+                self.differences("! ", &majority.heads.stderr, &stderr)?;
             }
             None => {
                 self.lines("  ", &stdout)?;
@@ -117,15 +115,16 @@ impl Grouped {
         Ok(())
     }
 
-    fn lines(&self, mark: &str, body: &Body) -> io::Result<()> {
-        lines(body.as_bytes()).try_for_each(|line| {
+    fn lines(&self, mark: &str, body: &[u8]) -> io::Result<()> {
+        lines(body).try_for_each(|line| {
             let line = String::from_utf8_lossy(line);
             self.line(&format!("{mark}{}", visible(&line)))
         })
     }
 
-    fn differences(&self, mark: &str, majority: &Body, other: &Body) -> io::Result<()> {
-        let found = diff(&majority.to_text(), &other.to_text(), DiffLimits::default());
+    fn differences(&self, mark: &str, majority: &[u8], other: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy;
+        let found = diff(&text(majority), &text(other), DiffLimits::default());
         found.iter().try_for_each(|line| {
             let text = line.to_string();
             let text = visible(&text);
@@ -160,8 +159,9 @@ impl Grouped {
                 all.push(alone(group));
                 continue;
             };
-            let (stdout, stderr, _) = record.heads(bodies, MAX_MASKED)?;
-            let text = format!("{}\0{}", mask(&stdout.to_text()), mask(&stderr.to_text()));
+            let heads = record.heads(bodies, MAX_MASKED)?;
+            let masked = |bytes: &[u8]| mask(&String::from_utf8_lossy(bytes));
+            let text = format!("{}\0{}", masked(&heads.stdout), masked(&heads.stderr));
             let key = OutputKey { output: StoredOutput::default(), ..group.key.clone() };
             let next = all.len();
             let place = *places.entry((key, text)).or_insert(next);

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Renderer;
-use super::records::{Record, Records};
-use super::text::json;
+use super::records::{self, Record, Records};
+use super::text::{json, write_json};
 use crate::io::Out;
 
 /// `{"run":…, "targets":[…], "tally":…}`.
@@ -116,6 +116,6 @@ fn write_target(out: &mut Out, record: &Record, bodies: &Bodies) -> io::Result<O
         Err(error) => ((Body::default(), Body::default()), Some(error)),
     };
     (target.stdout, target.stderr) = read;
-    out.write_all(&json(&target)?)?;
-    Ok(unread)
+    write_json(out, &target)?;
+    Ok(unread.or(records::unread(&target)))
 }

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use herder_core::event::Envelope;
+use herder_core::event::{Envelope, Event};
 use herder_core::journal::{Bodies, StoredOutput};
 
 use super::Renderer;
-use super::text::json;
+use super::records::unread;
+use super::text::write_json;
 use crate::io::Out;
 
 /// Events as lines.
@@ -22,10 +23,14 @@ impl Jsonl {
 
 impl Renderer for Jsonl {
     fn event(&mut self, envelope: &Envelope, _: Option<&StoredOutput>) -> io::Result<()> {
-        let mut line = json(envelope)?;
-        line.push(b'\n');
-        self.out.write_all(&line)?;
-        self.out.flush()
+        write_json(&mut self.out, envelope)?;
+        self.out.write_all(b"\n")?;
+        self.out.flush()?;
+        // The line is whole; that an output in it is not has to be told.
+        match &envelope.event {
+            Event::TargetFinished(finished) => unread(finished).map_or(Ok(()), Err),
+            _ => Ok(()),
+        }
     }
 
     fn finish(&mut self, _: &Bodies) -> io::Result<()> {

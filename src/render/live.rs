@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use herder_core::event::{Envelope, Event, TargetFinished};
+use herder_core::event::{Body, Envelope, Event, TargetFinished};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::time::for_people;
 use herder_core::verdict::Tally;
@@ -17,6 +17,9 @@ use super::text::{lines, visible_cell};
 use super::{Clock, Renderer};
 
 const FAILURES_SHOWN: usize = 3;
+
+/// The last line of an output is looked for in so many bytes.
+const TAIL: u64 = 4096;
 
 /// Between two drawings.
 const PAUSE: SignedDuration = SignedDuration::from_millis(200);
@@ -111,9 +114,12 @@ impl State {
             return;
         }
         // The last line of what a node said is where the reason stands.
-        let last = |bytes| lines(bytes).filter(|line| !line.is_empty()).last();
-        let said = last(finished.stderr.as_bytes()).or_else(|| last(finished.stdout.as_bytes()));
-        let said = said.map(|line| format!(": {}", String::from_utf8_lossy(line))).unwrap_or_default();
+        let last = |body: &Body| {
+            let tail = body.tail(TAIL).unwrap_or_default();
+            let line = lines(&tail).filter(|line| !line.is_empty()).last()?;
+            Some(format!(": {}", String::from_utf8_lossy(line)))
+        };
+        let said = last(&finished.stderr).or_else(|| last(&finished.stdout)).unwrap_or_default();
         let reason = finished.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         let node = self.labels.long(&finished.target);
         let line = format!("{} {node}{reason}{said}", finished.verdict);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use herder_core::event::{Envelope, Event, TargetFinished};
+use herder_core::event::{Body, Envelope, Event, TargetFinished};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::target::Target;
 
@@ -45,15 +45,16 @@ impl OutDir {
         if let Some(parent) = stem.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         }
-        write_file(&stem, "stdout", finished.stdout.as_bytes())?;
-        write_file(&stem, "stderr", finished.stderr.as_bytes())?;
-        let mut result = serde_json::to_value(finished)?;
+        write_file(&stem, "stdout", &finished.stdout)?;
+        write_file(&stem, "stderr", &finished.stderr)?;
+        let bare = TargetFinished { stdout: Body::default(), stderr: Body::default(), ..finished.clone() };
+        let mut result = serde_json::to_value(bare)?;
         if let Some(fields) = result.as_object_mut() {
             fields.retain(|name, _| name != "stdout" && name != "stderr");
         }
         let mut text = serde_json::to_vec_pretty(&result)?;
         text.push(b'\n');
-        write_file(&stem, "json", &text)
+        write_file(&stem, "json", &Body::from(text))
     }
 }
 
@@ -62,10 +63,10 @@ fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-fn write_file(stem: &Path, extension: &str, bytes: &[u8]) -> io::Result<()> {
+fn write_file(stem: &Path, extension: &str, body: &Body) -> io::Result<()> {
     let path = stem.with_extension(extension);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)
+    body.for_each_piece(|piece| file.write_all(piece))
 }
 
 impl Renderer for OutDir {

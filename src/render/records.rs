@@ -11,6 +11,19 @@ use herder_core::run_id::RunId;
 use herder_core::target::{Target, natural, suggest};
 use jiff::Timestamp;
 
+/// The beginnings of a target's two streams.
+pub(super) struct Heads {
+    pub(super) stdout: Vec<u8>,
+    pub(super) stderr: Vec<u8>,
+    /// Bytes of both that follow.
+    pub(super) left_out: u64,
+}
+
+/// Why a target's outputs are not whole where they were just written, if they are not.
+pub(super) fn unread(finished: &TargetFinished) -> Option<io::Error> {
+    finished.stdout.trouble().or_else(|| finished.stderr.trouble())
+}
+
 /// A target's end, its bodies left on disk.
 pub(super) struct Record {
     pub(super) finished: TargetFinished,
@@ -37,18 +50,15 @@ impl Record {
         self.stored.unwrap_or(unstored)
     }
 
-    /// As much of both streams as a terminal is shown, and how many bytes are left out.
-    pub(super) fn heads(&self, bodies: &Bodies, max: u64) -> io::Result<(Body, Body, u64)> {
-        let Some(stored) = self.stored else {
-            return Ok((self.finished.stdout.clone(), self.finished.stderr.clone(), 0));
-        };
-        let cut = |body: BodyRef| BodyRef { len: body.len.min(max), ..body };
-        let (stdout, stderr) = (cut(stored.stdout), cut(stored.stderr));
-        let left_out = stored.stdout.len - stdout.len + stored.stderr.len - stderr.len;
-        Ok((bodies.read(stdout)?, bodies.read(stderr)?, left_out))
+    /// As much of both streams as a terminal is shown.
+    pub(super) fn heads(&self, bodies: &Bodies, most: u64) -> io::Result<Heads> {
+        let (stdout, stderr) = self.bodies(bodies)?;
+        let left_out = |body: &Body| body.len().saturating_sub(most);
+        let left_out = left_out(&stdout) + left_out(&stderr);
+        Ok(Heads { stdout: stdout.head(most)?, stderr: stderr.head(most)?, left_out })
     }
 
-    /// Both streams, read back, whole.
+    /// Both streams.
     pub(super) fn bodies(&self, bodies: &Bodies) -> io::Result<(Body, Body)> {
         match self.stored {
             Some(stored) => Ok((bodies.read(stored.stdout)?, bodies.read(stored.stderr)?)),
@@ -210,11 +220,16 @@ impl RunColumn {
         self.0
     }
 
-    pub(super) fn is_body(self) -> bool {
-        matches!(self.0, "stdout" | "stderr")
+    /// The output that it shows, if it shows one.
+    pub(super) fn body(self, of: &TargetFinished) -> Option<&Body> {
+        match self.0 {
+            "stdout" => Some(&of.stdout),
+            "stderr" => Some(&of.stderr),
+            _ => None,
+        }
     }
 
-    /// The value as text; empty for null. Times in UTC.
+    /// The value as text; empty for null and for outputs ([`RunColumn::body`]). Times in UTC.
     pub(super) fn value(self, of: &TargetFinished) -> String {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let time = |value: Option<Timestamp>| value.map(|v| v.to_string()).unwrap_or_default();
@@ -239,8 +254,6 @@ impl RunColumn {
                 .and_then(|v| v.as_str().map(str::to_owned))
                 .unwrap_or_default(),
             "truncated" => of.truncated.to_string(),
-            "stdout" => of.stdout.to_text().into_owned(),
-            "stderr" => of.stderr.to_text().into_owned(),
             _ => String::new(),
         }
     }

@@ -13,6 +13,9 @@ use super::text::{for_people as at_for_people, visible_cell};
 use super::{RenderOptions, Renderer};
 use crate::io::{Io, Out, Style, Width};
 
+/// Of an output so many bytes are shown in a cell.
+const MAX_CELL: u64 = 64 * 1024;
+
 /// Where a table goes: on a terminal it is fitted to the width.
 #[derive(Clone)]
 pub(super) struct Sheet {
@@ -77,14 +80,17 @@ impl Renderer for RunTable {
     }
 
     fn finish(&mut self, bodies: &Bodies) -> io::Result<()> {
-        let has_bodies = self.columns.iter().any(|c| c.is_body());
         let mut rows = Vec::new();
         for record in self.records.sorted() {
             let mut finished = record.finished.clone();
-            if has_bodies {
+            if self.columns.iter().any(|c| c.body(&finished).is_some()) {
                 (finished.stdout, finished.stderr) = record.bodies(bodies)?;
             }
-            let cell = |column: &RunColumn| {
+            let cell = |column: &RunColumn| -> io::Result<String> {
+                if let Some(body) = column.body(&finished) {
+                    let head = body.head(MAX_CELL)?;
+                    return Ok(visible_cell(&String::from_utf8_lossy(&head)).into_owned());
+                }
                 let value = match (column.name(), finished.duration_ms) {
                     ("duration_ms", Some(ms)) => for_people(Duration::from_millis(ms)),
                     ("started", _) => {
@@ -95,9 +101,10 @@ impl Renderer for RunTable {
                     }
                     _ => column.value(&finished),
                 };
-                if value.is_empty() { "-".to_owned() } else { visible_cell(&value).into_owned() }
+                Ok(visible_cell(&value).into_owned())
             };
-            rows.push(self.columns.iter().map(cell).collect());
+            let or_dash = |cell: String| if cell.is_empty() { "-".to_owned() } else { cell };
+            rows.push(self.columns.iter().map(|c| cell(c).map(or_dash)).collect::<io::Result<_>>()?);
         }
         let header =
             self.columns.iter().map(|c| c.name().trim_end_matches("_ms").replace('_', " ").to_uppercase());

@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::fixture::{Fixture, every_event, start, started, target};
 use super::*;
 use crate::io::{Captured, Fake};
-use herder_core::event::Event;
+use herder_core::event::{Body, Event};
 use herder_core::verdict::Verdict;
 
 fn options(format: Format) -> RenderOptions {
@@ -252,6 +252,43 @@ fn files_are_exact_and_private() {
     assert!(result.is_err(), "what is missing is no success");
     assert_eq!(captured.stderr().matches("can't be written").count(), 3);
     assert!(captured.stderr().contains("the outputs of 7 nodes could not be written"));
+}
+
+/// What is too long for memory is shown from its file as the same bytes are from memory.
+#[test]
+fn long_outputs_are_shown_as_short_ones_are() {
+    let text = b"one, \"two\"\r\n\tthree\xff\xe2\x82\xac\n\nno end of line ".repeat(5_000);
+    let event = |body: &dyn Fn() -> Body| {
+        let finished = target(1, Verdict::Failed, body(), body());
+        Fixture::new(vec![started(1, &["eu-west-1"]), Event::TargetFinished(Box::new(finished))])
+    };
+    let short = event(&|| Body::from(text.clone()));
+    let mut long = event(&|| Body::from(text.clone()));
+    for (envelope, stored) in &mut long.events {
+        if let (Event::TargetFinished(finished), Some(stored)) = (&mut envelope.event, stored) {
+            finished.stdout = long.bodies.read(stored.stdout).unwrap();
+            finished.stderr = long.bodies.read(stored.stderr).unwrap();
+            assert_eq!(finished.stdout.in_memory(), None);
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    for format in [Format::Auto, Format::Json, Format::Jsonl, Format::Csv, Format::Quiet] {
+        for fake in [Fake::default(), tty(80, false)] {
+            let shown = |fixture: &Fixture, name: &str| {
+                let out_dir = Some(directory.path().join(name));
+                let columns = ["name", "stdout"].map(|c| c.parse().unwrap()).to_vec();
+                let options = RenderOptions { out_dir, columns, ..options(format) };
+                let (captured, result) = show(fixture, fake.clone(), &options);
+                result.unwrap();
+                let bytes = |name: &str| std::fs::read(directory.path().join(name)).unwrap();
+                let stdout = bytes(&format!("{name}/i-00000000000000001.stdout"));
+                (captured.stdout(), captured.stderr(), stdout)
+            };
+            let (short, long) = (shown(&short, "short"), shown(&long, "long"));
+            assert!(short == long, "{format:?}: {:.500} is not {:.500}", long.0, short.0);
+            assert!(short.2 == text);
+        }
+    }
 }
 
 #[test]

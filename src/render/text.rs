@@ -1,7 +1,7 @@
 //! Text as it is safe and straight to show: control characters made visible, widths, TSV, times.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -100,7 +100,7 @@ pub(crate) fn tsv(field: &[u8]) -> Vec<u8> {
 }
 
 /// JSON on one line in which nothing can act on a terminal: what JSON itself leaves as it is becomes `\\u009b`.
-pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> io::Result<Vec<u8>> {
+pub(crate) fn write_json(out: impl Write, value: &(impl Serialize + ?Sized)) -> io::Result<()> {
     struct Safe;
     impl serde_json::ser::Formatter for Safe {
         fn write_string_fragment<W: Write + ?Sized>(
@@ -121,8 +121,16 @@ pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> io::Result<Vec<u8>> {
             out.write_all(rest.as_bytes())
         }
     }
+    // It is written in crumbs.
+    let mut out = BufWriter::with_capacity(16 * 1024, out);
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Safe))?;
+    out.flush()
+}
+
+/// The same as bytes, for what is short.
+pub(crate) fn json(value: &(impl Serialize + ?Sized)) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Safe))?;
+    write_json(&mut text, value)?;
     Ok(text)
 }
 
@@ -131,6 +139,41 @@ pub(crate) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     let is_empty = bytes.is_empty();
     body.split(|b| *b == b'\n').map(|l| l.strip_suffix(b"\r").unwrap_or(l)).filter(move |_| !is_empty)
+}
+
+/// Splits an output that comes in pieces into the [`lines`] of the whole.
+#[derive(Debug, Default)]
+pub(crate) struct LineSplit {
+    /// A line has begun.
+    is_open: bool,
+    /// The last byte was a CR, which is part of the line's end if it is the end.
+    has_cr: bool,
+}
+
+impl LineSplit {
+    /// Hands over parts of lines, without line ends; whether a part is the line's last is told with it.
+    pub(crate) fn push(
+        &mut self,
+        piece: &[u8],
+        mut take: impl FnMut(&[u8], bool) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for part in piece.split_inclusive(|b| *b == b'\n') {
+            let (line, is_end) = part.strip_suffix(b"\n").map_or((part, false), |line| (line, true));
+            if self.has_cr && !line.is_empty() {
+                take(b"\r", false)?;
+            }
+            let stripped = line.strip_suffix(b"\r");
+            self.has_cr = !is_end && (stripped.is_some() || (self.has_cr && line.is_empty()));
+            self.is_open = !is_end;
+            take(stripped.unwrap_or(line), is_end)?;
+        }
+        Ok(())
+    }
+
+    /// The last line may have no end.
+    pub(crate) fn finish(self, mut take: impl FnMut(&[u8], bool) -> io::Result<()>) -> io::Result<()> {
+        if self.is_open { take(b"", true) } else { Ok(()) }
+    }
 }
 
 /// An instant for people: `2026-11-21 09:30:00 +01:00`.
@@ -169,6 +212,29 @@ mod tests {
         assert_eq!(split("a"), ["a"]);
         assert_eq!(split("\n"), [""]);
         assert!(split("").is_empty());
+    }
+
+    #[test]
+    fn lines_in_pieces_are_those_of_the_whole() {
+        let bytes = *b"a\r\n\r\n\rb\r\r\n\n\nc\r";
+        for end in 0..=bytes.len() {
+            let whole: Vec<Vec<u8>> = lines(&bytes[..end]).map(<[u8]>::to_vec).collect();
+            for size in 1..=end.max(1) {
+                let (mut split, mut made, mut line) = (LineSplit::default(), Vec::new(), Vec::new());
+                let mut take = |part: &[u8], is_end: bool| {
+                    line.extend_from_slice(part);
+                    if is_end {
+                        made.push(std::mem::take(&mut line));
+                    }
+                    Ok(())
+                };
+                for piece in bytes[..end].chunks(size) {
+                    split.push(piece, &mut take).unwrap();
+                }
+                split.finish(&mut take).unwrap();
+                assert_eq!(made, whole, "{end} bytes by {size}");
+            }
+        }
     }
 
     #[test]

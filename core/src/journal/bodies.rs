@@ -6,11 +6,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::event::Body;
+use crate::body::{Body, IN_MEMORY};
 
 /// Where a body lies in the run's `output/bodies`. Equal contents have equal references: folding compares these.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub struct StoredOutput {
 /// An append-only file of distinct bodies. Each is stored once, however many nodes wrote it.
 #[derive(Debug)]
 pub struct Bodies {
-    file: File,
+    file: Arc<File>,
     end: u64,
     known: HashMap<[u8; 16], BodyRef>,
 }
@@ -47,7 +48,7 @@ impl Bodies {
     pub fn open(path: &Path) -> io::Result<Bodies> {
         let file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
         let end = file.metadata()?.len();
-        Ok(Bodies { file, end, known: HashMap::new() })
+        Ok(Bodies { file: Arc::new(file), end, known: HashMap::new() })
     }
 
     /// Opens the file of a finished run to read from it.
@@ -57,7 +58,7 @@ impl Bodies {
     pub fn open_read_only(path: &Path) -> io::Result<Bodies> {
         let file = File::open(path)?;
         let end = file.metadata()?.len();
-        Ok(Bodies { file, end, known: HashMap::new() })
+        Ok(Bodies { file: Arc::new(file), end, known: HashMap::new() })
     }
 
     /// Stores a body and says where it is.
@@ -68,24 +69,58 @@ impl Bodies {
         if body.is_empty() {
             return Ok(BodyRef::default());
         }
-        let digest = Sha256::digest(body.as_bytes());
-        let mut key = [0_u8; 16];
-        key.iter_mut().zip(digest).for_each(|(k, d)| *k = d);
+        match body.in_memory() {
+            Some(bytes) => self.put_short(bytes),
+            None => self.put_long(body),
+        }
+    }
+
+    fn put_short(&mut self, bytes: &[u8]) -> io::Result<BodyRef> {
+        let key = key_of(Sha256::digest(bytes));
         if let Some(known) = self.known.get(&key) {
             return Ok(*known);
         }
-        if let Err(error) = self.file.write_all(body.as_bytes()) {
-            // A short write leaves bytes that nothing refers to; what comes after must know where it starts.
-            self.end = self.file.metadata().map_or(self.end, |m| m.len());
+        if let Err(error) = (&*self.file).write_all(bytes) {
+            self.note_short_write();
             return Err(error);
         }
-        let reference = BodyRef { offset: self.end, len: body.len() as u64 };
-        self.end += reference.len;
-        self.known.insert(key, reference);
-        Ok(reference)
+        Ok(self.note(key, bytes.len() as u64))
     }
 
-    /// Reads a body back.
+    /// Written while it is read, so that it is read once; taken back if it turns out to be there already.
+    fn put_long(&mut self, body: &Body) -> io::Result<BodyRef> {
+        let mut digest = Sha256::new();
+        let copied = body.for_each_piece(|piece| {
+            digest.update(piece);
+            (&*self.file).write_all(piece)
+        });
+        if let Err(error) = copied {
+            // Nothing refers to what was written of it; on a full disk others need the room.
+            let _ = self.file.set_len(self.end);
+            self.note_short_write();
+            return Err(error);
+        }
+        let key = key_of(digest.finalize());
+        if let Some(known) = self.known.get(&key).copied() {
+            self.file.set_len(self.end)?;
+            return Ok(known);
+        }
+        Ok(self.note(key, body.len()))
+    }
+
+    fn note(&mut self, key: [u8; 16], len: u64) -> BodyRef {
+        let reference = BodyRef { offset: self.end, len };
+        self.end += len;
+        self.known.insert(key, reference);
+        reference
+    }
+
+    /// A short write leaves bytes that nothing refers to; what comes after must know where it starts.
+    fn note_short_write(&mut self) {
+        self.end = self.file.metadata().map_or(self.end, |m| m.len());
+    }
+
+    /// Reads a body back. A long one stays where it is, and is read when somebody wants it.
     ///
     /// # Errors
     /// The file was cut or can't be read.
@@ -103,11 +138,20 @@ impl Bodies {
                 "the output file is shorter than its events say",
             ));
         }
+        if reference.len > IN_MEMORY {
+            return Ok(Body::in_file(Arc::clone(&self.file), reference.offset, reference.len));
+        }
         let len = usize::try_from(reference.len).map_err(io::Error::other)?;
         let mut bytes = vec![0; len];
         self.file.read_exact_at(&mut bytes, reference.offset)?;
         Ok(Body::from(bytes))
     }
+}
+
+fn key_of(digest: impl IntoIterator<Item = u8>) -> [u8; 16] {
+    let mut key = [0_u8; 16];
+    key.iter_mut().zip(digest).for_each(|(k, d)| *k = d);
+    key
 }
 
 impl Bodies {
@@ -119,6 +163,7 @@ impl Bodies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::BodyWriter;
 
     #[test]
     fn equal_bodies_are_stored_once_and_read_back() {
@@ -133,8 +178,30 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().len(), 13);
 
         let again = Bodies::open(&path).unwrap();
-        assert_eq!(again.read(b).unwrap().as_bytes(), [0xff, 0x00, 0x1b]);
+        assert_eq!(again.read(b).unwrap(), Body::from(vec![0xff, 0x00, 0x1b]));
         assert!(again.read(BodyRef { offset: 10, len: 4 }).is_err());
         assert!(again.read(BodyRef { offset: u64::MAX, len: 4 }).is_err());
+    }
+
+    #[tokio::test]
+    async fn long_bodies_are_stored_once_and_stay_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bodies");
+        let mut bodies = Bodies::open(&path).unwrap();
+        let made = async |fill: u8| {
+            let mut writer = BodyWriter::new(dir.path());
+            writer.write(&vec![fill; 200_000]).await.unwrap();
+            writer.finish().await.unwrap()
+        };
+        bodies.put(&Body::from("first\n")).unwrap();
+        let long = bodies.put(&made(b'x').await).unwrap();
+        assert_eq!(bodies.put(&made(b'x').await).unwrap(), long);
+        // The same, from memory.
+        assert_eq!(bodies.put(&Body::from(vec![b'x'; 200_000])).unwrap(), long);
+        let other = bodies.put(&made(b'y').await).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 400_006);
+        let read = bodies.read(long).unwrap();
+        assert_eq!((read.in_memory(), &read), (None, &made(b'x').await));
+        assert_eq!(bodies.read(other).unwrap().tail(1).unwrap(), b"y");
     }
 }
