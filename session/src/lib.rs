@@ -12,6 +12,8 @@
 //! | [`handshake`] | what a session is for, agreed on by both ends |
 //! | [`end`] | both ends of a session: channel, handshake and encryption in one |
 //! | [`version`] | what the other end can do |
+//! | [`link`] | the byte stream of a port session, whatever carries it |
+//! | [`mux`] | many streams over one link |
 //!
 //! What does not live here: the calls that start, resume and end sessions, and their credentials (`aws/`); what is drawn
 //! (`src/`). This package knows neither an SDK client nor herder's other packages.
@@ -23,8 +25,13 @@ pub mod crypto;
 pub mod end;
 pub mod frame;
 pub mod handshake;
+pub mod link;
+pub mod mux;
 pub mod payload;
 pub mod version;
+
+#[cfg(test)]
+mod testing;
 
 /// What herder says its version is. Agents decide by it: from 1.1.70 on ports are multiplexed, after 1.2.295 a command's
 /// streams may be separate, after 1.2.331 the multiplexer sends no keep-alives. 1.2.764 is the oldest that AWS supports.
