@@ -1,6 +1,6 @@
 //! EC2: instances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt;
 
@@ -68,6 +68,8 @@ pub struct Instance {
     pub instance_type: Option<String>,
     /// Private IPv4 address.
     pub private_ip: Option<String>,
+    /// Every private address of every network interface, IPv4 and IPv6, the first among them.
+    pub addresses: BTreeSet<String>,
     /// `linux`, `windows` or `macos`, as far as EC2 lets it be known.
     pub platform: &'static str,
     /// Its Auto Scaling group.
@@ -176,11 +178,22 @@ fn instance(i: &types::Instance) -> Option<Instance> {
         image: text(i.image_id()),
         instance_type: text(i.instance_type().map(|t| t.as_str())),
         private_ip: text(i.private_ip_address()),
+        addresses: addresses(i),
         platform: platform(i),
         asg: tags.get(ASG_TAG).cloned(),
         launched: times::optional(i.launch_time()),
         tags,
     })
+}
+
+fn addresses(i: &types::Instance) -> BTreeSet<String> {
+    let mut addresses: BTreeSet<String> = i.private_ip_address().map(str::to_owned).into_iter().collect();
+    for interface in i.network_interfaces() {
+        let four = interface.private_ip_addresses().iter().filter_map(|a| a.private_ip_address());
+        let six = interface.ipv6_addresses().iter().filter_map(|a| a.ipv6_address());
+        addresses.extend(four.chain(six).map(str::to_owned));
+    }
+    addresses
 }
 
 fn platform(i: &types::Instance) -> &'static str {
@@ -220,6 +233,15 @@ mod tests {
                 types::InstanceState::builder().name(types::InstanceStateName::from("hibernating")).build(),
             )
             .launch_time(aws_smithy_types::DateTime::from_secs(0))
+            .private_ip_address("10.0.0.7")
+            .network_interfaces(
+                types::InstanceNetworkInterface::builder()
+                    .private_ip_addresses(
+                        types::InstancePrivateIpAddress::builder().private_ip_address("10.0.0.8").build(),
+                    )
+                    .ipv6_addresses(types::InstanceIpv6Address::builder().ipv6_address("2001:db8::7").build())
+                    .build(),
+            )
             .build();
         let made = instance(&full).unwrap();
         assert_eq!((made.name.as_deref(), made.asg.as_deref()), (Some("web-1"), Some("web")));
@@ -229,5 +251,7 @@ mod tests {
             "unknown states pass"
         );
         assert_eq!(made.launched, Some(Timestamp::UNIX_EPOCH));
+        let addresses: Vec<&str> = made.addresses.iter().map(String::as_str).collect();
+        assert_eq!(addresses, ["10.0.0.7", "10.0.0.8", "2001:db8::7"]);
     }
 }

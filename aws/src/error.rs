@@ -416,7 +416,8 @@ fn classify(call: &Call, code: Option<&str>, status: u16, message: &str) -> Call
         | "UnauthorizedAccess"
         | "NotAuthorized"
         | "UnauthorizedException"
-        | "Forbidden" => denied(call, message),
+        | "Forbidden"
+        | "ForbiddenException" => denied(call, message),
         "InvalidInstanceId"
         | "InvalidDocument"
         | "InvalidDocumentVersion"

@@ -1,17 +1,20 @@
 //! herder's only door to AWS. The SDK stays behind it: public signatures name only this package's, `std`'s,
 //! `herder-core`'s and `jiff`'s types.
 //!
-//! [`Scope`] is one account and region with its credentials; [`ssm::Ssm`], [`ec2::Ec2`] and [`sts::Sts`] are the
-//! services in it. Every call goes through [`Meter`], which waits for the quota and repeats what is safe to repeat;
+//! [`Scope`] is one account and region with its credentials; [`ssm::Ssm`], [`ec2::Ec2`], [`elbv2::Elbv2`] and the others are
+//! the services in it. Every call goes through [`Meter`], which waits for the quota and repeats what is safe to repeat;
 //! the SDK's own retries are off. SDK errors become [`CallError`] in one place.
 //!
 //! Does not belong here: what a call is made for (`src/ops/`), and anything that prints.
 
 mod call;
+pub mod cloudwatch;
 pub mod ec2;
+pub mod elbv2;
 mod environment;
 mod error;
 mod meter;
+pub mod resource_groups;
 mod scope;
 mod server_clock;
 pub mod ssm;

@@ -1,5 +1,7 @@
 //! Calls against canned answers: what is repeated, what isn't, and what becomes of failures.
 
+#[path = "calls/guards.rs"]
+mod guards;
 mod support;
 
 use std::collections::BTreeMap;

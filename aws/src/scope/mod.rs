@@ -33,9 +33,12 @@ use self::options::resolve_region;
 pub use self::options::{AssumeRole, FixedEndpoint, MfaPrompt, MfaQuestion, ScopeOptions};
 use self::profile::Profiles;
 use crate::call::Call;
+use crate::cloudwatch::CloudWatch;
 use crate::ec2::Ec2;
+use crate::elbv2::Elbv2;
 use crate::error::{CallError, CallErrorKind};
 use crate::meter::{Meter, Ticket};
+use crate::resource_groups::ResourceGroups;
 use crate::server_clock::ServerClock;
 use crate::ssm::Ssm;
 use crate::sts::Sts;
@@ -99,6 +102,9 @@ struct Inner {
     ssm: aws_sdk_ssm::Client,
     ec2: aws_sdk_ec2::Client,
     sts: aws_sdk_sts::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
+    elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    resource_groups: aws_sdk_resourcegroups::Client,
 }
 
 impl Scope {
@@ -180,6 +186,12 @@ impl Scope {
             .timeout_config(timeouts(PAGE_TIMEOUT))
             .build();
         let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(clock.clone()).build();
+        let cloudwatch =
+            aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(clock.clone()).build();
+        let elbv2 =
+            aws_sdk_elasticloadbalancingv2::config::Builder::from(&config).interceptor(clock.clone()).build();
+        let resource_groups =
+            aws_sdk_resourcegroups::config::Builder::from(&config).interceptor(clock.clone()).build();
         Scope(Arc::new(Inner {
             region,
             endpoint,
@@ -192,6 +204,9 @@ impl Scope {
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             sts: aws_sdk_sts::Client::from_conf(sts),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::from_conf(elbv2),
+            resource_groups: aws_sdk_resourcegroups::Client::from_conf(resource_groups),
         }))
     }
 
@@ -242,6 +257,24 @@ impl Scope {
     #[must_use]
     pub fn sts(&self) -> Sts {
         Sts::new(self.clone(), self.0.sts.clone())
+    }
+
+    /// CloudWatch.
+    #[must_use]
+    pub fn cloudwatch(&self) -> CloudWatch {
+        CloudWatch::new(self.clone(), self.0.cloudwatch.clone())
+    }
+
+    /// Elastic Load Balancing v2.
+    #[must_use]
+    pub fn elbv2(&self) -> Elbv2 {
+        Elbv2::new(self.clone(), self.0.elbv2.clone())
+    }
+
+    /// Resource Groups.
+    #[must_use]
+    pub fn resource_groups(&self) -> ResourceGroups {
+        ResourceGroups::new(self.clone(), self.0.resource_groups.clone())
     }
 
     /// Who AWS says that this is. Asked once.

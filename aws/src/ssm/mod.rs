@@ -1,5 +1,6 @@
 //! Systems Manager: nodes, and Run Command.
 
+mod calendar;
 mod commands;
 mod documents;
 mod ids;
@@ -11,6 +12,7 @@ mod verdict;
 
 use crate::scope::Scope;
 
+pub use calendar::CalendarState;
 pub use commands::{CommandStatus, CommandSummary, CommandsQuery};
 pub use documents::Document;
 pub(crate) use ids::ids_in;

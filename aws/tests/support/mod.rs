@@ -11,7 +11,7 @@ use herder_core::journal::{Journal, Permit, RunsDirectory};
 /// One request as the server saw it.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    /// The operation: of JSON services from `X-Amz-Target`, of query services from `Action`.
+    /// The operation: of JSON services from `X-Amz-Target`, of query services from `Action`, else the last part of the path.
     pub(crate) api: String,
     /// All headers, as text.
     pub(crate) head: String,
@@ -26,6 +26,8 @@ pub(crate) enum Answer {
     Json(u16, &'static str),
     /// Answers in XML.
     Xml(u16, String),
+    /// Answers in CBOR, as rpc-v2-cbor has it.
+    Cbor(u16, Vec<u8>),
     /// Answers in JSON with one more header.
     Header(u16, &'static str, &'static str),
     /// Hangs up.
@@ -76,10 +78,13 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(usize, &
         };
         let (status, kind, more, body) = match answer(number, &request) {
             Answer::HangUp => return,
-            Answer::Json(status, body) => (status, "application/x-amz-json-1.1", "", body.to_owned()),
-            Answer::Xml(status, body) => (status, "text/xml", "", body),
+            Answer::Json(status, body) => {
+                (status, "application/x-amz-json-1.1", "", body.as_bytes().to_vec())
+            }
+            Answer::Xml(status, body) => (status, "text/xml", "", body.into_bytes()),
+            Answer::Cbor(status, body) => (status, "application/cbor", "smithy-protocol: rpc-v2-cbor", body),
             Answer::Header(status, header, body) => {
-                (status, "application/x-amz-json-1.1", header, body.to_owned())
+                (status, "application/x-amz-json-1.1", header, body.as_bytes().to_vec())
             }
         };
         let more = if more.is_empty() { String::new() } else { format!("{more}\r\n") };
@@ -89,7 +94,7 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(usize, &
             body.len()
         );
         let mut stream = stream;
-        if stream.write_all((head + &body).as_bytes()).is_err() {
+        if stream.write_all(&[head.as_bytes(), &body].concat()).is_err() {
             return;
         }
     }
@@ -120,7 +125,8 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {
         Some(target) => target.rsplit('.').next().unwrap_or_default().to_owned(),
         None => {
             let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
-            action.unwrap_or_else(|| head.lines().next().unwrap_or_default()).to_owned()
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            action.unwrap_or_else(|| path.rsplit('/').next().unwrap_or_default()).to_owned()
         }
     };
     Some(Request { api, head, body })
