@@ -7,6 +7,7 @@ use crate::fault::FaultSpec;
 use crate::hold::{HoldId, HoldSpec, Release};
 use crate::outage::Down;
 use crate::request_log::{ApiStats, RequestRecord};
+use crate::service::ssm::calendar;
 use crate::service::{Here, cloudwatch};
 use crate::truth::{self, Floor, FloorQuery, Truth};
 use serde::{Deserialize, Serialize};
@@ -122,6 +123,18 @@ impl Control {
             let (spec, now) = (&self.core.spec, At::now());
             let mut here = Here { spec, region, now, skew: 0, request_id: "" };
             is_set |= cloudwatch::set(&mut here, name, state);
+        }
+        is_set
+    }
+
+    /// Opens or closes a calendar from now on, in every account; false where no account has it.
+    pub fn set_calendar(&self, region: &str, name: &str, is_open: bool) -> bool {
+        let accounts = self.accounts();
+        let mut core = self.core.state();
+        let mut is_set = false;
+        for account in accounts {
+            let (_, region) = core.world.region(&self.core.spec, &account, region);
+            is_set |= calendar::set(&self.core.spec, region, (name, is_open), At::now());
         }
         is_set
     }

@@ -46,6 +46,14 @@ struct Outage {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Calendar {
+    region: String,
+    name: String,
+    open: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Alarm {
     region: String,
     name: String,
@@ -91,6 +99,9 @@ pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &
         (true, "alarm") => {
             with(body, |alarm: Alarm| ok(&control.set_alarm(&alarm.region, &alarm.name, &alarm.state)))
         }
+        (true, "calendar") => with(body, |calendar: Calendar| {
+            ok(&control.set_calendar(&calendar.region, &calendar.name, calendar.open))
+        }),
         (true, "reset-log") => done(|| control.reset_log()),
         (_, other) => error(404, &format!("no control named '{other}' for this method")),
     }

@@ -49,8 +49,8 @@ pub use hold::{HoldId, HoldSpec, Release, When};
 pub use outage::{Down, Outage};
 pub use request_log::{ApiStats, Outcome, RequestRecord};
 pub use scenario::{
-    AccountRule, AlarmChange, AlarmRule, AnswerRule, BucketRule, DocumentRule, NodeRule, OutageRule,
-    ParameterRule, ResourceGroupRule, Scenario, Setting, TargetGroupRule, TargetHealthRule,
+    AccountRule, AlarmRule, AnswerRule, BucketRule, CalendarRule, DocumentRule, NodeRule, OutageRule,
+    ParameterRule, ResourceGroupRule, Scenario, Setting, StateChange, TargetGroupRule, TargetHealthRule,
 };
 pub use server::{ServeOptions, Server, StartError, serve};
 pub use spec::{Durations, Share, Spec, SpecError};

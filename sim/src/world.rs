@@ -37,6 +37,8 @@ pub(crate) struct Region {
     pub(crate) born: At,
     /// What callers set alarms to: when, which, and the state with its reason.
     pub(crate) alarms_set: Vec<(At, String, Setting)>,
+    /// What calendars were set to: when, which, and whether it is open.
+    pub(crate) calendars_set: Vec<(At, String, bool)>,
     commands: Vec<Command>,
     by_id: HashMap<String, usize>,
     /// How often a node had a text.
@@ -63,6 +65,7 @@ impl World {
                 fleet: Fleet::generate(spec, account, name, born),
                 born,
                 alarms_set: Vec::new(),
+                calendars_set: Vec::new(),
                 commands: Vec::new(),
                 by_id: HashMap::new(),
                 occurrences: HashMap::new(),

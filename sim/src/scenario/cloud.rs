@@ -15,6 +15,10 @@ pub struct TargetGroupRule {
     pub name: String,
     /// Its members, as in [`NodeRule::nodes`](crate::NodeRule::nodes).
     pub nodes: Option<String>,
+    /// What is registered in it: `instance` (when absent), `ip` or `lambda`.
+    pub kind: Option<String>,
+    /// Addresses that are registered and that no node has; of a group of kind `ip`.
+    pub addresses: Vec<String>,
     /// The port of its targets; 80 when absent.
     pub port: Option<u16>,
     /// How many of its members are unhealthy from the start.
@@ -72,14 +76,14 @@ pub struct AlarmRule {
     /// Only in this account.
     pub account: Option<String>,
     /// What happens to it.
-    pub changes: Vec<AlarmChange>,
+    pub changes: Vec<StateChange>,
 }
 
-/// A change of an alarm's state.
+/// A change of the state of an alarm or a calendar.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct AlarmChange {
-    /// The new state; `ALARM` when absent.
+pub struct StateChange {
+    /// The new state; `ALARM` of an alarm and `CLOSED` of a calendar when absent.
     pub state: Option<String>,
     /// Why.
     pub reason: Option<String>,
@@ -93,6 +97,22 @@ pub struct AlarmChange {
     /// How many of them have to have started it; one when absent.
     #[serde(deserialize_with = "parsed")]
     pub share: Option<Share>,
+}
+
+/// A calendar of Change Calendar, in every account and region that fits.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalendarRule {
+    /// Its name.
+    pub name: String,
+    /// `OPEN` (when absent) or `CLOSED`.
+    pub state: Option<String>,
+    /// Only in this region.
+    pub region: Option<String>,
+    /// Only in this account.
+    pub account: Option<String>,
+    /// What happens to it.
+    pub changes: Vec<StateChange>,
 }
 
 /// A resource group.

@@ -5,8 +5,8 @@
 mod cloud;
 
 pub use cloud::{
-    AccountRule, AlarmChange, AlarmRule, BucketRule, OutageRule, ResourceGroupRule, TargetGroupRule,
-    TargetHealthRule,
+    AccountRule, AlarmRule, BucketRule, CalendarRule, OutageRule, ResourceGroupRule, StateChange,
+    TargetGroupRule, TargetHealthRule,
 };
 
 use crate::spec::{Durations, Share};
@@ -46,6 +46,9 @@ pub struct Scenario {
     /// Alarms beside the shipped ones, or instead of them.
     #[serde(default, rename = "alarm")]
     pub alarms: Vec<AlarmRule>,
+    /// Calendars beside the shipped one, or instead of it.
+    #[serde(default, rename = "calendar")]
+    pub calendars: Vec<CalendarRule>,
     /// Resource groups beside the shipped ones, or instead of them.
     #[serde(default, rename = "resource_group")]
     pub resource_groups: Vec<ResourceGroupRule>,

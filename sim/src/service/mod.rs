@@ -1,6 +1,7 @@
 //! The services, one module each: what a call does, and what is answered.
 
 pub(crate) mod autoscaling;
+pub(crate) mod change;
 pub(crate) mod cloudwatch;
 pub(crate) mod ec2;
 pub(crate) mod elb;

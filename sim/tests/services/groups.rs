@@ -148,6 +148,41 @@ async fn health_follows_what_happens_to_a_node() {
 }
 
 #[tokio::test]
+async fn target_groups_of_addresses_and_functions() {
+    let server = scenario(
+        r#"
+        spec = { nodes = 20, windows = 0, hybrid = 1, speed = 20, rate = "off" }
+        [[target_group]]
+        name = "tg-pods"
+        kind = "ip"
+        addresses = ["10.99.0.1"]
+        [[target_group]]
+        name = "tg-function"
+        kind = "lambda"
+        "#,
+    )
+    .await;
+    let caller = Caller::new(&server);
+    let of = async |group: &str, what: &str| {
+        let form = format!("Action=DescribeTargetGroups&Version=2015-12-01&Names.member.1={group}");
+        let found = caller.query("elasticloadbalancing", &form).await;
+        let arn = found.first("TargetGroupArn");
+        let form = format!("Action=DescribeTargetHealth&Version=2015-12-01&TargetGroupArn={arn}");
+        (found.first("TargetType"), caller.query("elasticloadbalancing", &form).await.all(what))
+    };
+    let (kind, addresses) = of("tg-pods", "Id").await;
+    assert_eq!((kind.as_str(), addresses.len()), ("ip", 21));
+    assert!(addresses.contains(&"10.99.0.1".to_owned()), "{addresses:?}");
+    let form = format!(
+        "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=network-interface.addresses.private-ip-address&Filter.1.Value.1={}",
+        addresses[0]
+    );
+    let found = caller.query("ec2", &form).await;
+    assert_eq!(found.all("privateIpAddress"), [addresses[0].clone()]);
+    assert_eq!(of("tg-function", "State").await, ("lambda".to_owned(), vec!["unavailable".to_owned()]));
+}
+
+#[tokio::test]
 async fn resource_groups_are_listed_and_targeted() {
     let server = scenario(
         r#"

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod alarms;
+mod calendars;
 mod client;
 mod groups;
 mod scale;

@@ -2,10 +2,9 @@
 
 use super::Setting;
 use crate::clock::At;
-use crate::scenario::{AlarmChange, AlarmRule};
-use crate::service::Here;
+use crate::scenario::{AlarmRule, StateChange};
+use crate::service::{Here, change};
 use crate::wire::tree::Tree;
-use std::collections::HashMap;
 
 /// An alarm, as it is now.
 #[derive(Debug, Clone)]
@@ -67,37 +66,13 @@ fn alarm<'a>(here: &Here<'_>, name: String, rule: Option<&'a AlarmRule>) -> Alar
 }
 
 /// When a change happens, if it is known by now, and to what.
-fn changed(here: &Here<'_>, change: &AlarmChange) -> Option<(At, Setting)> {
-    let after = change.after.unwrap_or_default().as_secs_f64() / here.spec.speed;
-    let is_by_time = change.command.is_none() && change.nodes.is_none() && change.share.is_none();
-    let from = if is_by_time { here.region.born } else { reached(here, change)? };
+fn changed(here: &Here<'_>, planned: &StateChange) -> Option<(At, Setting)> {
     let setting = Setting {
-        state: change.state.clone().unwrap_or_else(|| "ALARM".to_owned()),
-        reason: change.reason.clone(),
+        state: planned.state.clone().unwrap_or_else(|| "ALARM".to_owned()),
+        reason: planned.reason.clone(),
         data: None,
     };
-    Some((from.plus_seconds(after), setting))
-}
-
-/// When enough nodes had started the command.
-fn reached(here: &Here<'_>, change: &AlarmChange) -> Option<At> {
-    let fleet = &here.region.fleet;
-    let is_meant = |index: u32| {
-        fleet.at(index).is_some_and(|node| {
-            node.managed && change.nodes.as_deref().is_none_or(|pattern| node.is_meant(pattern))
-        })
-    };
-    let total = fleet.nodes.iter().filter(|node| is_meant(node.index)).count() as u32;
-    let needed = change.share.map_or(1, |share| share.of(total)).max(1);
-    let mut first: HashMap<u32, At> = HashMap::new();
-    for (node, at) in here.region.starts((change.command.as_deref(), None), here.now) {
-        if is_meant(node) {
-            first.entry(node).and_modify(|known| *known = at.min(*known)).or_insert(at);
-        }
-    }
-    let mut times: Vec<At> = first.into_values().collect();
-    times.sort_unstable();
-    times.get(needed as usize - 1).copied()
+    Some((change::happens(here.spec, here.region, here.now, planned)?, setting))
 }
 
 impl Alarm<'_> {

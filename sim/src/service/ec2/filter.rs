@@ -27,7 +27,7 @@ pub(super) fn check(filters: &[Filter], known: fn(&str) -> bool) -> Result<(), A
 
 /// True for the filters of `DescribeInstances` that are simulated.
 pub(super) fn is_known(name: &str) -> bool {
-    const NAMES: [&str; 15] = [
+    const NAMES: [&str; 16] = [
         "instance-id",
         "tag-key",
         "instance-state-name",
@@ -40,6 +40,7 @@ pub(super) fn is_known(name: &str) -> bool {
         "platform-details",
         "instance-type",
         "private-ip-address",
+        "network-interface.addresses.private-ip-address",
         "architecture",
         "key-name",
         "private-dns-name",
@@ -66,7 +67,7 @@ pub(super) fn fits(node: &Node, filters: &[Filter], now: At) -> bool {
             "platform" => node.platform == Platform::Windows && any("windows"),
             "platform-details" => any(node.platform.details()),
             "instance-type" => any(node.instance_type),
-            "private-ip-address" => any(&node.private_ip),
+            "private-ip-address" | "network-interface.addresses.private-ip-address" => any(&node.private_ip),
             "private-dns-name" => any(&node.computer_name()),
             "architecture" => any("x86_64"),
             _ => false,

@@ -1,5 +1,6 @@
 //! Target groups: the shipped ones by role, and a scenario's.
 
+use super::health::{Health, worded};
 use crate::draw::Draw;
 use crate::fleet::node::{Node, State};
 use crate::scenario::TargetGroupRule;
@@ -13,6 +14,10 @@ pub(crate) struct Group {
     pub(crate) port: u16,
     pub(crate) is_used: bool,
     pub(super) unhealthy: Share,
+    /// What is registered: `instance`, `ip`, `lambda`.
+    pub(super) kind: String,
+    /// Addresses that are registered and that no node has.
+    pub(super) addresses: Vec<String>,
     members: Members,
 }
 
@@ -29,6 +34,8 @@ pub(crate) fn all(here: &Here<'_>) -> Vec<Group> {
         port,
         is_used: true,
         unhealthy: here.spec.unhealthy,
+        kind: "instance".to_owned(),
+        addresses: Vec::new(),
         members: Members::Role(role),
     });
     let rules = here.spec.scenario.as_ref().map_or(&[][..], |scenario| &scenario.target_groups);
@@ -46,6 +53,8 @@ fn own(here: &Here<'_>, rule: &TargetGroupRule) -> Group {
         port: rule.port.unwrap_or(80),
         is_used: !rule.detached,
         unhealthy: rule.unhealthy.unwrap_or(here.spec.unhealthy),
+        kind: rule.kind.clone().unwrap_or_else(|| "instance".to_owned()),
+        addresses: rule.addresses.clone(),
         members: match (role, &rule.nodes) {
             (Some(role), None) => Members::Role(role),
             (_, nodes) => Members::Pattern(nodes.clone()),
@@ -61,11 +70,33 @@ impl Group {
 
     /// True where a node is registered, whatever its health.
     pub(crate) fn has(&self, node: &Node) -> bool {
-        !node.is_hybrid()
+        let fits_kind = match self.kind.as_str() {
+            "ip" => true,
+            "instance" => !node.is_hybrid(),
+            _ => false,
+        };
+        fits_kind
             && match &self.members {
                 Members::Role(role) => node.role == *role,
                 Members::Pattern(pattern) => pattern.as_deref().is_none_or(|pattern| node.is_meant(pattern)),
             }
+    }
+
+    /// What a node is registered as.
+    pub(super) fn target(&self, node: &Node) -> String {
+        if self.kind == "ip" { node.private_ip.clone() } else { node.id.clone() }
+    }
+
+    /// Registered targets that are no nodes, with their health.
+    pub(super) fn others(&self, here: &Here<'_>) -> Vec<(String, Health)> {
+        match self.kind.as_str() {
+            "ip" => self.addresses.iter().map(|address| (address.clone(), worded("healthy", None))).collect(),
+            "lambda" => {
+                let arn = here.arn("lambda", &format!("function:{}", self.name));
+                vec![(arn, worded("unavailable", None))]
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The registered targets: instances that are gone are not.

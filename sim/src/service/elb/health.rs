@@ -21,7 +21,7 @@ pub(super) struct Health {
 }
 
 /// The usual reason of a state, and the description of a reason.
-fn worded(state: &str, reason: Option<&str>) -> Health {
+pub(super) fn worded(state: &str, reason: Option<&str>) -> Health {
     let usual = match state {
         "unhealthy" => Some("Target.FailedHealthChecks"),
         "initial" => Some("Elb.InitialHealthChecking"),

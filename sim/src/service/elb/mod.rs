@@ -119,7 +119,7 @@ fn shown_group(here: &Here<'_>, xml: &mut Xml, arn: &str, group: &Group) {
     xml.element("Matcher", |xml| xml.text("HttpCode", "200"));
     let balancers = group.is_used.then(|| balancer_arn(here));
     xml.members("LoadBalancerArns", balancers, |xml, arn| xml.content(&arn));
-    xml.text("TargetType", "instance");
+    xml.text("TargetType", &group.kind);
     xml.text("ProtocolVersion", "HTTP1");
     xml.text("IpAddressType", "ipv4");
 }
@@ -137,16 +137,16 @@ fn target_health(here: &Here<'_>, form: &Form) -> Result<Reply, ApiError> {
     let targets = group.targets(here);
     let outlook = Outlook::new(here, group, &targets);
     let asked = form.each("Targets.member", "Id");
-    if let Some(id) = asked.iter().find(|id| !id.starts_with("i-")) {
+    if let Some(id) = asked.iter().find(|id| group.kind == "instance" && !id.starts_with("i-")) {
         return Err(invalid(format!("Instance ID '{id}' is not valid")));
     }
-    let shown: Vec<(&str, Health)> = if asked.is_empty() {
-        targets.iter().map(|node| (node.id.as_str(), outlook.of(here, group, node))).collect()
-    } else {
-        let health = |id: &String| targets.iter().find(|node| node.id == *id);
-        let health = |id| health(id).map_or_else(unregistered, |node| outlook.of(here, group, node));
-        asked.iter().map(|id| (id.as_str(), health(id))).collect()
-    };
+    let registered = targets.iter().map(|node| (group.target(node), outlook.of(here, group, node)));
+    let mut shown: Vec<(String, Health)> = registered.chain(group.others(here)).collect();
+    if !asked.is_empty() {
+        let health =
+            |id: &String| shown.iter().find(|(have, _)| have == id).map(|(_, health)| health.clone());
+        shown = asked.iter().map(|id| (id.clone(), health(id).unwrap_or_else(unregistered))).collect();
+    }
     let port = group.port.to_string();
     Ok(aws_query::ok(Service::LoadBalancing, ("DescribeTargetHealth", here.request_id), |xml| {
         xml.members("TargetHealthDescriptions", &shown, |xml, (id, health)| {

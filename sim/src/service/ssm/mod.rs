@@ -1,6 +1,7 @@
 //! Systems Manager: managed nodes, documents, Run Command.
 
 pub(crate) mod answers;
+pub(crate) mod calendar;
 mod cancel;
 pub(crate) mod command;
 pub(crate) mod documents;
@@ -73,6 +74,7 @@ pub(crate) fn answer(
         "DescribeInstanceInformation" => nodes::information(ssm, body),
         "DescribeInstanceProperties" => nodes::properties(ssm, body),
         "GetConnectionStatus" => nodes::connection(ssm, body),
+        "GetCalendarState" => calendar::state(ssm, body),
         "DescribeDocument" => documents::describe(ssm, body),
         "GetDocument" => documents::get(ssm, body),
         "ListDocuments" => documents::list(ssm, body),
