@@ -60,7 +60,8 @@ impl Exit {
         let is_stopped = match end.stopped {
             None | Some(StopReason::Interrupted) => false,
             Some(StopReason::Budget | StopReason::Gate) => not_run > 0,
-            Some(StopReason::Journal | StopReason::Fatal) => true,
+            // An alarm needs a person, whether or not anything was left to hold back.
+            Some(StopReason::Alarm | StopReason::Journal | StopReason::Fatal) => true,
         };
         if end.interrupt > Interrupt::None {
             Exit::Interrupted
@@ -104,6 +105,7 @@ mod tests {
             None,
             Some(StopReason::Budget),
             Some(StopReason::Gate),
+            Some(StopReason::Alarm),
             Some(StopReason::Interrupted),
             Some(StopReason::Journal),
             Some(StopReason::Fatal),
@@ -124,7 +126,13 @@ mod tests {
                     let code = Exit::of_run(&RunEnd { tally: &tally, stopped, interrupt }).code();
                     let expected = [
                         (interrupt != Interrupt::None, 130),
-                        (matches!(stopped, Some(StopReason::Journal | StopReason::Fatal)), 6),
+                        (
+                            matches!(
+                                stopped,
+                                Some(StopReason::Alarm | StopReason::Journal | StopReason::Fatal)
+                            ),
+                            6,
+                        ),
                         (
                             matches!(stopped, Some(StopReason::Budget | StopReason::Gate))
                                 && has(Verdict::NotRun),
@@ -140,6 +148,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(rows, 255 * 6 * 4);
+        assert_eq!(rows, 255 * 7 * 4);
     }
 }

@@ -80,15 +80,21 @@ pub enum Event {
         gate: String,
         /// The wave after which it was asked.
         wave: u32,
+        /// What a person should know all the same, one fragment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
-    /// A gate stopped the run.
+    /// A gate stopped the run, or an alarm that was watched all the while.
     GateFailed {
         /// The gate as given.
         gate: String,
-        /// The wave after which it was asked.
+        /// The wave after which it was asked, or in the middle of which it stopped the run.
         wave: u32,
         /// What it answered.
         reason: String,
+        /// Whether the wave was not over yet.
+        #[serde(default, skip_serializing_if = "is_false")]
+        mid_wave: bool,
     },
     /// AWS slowed a call down; the limiter adapts. Never an error.
     Throttled {
@@ -168,6 +174,28 @@ pub struct RunStarted {
     /// Why it is run (`--reason`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// `gates`, `stop_on_alarms`, `calendar`.
+    #[serde(flatten)]
+    pub guards: RunGuards,
+}
+
+/// What stands guard over a run; what is empty is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunGuards {
+    /// What is asked between waves, in order: commands, `alarm:NAME`, `tg:ARN`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<String>,
+    /// Alarms that stop it at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stop_on_alarms: Vec<String>,
+    /// The calendar that has to be open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference over")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The last event's fields.

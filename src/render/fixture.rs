@@ -1,7 +1,8 @@
 //! One run in which every event occurs, for the renderers' tests.
 
 use herder_core::event::{
-    Body, Envelope, Event, RunFinished, RunStarted, SCHEMA_VERSION, Stream, Streams, TargetFinished,
+    Body, Envelope, Event, RunFinished, RunGuards, RunStarted, SCHEMA_VERSION, Stream, Streams,
+    TargetFinished,
 };
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::target::{Platform, Target};
@@ -51,6 +52,7 @@ pub(super) fn started(targets: u64, regions: &[&str]) -> Event {
         regions: regions.iter().map(|r| (*r).to_owned()).collect(),
         herder: "0.1.0".into(),
         note: None,
+        guards: RunGuards::default(),
     })
 }
 
@@ -148,8 +150,15 @@ pub(super) fn every_event() -> Fixture {
         Event::RunPaused { reason: "credentials expired".into(), hint: "Run `aws sso login`.".into() },
         Event::RunContinued,
         Event::WaveFinished { wave: 1, tally: tally.clone() },
-        Event::GatePassed { gate: "./check".into(), wave: 1 },
-        Event::GateFailed { gate: "./check\u{7}".into(), wave: 1, reason: "it ended with 1".into() },
+        Event::GatePassed { gate: "./check".into(), wave: 1, note: None },
+        Event::GatePassed { gate: "alarm:a\u{7}".into(), wave: 1, note: Some("no data".into()) },
+        Event::GateFailed {
+            gate: "./check\u{7}".into(),
+            wave: 1,
+            reason: "it ended with 1".into(),
+            mid_wave: false,
+        },
+        Event::GateFailed { gate: "alarm:b".into(), wave: 1, reason: "ALARM".into(), mid_wave: true },
         Event::RunStopping { reason: Reason::GATE, in_flight: 0, not_sent: 1 },
         Event::RunCancelling { in_flight: 1 },
         finished(7, Verdict::NotRun, "", ""),

@@ -47,7 +47,7 @@ impl Talk {
                 let words: Vec<String> = tally.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
                 say(format!("wave {wave} of {} is over: {} so far", self.waves, words.join(", ")));
             }
-            Event::GatePassed { gate, wave } => {
+            Event::GatePassed { gate, wave, note: None } => {
                 say(format!("gate `{}` passed after wave {wave}", self.board.shown(gate)));
             }
             _ => {}
@@ -72,9 +72,15 @@ impl Renderer for Talk {
                 self.hints([hint]);
             }
             Event::RunContinued => board.say("going on"),
-            Event::GateFailed { gate, wave, reason } => {
+            Event::GatePassed { gate, wave, note: Some(note) } => {
+                let (gate, note) = (board.shown(gate), board.shown(note));
+                let warning = paint.yellow("warning:");
+                board.say(&format!("gate `{gate}` passed after wave {wave}; {warning} {note}"));
+            }
+            Event::GateFailed { gate, wave, reason, mid_wave } => {
                 let (gate, reason) = (board.shown(gate), board.shown(reason));
-                board.say(&format!("gate `{gate}` {} after wave {wave}: {reason}", paint.red("failed")));
+                let (failed, when) = (paint.red("failed"), if *mid_wave { "in" } else { "after" });
+                board.say(&format!("gate `{gate}` {failed} {when} wave {wave}: {reason}"));
             }
             // A budget that runs out with the last target holds nothing back.
             Event::RunStopping { reason, not_sent: 0, .. } if *reason == Reason::BUDGET => {}

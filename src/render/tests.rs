@@ -133,7 +133,9 @@ fn lines_in_a_pipe() {
     going on
     wave 1 of 2 is over: 4 ok, 1 failed, 1 undelivered, 1 not_run so far
     gate `./check` passed after wave 1
+    gate `alarm:a^G` passed after wave 1; warning: no data
     gate `./check^G` failed after wave 1: it ended with 1
+    gate `alarm:b` failed in wave 1: ALARM
     stopping (gate): 0 in flight, 1 not sent
     cancelling 1 in flight, for up to 10 s; Ctrl-C again leaves at once
     run 20261121-093000-1f2e3d took 1m 05s: 4 ok, 1 failed, 1 undelivered, 1 not_run (SIMULATED)

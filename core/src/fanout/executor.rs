@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::batch::{Doubt, OpenBatch};
 use super::interrupt::Interrupt;
-use super::job::{Accepted, Batch, Collected, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
+use super::job::{Accepted, Batch, Collected, Job, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
 use super::pace::Pace;
 use super::policy::{Budget, Policy};
 use super::queue::{Group, Queue};
@@ -65,6 +65,8 @@ pub enum StopReason {
     Budget,
     /// A gate between two waves said no, or nothing.
     Gate,
+    /// What was watched all the while (an alarm) said stop, or nothing any more.
+    Alarm,
     /// Ctrl-C or SIGTERM.
     Interrupted,
     /// The journal could not be written.
@@ -104,7 +106,8 @@ pub(super) enum Done<E> {
     Collected { intent: u64, lane: u32, result: Result<Collected, Trouble<E>> },
     Detailed { wanted: Wanted, result: Result<Option<Outcome>, Trouble<E>> },
     Cancelled { realm: u32, intent: u64, result: Result<Result<(), Trouble<E>>, JournalError> },
-    Gated { gate: String, wave: u32, answer: Result<(), String> },
+    Gated { gate: String, wave: u32, answer: Result<Option<String>, String> },
+    Told(News),
 }
 
 pub(super) struct Executor<J: Job> {
@@ -130,6 +133,8 @@ pub(super) struct Executor<J: Job> {
     /// Whether the end of this wave was told.
     pub(super) is_wave_told: bool,
     pub(super) crossing: Option<Crossing>,
+    /// The watch that is under way.
+    pub(super) watch: Option<AbortHandle>,
     pub(super) pace: Option<Pace>,
     pub(super) queue: Queue,
     /// Groups that wait for a place in the quota of their lane.
@@ -192,6 +197,7 @@ impl<J: Job> Executor<J> {
             wave_of,
             is_wave_told: false,
             crossing: None,
+            watch: None,
             pace,
             queue: Queue::default(),
             readying: BTreeMap::new(),
@@ -285,6 +291,7 @@ impl<J: Job> Executor<J> {
     async fn run(mut self) -> Report<J::Error> {
         self.begin_first_wave().await;
         self.note_interrupt().await;
+        self.keep_watching().await;
         loop {
             // In this order: targets that are offline count as soon as their wave begins.
             self.judge_given_up().await;
@@ -347,8 +354,11 @@ impl<J: Job> Executor<J> {
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one spawner of per-target work")]
-    pub(super) fn start(&mut self, task: impl Future<Output = Done<J::Error>> + Send + 'static) {
-        self.tasks.spawn(task);
+    pub(super) fn start(
+        &mut self,
+        task: impl Future<Output = Done<J::Error>> + Send + 'static,
+    ) -> AbortHandle {
+        self.tasks.spawn(task)
     }
 
     /// When something may be due that no task's end announces.

@@ -189,6 +189,20 @@ pub struct Collected {
     pub findings: Vec<(usize, Finding)>,
 }
 
+/// What a watch has to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A person should know, in one fragment; it stops nothing.
+    Warning(String),
+    /// Nothing new may be sent from now on.
+    Stop {
+        /// What says so, written as a gate is: `alarm:web-5xx`.
+        gate: String,
+        /// Why, in one fragment.
+        reason: String,
+    },
+}
+
 /// Work on many targets, batch by batch. Implementations meter their calls and never retry a send.
 pub trait Job: Send + Sync + 'static {
     /// What a refused call says, for messages.
@@ -254,6 +268,13 @@ pub trait Job: Send + Sync + 'static {
         permit: Permit,
     ) -> impl Future<Output = Result<(), Trouble<Self::Error>>> + Send;
 
-    /// Asks a gate between two waves; `Err` says in one fragment why not. Asked for at most 60 s.
-    fn gate(&self, gate: &str, wave: u32) -> impl Future<Output = Result<(), String>> + Send;
+    /// Asks a gate between two waves; `Ok` may hold what a person should know all the same, `Err` says in one fragment why not.
+    /// Asked for at most 60 s.
+    fn gate(&self, gate: &str, wave: u32) -> impl Future<Output = Result<Option<String>, String>> + Send;
+
+    /// Waits for news of what may stop the run at any time. Asked from the run's begin on, and again after every warning; given up
+    /// when the run ends or starts nothing new any more. Without anything to watch it never comes back.
+    fn watch(&self) -> impl Future<Output = News> + Send {
+        std::future::pending()
+    }
 }

@@ -9,7 +9,7 @@
 //! - `queue`: which targets go into the next batch
 //! - `schedule`: when to look at what (pure)
 //! - `realm`: one account and region, and what happens when it fails
-//! - `executor`: the loop; `launch`: what it starts; `settle`, `judge`: what it makes of the answers; `waves`, `stop`
+//! - `executor`: the loop; `launch`: what it starts; `settle`, `judge`: what it makes of the answers; `waves`, `watch`, `stop`
 //! - [`Recovered::from_replay`]: going on with a run that was killed
 
 mod batch;
@@ -28,12 +28,13 @@ mod settle;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod waves;
 
 pub use executor::{Plan, Ports, Recovered, Report, StopReason, fan_out};
 pub use interrupt::Interrupt;
 pub use job::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
-    Trouble,
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
+    SweepScope, Trouble,
 };
 pub use policy::{Between, Budget, Eagerness, Policy};

@@ -42,6 +42,7 @@ impl<J: Job> Executor<J> {
             }
             Done::Detailed { wanted, result } => self.absorb_detailed(wanted, result).await,
             Done::Gated { gate, wave, answer } => self.absorb_gated(gate, wave, answer).await,
+            Done::Told(news) => self.absorb_told(news).await,
             Done::Cancelled { realm, intent, result } => {
                 self.absorb_cancelled(realm, intent, result).await;
             }

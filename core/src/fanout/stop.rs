@@ -23,7 +23,8 @@ impl StopReason {
     fn reason(self) -> Reason {
         match self {
             StopReason::Budget => Reason::BUDGET,
-            StopReason::Gate => Reason::GATE,
+            // CLI.md knows one word for both.
+            StopReason::Gate | StopReason::Alarm => Reason::GATE,
             StopReason::Interrupted => Reason::INTERRUPTED,
             StopReason::Journal => Reason::JOURNAL,
             StopReason::Fatal => Reason::word("refused"),
@@ -58,6 +59,9 @@ impl<J: Job> Executor<J> {
         }
         self.stopped = Some(why);
         self.crossing = None;
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
         let waiting = self.take_waiting();
         let later = self.later_targets();
         let not_sent = waiting.len() + later.len();

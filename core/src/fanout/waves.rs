@@ -33,11 +33,11 @@ impl<J: Job> Executor<J> {
     }
 
     /// Whether every target up to this wave's end has its verdict.
-    fn is_wave_judged(&self) -> bool {
+    pub(super) fn is_wave_judged(&self) -> bool {
         self.unjudged_in.iter().take(self.wave + 1).all(|n| *n == 0)
     }
 
-    fn wave_number(&self) -> u32 {
+    pub(super) fn wave_number(&self) -> u32 {
         u32::try_from(self.wave + 1).unwrap_or(u32::MAX)
     }
 
@@ -139,19 +139,24 @@ impl<J: Job> Executor<J> {
         false
     }
 
-    pub(super) async fn absorb_gated(&mut self, gate: String, wave: u32, answer: Result<(), String>) {
+    pub(super) async fn absorb_gated(
+        &mut self,
+        gate: String,
+        wave: u32,
+        answer: Result<Option<String>, String>,
+    ) {
         match answer {
-            Ok(()) => {
+            Ok(note) => {
                 if let Some(crossing) = &mut self.crossing {
                     crossing.next_gate += 1;
                     crossing.is_asking = false;
                 }
-                self.emit(Event::GatePassed { gate, wave }).await;
+                self.emit(Event::GatePassed { gate, wave, note }).await;
             }
             // Asked before something else stopped the run: no news any more.
             Err(_) if self.stopped.is_some() => {}
             Err(reason) => {
-                self.emit(Event::GateFailed { gate, wave, reason }).await;
+                self.emit(Event::GateFailed { gate, wave, reason, mid_wave: false }).await;
                 self.stop(StopReason::Gate).await;
             }
         }

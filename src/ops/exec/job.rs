@@ -517,8 +517,8 @@ impl Job for ExecJob {
         }
     }
 
-    async fn gate(&self, gate: &str, wave: u32) -> Result<(), String> {
-        super::gate::ask(gate, &self.run, wave).await
+    async fn gate(&self, gate: &str, wave: u32) -> Result<Option<String>, String> {
+        super::gate::ask(gate, &self.run, wave).await.map(|()| None)
     }
 }
 

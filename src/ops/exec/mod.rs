@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-use herder_core::event::{Event, RunStarted};
+use herder_core::event::{Event, RunGuards, RunStarted};
 use herder_core::fanout::{Between, Eagerness, Plan, Policy, Recovered};
 use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
 use herder_core::run_id::RunId;
@@ -145,6 +145,7 @@ fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>) -> Vec
         regions: vec![record.identity.region.clone()],
         herder: record.herder.clone(),
         note,
+        guards: RunGuards::default(),
     });
     let warning = |message: &String| Event::Warning { message: message.clone(), hints: Vec::new() };
     std::iter::once(started).chain(resolved.warnings.iter().map(warning)).collect()

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::script::{Counts, Details, Fault, Gate, Listing, Script};
 use crate::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
-    Trouble,
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
+    SweepScope, Trouble,
 };
 use crate::journal::Permit;
 use crate::verdict::{Reason, Verdict};
@@ -42,6 +42,8 @@ pub(super) struct Calls {
     pub(super) details: u64,
     pub(super) locates: u64,
     pub(super) cancels: u64,
+    /// News that were told.
+    pub(super) watches: usize,
 }
 
 #[derive(Debug, Default)]
@@ -529,13 +531,24 @@ impl Job for Fake {
         Ok(())
     }
 
-    async fn gate(&self, gate: &str, wave: u32) -> Result<(), String> {
+    async fn gate(&self, gate: &str, wave: u32) -> Result<Option<String>, String> {
         self.step().await;
         match self.script.gate {
-            Gate::Yes => Ok(()),
-            Gate::NoAfter(last) if wave < last => Ok(()),
+            Gate::Yes => Ok(None),
+            Gate::Noted => Ok(Some(format!("{gate} is not sure"))),
+            Gate::NoAfter(last) if wave < last => Ok(None),
             Gate::NoAfter(_) => Err(format!("{gate} ended with 1")),
             Gate::Never => std::future::pending().await,
         }
+    }
+
+    async fn watch(&self) -> News {
+        let told = self.state().calls.watches;
+        let Some((at, news)) = self.script.news.get(told) else { return std::future::pending().await };
+        if *at > self.start.elapsed() {
+            tokio::time::sleep_until(self.start + *at).await;
+        }
+        self.state().calls.watches += 1;
+        news.clone()
     }
 }

@@ -10,6 +10,7 @@ mod realms;
 mod recovery;
 mod rollout;
 mod script;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

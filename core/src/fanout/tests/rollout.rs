@@ -154,7 +154,7 @@ fn story(ran: &Ran) -> Vec<(u64, String)> {
     let tell = |event: &Event| match event {
         Event::WaveStarted { wave, .. } => Some(format!("start {wave}")),
         Event::WaveFinished { wave, .. } => Some(format!("end {wave}")),
-        Event::GatePassed { gate, wave } => Some(format!("{gate} yes {wave}")),
+        Event::GatePassed { gate, wave, .. } => Some(format!("{gate} yes {wave}")),
         Event::GateFailed { wave, reason, .. } => Some(format!("no {wave}: {reason}")),
         _ => None,
     };

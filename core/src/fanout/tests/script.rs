@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::fanout::News;
 use crate::verdict::Verdict;
 
 /// One target's truth.
@@ -66,6 +67,8 @@ pub(super) enum Details {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Gate {
     Yes,
+    /// Yes, with a word of warning.
+    Noted,
     /// After the wave of this number; yes before.
     NoAfter(u32),
     Never,
@@ -111,6 +114,8 @@ pub(super) struct Script {
     /// Nodes that never end.
     pub(super) stuck: BTreeSet<usize>,
     pub(super) gate: Gate,
+    /// What the watch tells, and when since the start.
+    pub(super) news: Vec<(Duration, News)>,
 }
 
 impl Script {
@@ -143,6 +148,7 @@ impl Script {
             expires_in: Duration::from_secs(600),
             stuck: BTreeSet::new(),
             gate: Gate::Yes,
+            news: Vec::new(),
         }
     }
 
