@@ -246,7 +246,7 @@ fn the_lints_are_asked_for() {
         let manifest = Manifest::parse(&text(&format!("{package}/Cargo.toml")));
         assert_eq!(manifest.value("lints", "workspace"), Some("true"), "{package}/Cargo.toml");
     }
-    for list in ["clippy.toml", "sim/clippy.toml", "xtask/clippy.toml"] {
+    for list in ["clippy.toml", "session/clippy.toml", "sim/clippy.toml", "xtask/clippy.toml"] {
         assert!(text(list).contains("too-many-arguments-threshold = 5"), "{list}: rule 13");
     }
     let listed = text("clippy.toml");

@@ -9,6 +9,11 @@
 //! | [`payload`] | what the messages say: acknowledgements, handshake, end of a channel |
 //! | [`channel`] | two reliable streams of messages over connections that come and go |
 //! | [`crypto`] | encryption with a key of KMS |
+//! | [`handshake`] | what a session is for, agreed on by both ends |
+//! | [`end`] | both ends of a session: channel, handshake and encryption in one |
+//! | [`version`] | what the other end can do |
+//! | [`link`] | the byte stream of a port session, whatever carries it |
+//! | [`mux`] | many streams over one link |
 //!
 //! What does not live here: the calls that start, resume and end sessions, and their credentials (`aws/`); what is drawn
 //! (`src/`). This package knows neither an SDK client nor herder's other packages.
@@ -17,5 +22,17 @@
 
 pub mod channel;
 pub mod crypto;
+pub mod end;
 pub mod frame;
+pub mod handshake;
+pub mod link;
+pub mod mux;
 pub mod payload;
+pub mod version;
+
+#[cfg(test)]
+mod testing;
+
+/// What herder says its version is. Agents decide by it: from 1.1.70 on ports are multiplexed, after 1.2.295 a command's
+/// streams may be separate, after 1.2.331 the multiplexer sends no keep-alives. 1.2.764 is the oldest that AWS supports.
+pub const CLIENT_VERSION: &str = "1.2.764.0";

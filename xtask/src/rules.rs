@@ -91,7 +91,13 @@ pub(crate) fn run() -> Outcome<u64> {
     let manifest = read("Cargo.toml")?;
     let panics = panic_attribute(&read("core/src/lib.rs")?)?;
     let client = violations(&read("clippy.toml")?, true)?;
+    let session = violations(&read("session/clippy.toml")?, false)?;
     let server = violations(&read("sim/clippy.toml")?, false)?;
+    let lists = [
+        ("client", "clippy.toml", &client),
+        ("session", "session/clippy.toml", &session),
+        ("server", "sim/clippy.toml", &server),
+    ];
     let write = |path: &str, content: &str| {
         let path = scratch.join(path);
         let write = || {
@@ -110,12 +116,11 @@ pub(crate) fn run() -> Outcome<u64> {
         write(&format!("{name}/Cargo.toml"), &package(name, ""))?;
         write(&format!("{name}/src/lib.rs"), code)?;
     }
-    for (name, violations) in [("client", &client), ("server", &server)] {
+    for (name, list, violations) in lists {
         let dependencies: String =
             STAND_INS.iter().map(|(name, _)| format!("{name} = {{ path = \"../{name}\" }}\n")).collect();
         let body = format!("\n[dependencies]\n{dependencies}\n[lints]\nworkspace = true\n");
         write(&format!("{name}/Cargo.toml"), &package(name, &body))?;
-        let list = if name == "client" { "clippy.toml" } else { "sim/clippy.toml" };
         write(&format!("{name}/clippy.toml"), &read(list)?)?;
         let modules: String = violations.iter().map(|v| format!("mod {};\n", v.file)).collect();
         let lib = format!(
@@ -129,7 +134,7 @@ pub(crate) fn run() -> Outcome<u64> {
     }
     let found = clippy(&scratch)?;
     let mut missing = Vec::new();
-    for (name, violations) in [("client", &client), ("server", &server)] {
+    for (name, _, violations) in lists {
         for violation in violations {
             if !is_reported(&found, name, violation) {
                 missing.push(format!("{name}/{}: {} {}", violation.file, violation.lint, violation.subject));
@@ -142,7 +147,7 @@ pub(crate) fn run() -> Outcome<u64> {
         return Err(format!("clippy rejects what breaks no rule: {} in {}", report.lint, report.file));
     }
     match missing.is_empty() {
-        true => Ok((client.len() + server.len()) as u64),
+        true => Ok(lists.iter().map(|(_, _, violations)| violations.len() as u64).sum()),
         false => Err(format!("clippy does not reject:\n  {}", missing.join("\n  "))),
     }
 }
@@ -187,7 +192,8 @@ fn disallowed(list: &str) -> Vec<String> {
 
 /// Our lint tables in a workspace of their own.
 fn workspace(manifest: &str) -> String {
-    let mut text = "[workspace]\nmembers = [\"client\", \"server\"]\nresolver = \"3\"\n".to_owned();
+    let mut text =
+        "[workspace]\nmembers = [\"client\", \"session\", \"server\"]\nresolver = \"3\"\n".to_owned();
     let mut is_lints = false;
     for line in manifest.lines() {
         if line.starts_with('[') {

@@ -1,0 +1,268 @@
+//! Nonsense by the million: nothing panics, hangs or grows.
+//!
+//! Runs for `HERDER_FUZZ_SECONDS` (default 2) per target. A failure prints the seed of its round; `HERDER_FUZZ_SEED` begins
+//! with that one.
+
+#![expect(clippy::disallowed_methods, reason = "how long to run is said in seconds")]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use herder_session::channel::{Channel, ChannelOptions};
+use herder_session::end::{AgentEnd, AgentOptions, ClientEnd, ClientEvent, ClientOptions};
+use herder_session::frame::{DigestCheck, Flags, Frame, Header, MessageId, MessageType, PayloadType};
+use herder_session::handshake::{AgentPlan, Encryption, HandshakeError};
+use herder_session::payload::{Acknowledge, JsonPayload, SessionType};
+use herder_session::payload::{ChannelClosed, HandshakeRequest, HandshakeResponse, OpenDataChannel};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Runs rounds of a target until the time is over; each has its seed.
+fn rounds(mut round: impl FnMut(&mut SmallRng)) {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let until = Instant::now() + Duration::from_secs(number("HERDER_FUZZ_SECONDS").unwrap_or(2));
+    let mut seed = number("HERDER_FUZZ_SEED").unwrap_or(0);
+    while Instant::now() < until {
+        let begun = Instant::now();
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            round(&mut SmallRng::seed_from_u64(seed))
+        }));
+        assert!(result.is_ok(), "HERDER_FUZZ_SEED={seed}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "hangs: HERDER_FUZZ_SEED={seed}");
+        seed += 1;
+    }
+}
+
+fn random_bytes(rng: &mut SmallRng, most: usize) -> Bytes {
+    let length = rng.random_range(0..=most);
+    (0..length).map(|_| rng.random::<u8>()).collect()
+}
+
+/// Text that is JSON more often than not, and the right document now and then.
+fn random_document(rng: &mut SmallRng) -> Bytes {
+    const PIECES: [&str; 24] = [
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "1",
+        "-9223372036854775808",
+        "1e999",
+        "\"\"",
+        "\"AgentVersion\"",
+        "\"RequestedClientActions\"",
+        "\"ActionType\"",
+        "\"KMSEncryption\"",
+        "\"SessionType\"",
+        "\"ActionParameters\"",
+        "\"Challenge\"",
+        "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
+        "\"AcknowledgedMessageSequenceNumber\"",
+        "\"\\ud800\"",
+        "\u{0}",
+        "true",
+        "\"KMSKeyId\"",
+    ];
+    const WHOLE: [&str; 6] = [
+        r#"{"AgentVersion":"3.3.0.0","RequestedClientActions":[{"ActionType":"SessionType","ActionParameters":{"SessionType":"Port","Properties":null}}]}"#,
+        r#"{"AgentVersion":"9","RequestedClientActions":[{"ActionType":"KMSEncryption","ActionParameters":{"KMSKeyId":"k","Challenge":"AAAA"}}]}"#,
+        r#"{"ClientVersion":"1","ProcessedClientActions":[{"ActionType":"KMSEncryption","ActionStatus":1,"ActionResult":{"KMSCipherTextKey":"AAAA"}}]}"#,
+        r#"{"HandshakeTimeToComplete":1,"CustomerMessage":""}"#,
+        r#"{"Challenge":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}"#,
+        r#"{"cols":4294967295,"rows":0}"#,
+    ];
+    match rng.random_range(0..3) {
+        0 => random_bytes(rng, 100),
+        1 => {
+            let length = rng.random_range(0..30);
+            (0..length).map(|_| *PIECES.choose(rng).unwrap()).collect::<String>().into()
+        }
+        _ => Bytes::from_static(WHOLE.choose(rng).unwrap().as_bytes()),
+    }
+}
+
+/// A message that is valid but for what the dice say.
+fn random_frame(rng: &mut SmallRng) -> Bytes {
+    const TYPES: [MessageType; 8] = [
+        MessageType::OutputStreamData,
+        MessageType::OutputStreamData,
+        MessageType::InputStreamData,
+        MessageType::Acknowledge,
+        MessageType::ChannelClosed,
+        MessageType::StartPublication,
+        MessageType::PausePublication,
+        MessageType::AgentJob,
+    ];
+    let message_type = *TYPES.choose(rng).unwrap();
+    let sequence = match rng.random_range(0..4) {
+        0 => rng.random(),
+        1 => rng.random_range(0..100_000),
+        _ => rng.random_range(0..20),
+    };
+    let payload = if message_type == MessageType::Acknowledge && rng.random_bool(0.9) {
+        let mut payload = bytes::BytesMut::new();
+        let acknowledged =
+            *[MessageType::InputStreamData, MessageType::OutputStreamData].choose(rng).unwrap();
+        let message_id = MessageId::from_u128(rng.random());
+        Acknowledge { message_type: acknowledged, message_id, sequence, is_sequential: true }
+            .write_json(&mut payload);
+        payload.freeze()
+    } else {
+        random_document(rng)
+    };
+    let header = Header {
+        message_type,
+        schema_version: 1,
+        created_ms: rng.random(),
+        sequence,
+        flags: Flags(rng.random_range(0..5)),
+        id: MessageId::from_u128(rng.random()),
+        payload_type: PayloadType::from(rng.random_range(0..15)),
+    };
+    let mut wire = Frame { header, payload }.encode().to_vec();
+    if rng.random_bool(0.3) {
+        for _ in 0..rng.random_range(1..4) {
+            let at = rng.random_range(0..wire.len());
+            wire[at] = rng.random();
+        }
+    }
+    if rng.random_bool(0.1) {
+        wire.truncate(rng.random_range(0..=wire.len()));
+    }
+    wire.into()
+}
+
+#[test]
+fn frames() {
+    rounds(|rng| {
+        for _ in 0..5000 {
+            let wire = if rng.random_bool(0.5) { random_bytes(rng, 300) } else { random_frame(rng) };
+            let Ok(frame) = Frame::decode(wire.clone(), DigestCheck::Required) else { continue };
+            // What was read can be written and read again.
+            if !frame.header.message_type.is_publication() {
+                assert_eq!(Frame::decode(frame.encode(), DigestCheck::Required).as_ref(), Ok(&frame));
+            }
+            let _also = Frame::decode(wire, DigestCheck::Skipped).unwrap();
+        }
+    });
+}
+
+#[test]
+fn payloads() {
+    rounds(|rng| {
+        for _ in 0..5000 {
+            let document = random_document(rng);
+            let _readable = (
+                Acknowledge::from_json(&document).is_ok(),
+                ChannelClosed::from_json(&document).is_ok(),
+                HandshakeResponse::from_json(&document).is_ok(),
+                OpenDataChannel::from_json(&document).is_ok(),
+            );
+            if let Ok(request) = HandshakeRequest::from_json(&document) {
+                for action in &request.requested_client_actions {
+                    let _known = action.action();
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn channels() {
+    rounds(|rng| {
+        let options = if rng.random() { ChannelOptions::client(1, 1) } else { ChannelOptions::agent(1, 1) };
+        let mut channel =
+            Channel::new(ChannelOptions { reorder_messages: 1000, reorder_bytes: 100_000, ..options });
+        let mut now = Duration::ZERO;
+        for _ in 0..2000 {
+            now += MS * rng.random_range(0..50);
+            let _unreadable = channel.receive(now, random_frame(rng));
+            if rng.random_bool(0.1) {
+                channel.send(PayloadType::from(rng.random_range(0..14)), random_bytes(rng, 5000));
+            }
+            if rng.random_bool(0.5) {
+                while channel.take().is_some() {}
+            }
+            if rng.random_bool(0.02) {
+                channel.disconnected();
+                channel.connected(now);
+            }
+            if channel.expire(now).is_err() {
+                break;
+            }
+            while let Some(wire) = channel.transmit(now) {
+                assert!(Frame::decode(wire, DigestCheck::Required).is_ok());
+            }
+            assert!(channel.deadline().is_none_or(|at| at + Duration::from_secs(10) >= now));
+        }
+    });
+}
+
+#[test]
+fn clients() {
+    rounds(|rng| {
+        let options = ClientOptions {
+            quiet_start_after: rng.random::<bool>().then_some(MS * 100),
+            ..ClientOptions::new(ChannelOptions::client(1, 1), [0; 12])
+        };
+        let mut client = ClientEnd::new(Duration::ZERO, options);
+        let mut now = Duration::ZERO;
+        // In order, so that the handshake gets somewhere; with other messages in between.
+        for sequence in 0..200 {
+            now += MS * rng.random_range(0..50);
+            let mut wire = random_frame(rng);
+            if let Ok(mut frame) = Frame::decode(wire.clone(), DigestCheck::Skipped) {
+                frame.header.sequence = sequence;
+                frame.header.created_ms = 1;
+                wire = frame.encode();
+            }
+            let _unreadable = client.receive(now, wire);
+            client.input(random_bytes(rng, 10));
+            loop {
+                match client.next_event(now) {
+                    Ok(Some(ClientEvent::DataKeyNeeded(request))) => {
+                        let error = HandshakeError::NoKey { key_id: request.key_id, why: "no".into() };
+                        client.data_key(now, Err(error)).unwrap();
+                    }
+                    Ok(Some(_)) => {}
+                    Ok(None) => break,
+                    Err(_) => return,
+                }
+            }
+            while client.transmit(now).is_some() {}
+            if client.expire(now).is_err() {
+                return;
+            }
+        }
+    });
+}
+
+#[test]
+fn agents() {
+    rounds(|rng| {
+        let encryption =
+            Encryption { key_id: "k".into(), challenge: None, is_acknowledgement_required: rng.random() };
+        let plan = AgentPlan {
+            agent_version: "3.3.0.0".into(),
+            session_type: if rng.random() { SessionType::Port } else { SessionType::StandardStream },
+            properties: serde_json::Value::Null,
+            encryption: Some(encryption),
+            customer_message: String::new(),
+        };
+        let options = AgentOptions::new(ChannelOptions::agent(1, 1), plan, [0; 32]);
+        let mut agent = AgentEnd::new(Duration::ZERO, options);
+        for step in 0..200_u32 {
+            let now = MS * step;
+            let _unreadable = agent.receive(now, random_frame(rng));
+            agent.set_ready(rng.random());
+            while let Ok(Some(_)) = agent.next_event(now) {}
+            while agent.transmit(now).is_some() {}
+        }
+    });
+}
