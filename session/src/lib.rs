@@ -14,6 +14,7 @@
 //! | [`version`] | what the other end can do |
 //! | [`link`] | the byte stream of a port session, whatever carries it |
 //! | [`mux`] | many streams over one link |
+//! | [`forward`] | local listeners whose connections go over a link |
 //!
 //! What does not live here: the calls that start, resume and end sessions, and their credentials (`aws/`); what is drawn
 //! (`src/`). This package knows neither an SDK client nor herder's other packages.
@@ -23,6 +24,7 @@
 pub mod channel;
 pub mod crypto;
 pub mod end;
+pub mod forward;
 pub mod frame;
 pub mod handshake;
 pub mod link;

@@ -66,6 +66,8 @@ pub(super) struct Shared {
     to_receive: Notify,
     /// A stream was opened by the other side, or the session has ended.
     to_accept: Notify,
+    /// There is a place for another stream, or the session has ended.
+    stream_gone: Notify,
 }
 
 impl Shared {
@@ -73,9 +75,11 @@ impl Shared {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let (could_receive, had_to_send) = (state.mux.can_receive(), state.mux.has_to_send());
+        let streams = state.mux.streams();
         let result = act(&mut state);
         let (woken, is_opened) = state.changes();
         let has_ended = state.ended.is_some();
+        let is_gone = state.mux.streams() < streams;
         let has_room = !could_receive && state.mux.can_receive();
         let has_to_send = !had_to_send && state.mux.has_to_send();
         drop(state);
@@ -88,6 +92,9 @@ impl Shared {
         }
         if is_opened || has_ended {
             self.to_accept.notify_one();
+        }
+        if is_gone || has_ended {
+            self.stream_gone.notify_one();
         }
         result
     }
@@ -155,6 +162,12 @@ impl MuxHandle {
         drop(stream);
     }
 
+    /// Waits until a stream has been forgotten that had a place, or the session is over. One task at a time is woken
+    /// for each.
+    pub async fn stream_gone(&self) {
+        self.shared.stream_gone.notified().await;
+    }
+
     /// How many streams there are.
     pub fn streams(&self) -> usize {
         self.shared.lock().mux.streams()
@@ -203,6 +216,7 @@ pub fn connect<R: LinkSource, W: LinkSink>(
         to_send: Notify::new(),
         to_receive: Notify::new(),
         to_accept: Notify::new(),
+        stream_gone: Notify::new(),
     });
     let handle = MuxHandle { shared: Arc::clone(&shared) };
     (handle, MuxDriver { source, sink, shared: EndsStreams(shared), options })
