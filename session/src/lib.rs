@@ -11,6 +11,7 @@
 //! | [`crypto`] | encryption with a key of KMS |
 //! | [`handshake`] | what a session is for, agreed on by both ends |
 //! | [`end`] | both ends of a session: channel, handshake and encryption in one |
+//! | [`client`] | the client's end with a socket: connects, reconnects, keeps alive |
 //! | [`version`] | what the other end can do |
 //! | [`link`] | the byte stream of a port session, whatever carries it |
 //! | [`mux`] | many streams over one link |
@@ -22,11 +23,13 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
 
 pub mod channel;
+pub mod client;
 pub mod crypto;
 pub mod end;
 pub mod forward;
 pub mod frame;
 pub mod handshake;
+mod ids;
 pub mod link;
 pub mod mux;
 pub mod payload;

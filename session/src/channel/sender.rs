@@ -12,6 +12,7 @@ use super::round_trip::RoundTrip;
 use super::window::{Window, WindowLimit};
 use super::{ChannelStats, PeerSilent};
 use crate::frame::{Flags, HEADER_BYTES, Header, MessageId, MessageType, PayloadType};
+use crate::ids::Ids;
 use crate::payload::Acknowledge;
 
 /// Frames are cut from blocks of this size: one allocation for some fifty frames of the default size.
@@ -54,7 +55,7 @@ pub(super) struct Sender {
     give_up_after: Option<Duration>,
     is_connected: bool,
     block: BytesMut,
-    random: u64,
+    ids: Ids,
     stats: ChannelStats,
 }
 
@@ -74,22 +75,9 @@ impl Sender {
             give_up_after,
             is_connected: true,
             block: BytesMut::new(),
-            random: seed,
+            ids: Ids::new(seed),
             stats: ChannelStats::default(),
         }
-    }
-
-    /// The next message id: version 4, from a generator that nobody has to be unable to guess (SplitMix64).
-    fn id(&mut self) -> MessageId {
-        let mut random = || {
-            self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.random;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        let bytes = (u128::from(random()) << 64 | u128::from(random())).to_be_bytes();
-        uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
     fn encode(&mut self, header: &Header, payload: &[u8]) -> Bytes {
@@ -114,7 +102,7 @@ impl Sender {
             created_ms,
             sequence: 0,
             flags,
-            id: self.id(),
+            id: self.ids.uuid(),
             payload_type: PayloadType::None,
         };
         self.encode(&header, &payload)
@@ -134,7 +122,7 @@ impl Sender {
         let sequence = self.next;
         self.next += 1;
         let flags = if sequence == 0 { first } else { Flags::NONE };
-        let id = self.id();
+        let id = self.ids.uuid();
         let wire = self.encode(&Header { sequence, flags, id, ..header }, payload);
         self.stats.sent_messages += 1;
         self.stats.sent_bytes += payload.len() as u64;
