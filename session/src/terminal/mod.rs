@@ -1,0 +1,22 @@
+//! The local terminal of an interactive session.
+//!
+//! [`RawMode`] hands every key to the remote side, Ctrl-C, Ctrl-Z and Ctrl-\ included, and gives the terminal back on
+//! every way out: when it is dropped, when something panics, when a signal ends the process. [`Signals`] tells of those
+//! signals and of new sizes. [`Input`] reads without a thread that could outlive the session. [`Escapes`] finds what is
+//! meant for herder in what is typed (`~.`).
+//!
+//! Which file is the terminal comes in from outside; nothing is printed here.
+
+mod escapes;
+mod input;
+mod raw;
+mod signals;
+mod size;
+#[cfg(test)]
+mod tests;
+
+pub use escapes::{ESCAPE_HELP, EscapePiece, Escapes};
+pub use input::Input;
+pub use raw::{NotATerminal, RawMode, restore, suspend};
+pub use signals::{Signals, StopSignal, TerminalSignal};
+pub use size::{SIZE_OF_NO_TERMINAL, SIZE_OF_SILENT_TERMINAL, size};

@@ -1,0 +1,111 @@
+//! Raw mode, and the way back.
+//!
+//! The settings that the terminal had are kept for the whole process, so that a panic hook and whoever handles a signal
+//! can restore them without holding anything. Restoring twice does no harm.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use rustix::process::{Signal, kill_current_process_group};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+
+/// The terminal that is in raw mode, and how it was.
+struct Saved {
+    terminal: OwnedFd,
+    before: Termios,
+    raw: Termios,
+}
+
+static SAVED: Mutex<Option<Saved>> = Mutex::new(None);
+static HOOK: Once = Once::new();
+
+fn saved() -> MutexGuard<'static, Option<Saved>> {
+    SAVED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The file is not a terminal: it has no modes.
+#[derive(Debug, thiserror::Error)]
+#[error("could not set the terminal to raw mode")]
+pub struct NotATerminal(#[source] io::Error);
+
+/// A terminal in raw mode: every key is a byte to read, and nothing is echoed or translated. Dropped, it is as it was.
+///
+/// A process has one at a time.
+#[derive(Debug)]
+pub struct RawMode(());
+
+impl RawMode {
+    /// Puts the terminal into raw mode, and sees to it that panics restore it before their message is shown.
+    ///
+    /// # Errors
+    /// It is no terminal, or is gone; or another one is in raw mode already.
+    pub fn enter(terminal: impl AsFd) -> Result<RawMode, NotATerminal> {
+        let terminal = terminal.as_fd();
+        let mut slot = saved();
+        if slot.is_some() {
+            return Err(NotATerminal(io::Error::other("another terminal is in raw mode")));
+        }
+        let set = || -> io::Result<Saved> {
+            if !isatty(terminal) {
+                return Err(io::Error::other("it is not a terminal"));
+            }
+            let before = tcgetattr(terminal)?;
+            let mut raw = before.clone();
+            raw.make_raw();
+            let terminal = terminal.try_clone_to_owned()?;
+            // Kept before it is set: what was typed ahead stays, and nothing is waited for.
+            tcsetattr(&terminal, OptionalActions::Now, &raw)?;
+            Ok(Saved { terminal, before, raw })
+        };
+        *slot = Some(set().map_err(NotATerminal)?);
+        HOOK.call_once(restore_before_panics_are_shown);
+        Ok(RawMode(()))
+    }
+}
+
+impl Drop for RawMode {
+    fn drop(&mut self) {
+        restore();
+        *saved() = None;
+    }
+}
+
+fn restore_before_panics_are_shown() {
+    let show = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        restore();
+        show(panic);
+    }));
+}
+
+/// Gives the terminal the settings back that it had before raw mode; does nothing if none is in raw mode. For every way
+/// out that no [`RawMode`] is dropped on.
+pub fn restore() {
+    if let Some(Saved { terminal, before, .. }) = &*saved() {
+        // Never with a wait for output to drain: a terminal that is stopped would hold up the end. A terminal that
+        // is gone needs nothing.
+        let _ = tcsetattr(terminal, OptionalActions::Now, before);
+    }
+}
+
+/// Sets raw mode again after [`restore`], if there is a [`RawMode`].
+pub(super) fn resume() {
+    if let Some(Saved { terminal, raw, .. }) = &*saved() {
+        let _ = tcsetattr(terminal, OptionalActions::Now, raw);
+    }
+}
+
+/// Restores the terminal and stops this process and those of its job. When they go on, [`Signals`](super::Signals) sets
+/// raw mode again: it sees the signal that they go on by. Stopping takes effect a moment after this returns.
+///
+/// # Errors
+/// The system refused to stop them; raw mode is set again.
+pub fn suspend() -> io::Result<()> {
+    restore();
+    kill_current_process_group(Signal::STOP).map_err(|error| {
+        resume();
+        error.into()
+    })
+}
