@@ -16,6 +16,7 @@
 //! | [`link`] | the byte stream of a port session, whatever carries it |
 //! | [`mux`] | many streams over one link |
 //! | [`terminal`] | the local terminal: raw mode, sizes, signals, keys and escapes |
+//! | [`record`] | recordings of sessions |
 //! | [`forward`] | local listeners whose connections go over a link |
 //!
 //! What does not live here: the calls that start, resume and end sessions, and their credentials (`aws/`); what is drawn
@@ -34,6 +35,7 @@ mod ids;
 pub mod link;
 pub mod mux;
 pub mod payload;
+pub mod record;
 pub mod terminal;
 pub mod version;
 
