@@ -98,8 +98,11 @@ pub trait Control: Send + Sync + 'static {
     ) -> impl Future<Output = Result<GeneratedKey, ControlError>> + Send;
 }
 
-/// An error and what is behind it, in one line.
+/// An error and what is behind it, in one line. Some say what is behind them by themselves.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(error.source(), |error| (*error).source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

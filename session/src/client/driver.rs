@@ -133,6 +133,18 @@ impl<C: Control> Driver<C> {
     }
 
     async fn connections(&mut self) -> SessionEnd {
+        let end = self.connect_and_drive().await;
+        if end == SessionEnd::Left {
+            return end;
+        }
+        // What was received and found no room is not thrown away; the service's word, if it is there, is the better end.
+        match self.pass_events(self.now(), usize::MAX) {
+            Err(Over::Session(better)) => better,
+            _ => end,
+        }
+    }
+
+    async fn connect_and_drive(&mut self) -> SessionEnd {
         let mut lost = None;
         loop {
             let connecting = self.connector.connect(lost.take(), &self.producer);
@@ -179,7 +191,7 @@ impl<C: Control> Driver<C> {
     /// Passes on what came, then waits until something happens, and sees to it.
     async fn turn(&mut self, connection: &mut Connection, sleep: Pin<&mut Sleep>) -> Result<(), Over> {
         let now = self.now();
-        let has_room = self.pass_events(now)?;
+        let has_room = self.pass_events(now, self.producer.room())?;
         if self.end.is_drained() {
             self.drains.drain(..).for_each(|drain| drain.send(()).unwrap_or_default());
         }
@@ -262,8 +274,7 @@ impl<C: Control> Driver<C> {
     }
 
     /// Passes events to the consumer while there is room; false if there was none left.
-    fn pass_events(&mut self, now: Duration) -> Result<bool, Over> {
-        let mut room = self.producer.room();
+    fn pass_events(&mut self, now: Duration, mut room: usize) -> Result<bool, Over> {
         let mut events = Vec::new();
         let mut over = None;
         while room > 0 && over.is_none() {
@@ -323,7 +334,8 @@ impl<C: Control> Driver<C> {
 
     /// A connection is lost; what came before may say that the session is over.
     fn lost(&mut self, now: Duration, lost: Lost) -> Over {
-        match self.pass_events(now) {
+        let room = if self.end.is_closed() { usize::MAX } else { self.producer.room() };
+        match self.pass_events(now, room) {
             Err(over) => over,
             Ok(_) => Over::Lost(lost),
         }

@@ -59,7 +59,7 @@ pub enum ClientEvent {
     Flag(SessionFlag),
     /// The service says that the agent is away.
     PeerAway,
-    /// The service says that the agent is there.
+    /// The agent is there again.
     PeerPresent,
     /// The session is over. The last event.
     Closed {
@@ -108,6 +108,8 @@ pub struct ClientEnd {
     /// Since when the agent is waited for, as long as the connection stands.
     waits_since: Duration,
     present_since: Option<Duration>,
+    /// The service has said so, and nothing was heard of the agent since.
+    is_away: bool,
     /// Why the handshake failed, until the agent says so too.
     no_key: Option<HandshakeError>,
 }
@@ -129,6 +131,7 @@ impl ClientEnd {
             quiet_start_after: options.quiet_start_after,
             waits_since: now,
             present_since: None,
+            is_away: false,
             no_key: None,
         }
     }
@@ -140,14 +143,24 @@ impl ClientEnd {
     pub fn receive(&mut self, now: Duration, wire: Bytes) -> Result<(), FrameError> {
         match self.channel.receive(now, wire)? {
             Inbound::Closed(closed) => self.closed = Some(closed.output),
-            Inbound::PeerAway => self.events.push_back(ClientEvent::PeerAway),
+            Inbound::PeerAway => {
+                self.events.push_back(ClientEvent::PeerAway);
+                self.is_away = true;
+            }
             Inbound::PeerPresent => {
                 self.present_since.get_or_insert(now);
-                self.events.push_back(ClientEvent::PeerPresent);
+                self.peer_is_here();
             }
-            _ => {}
+            Inbound::Stream | Inbound::Acknowledged => self.peer_is_here(),
+            Inbound::Other(_) => {}
         }
         Ok(())
+    }
+
+    fn peer_is_here(&mut self) {
+        if std::mem::take(&mut self.is_away) {
+            self.events.push_back(ClientEvent::PeerPresent);
+        }
     }
 
     /// The next event, in order; `None` until more is received.
@@ -249,6 +262,12 @@ impl ClientEnd {
     #[must_use]
     pub fn no_key(&self) -> Option<&HandshakeError> {
         self.no_key.as_ref()
+    }
+
+    /// Whether the service has closed the session. The event comes after all that was received.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_some()
     }
 
     /// Whether the session has begun and input is sent. What is given before waits.

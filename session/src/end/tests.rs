@@ -299,7 +299,7 @@ fn a_command_may_begin_in_silence() {
     client.input("hello".into());
     assert_eq!(client.deadline(), Some(S * 60), "the agent has to be there first");
     client.receive(S, control(MessageType::StartPublication, b"")).unwrap();
-    assert_eq!(client.next_event(S), Ok(Some(ClientEvent::PeerPresent)));
+    assert_eq!(client.next_event(S), Ok(None));
     assert_eq!(client.deadline(), Some(S * 4));
     client.expire(S * 4).unwrap();
     assert!(matches!(client.next_event(S * 4), Ok(Some(ClientEvent::Started(_)))));
@@ -309,6 +309,21 @@ fn a_command_may_begin_in_silence() {
     agent.output("hello".into());
     client.receive(S * 5, agent.transmit(S).unwrap()).unwrap();
     assert_eq!(client.next_event(S * 5), Ok(Some(ClientEvent::Output("hello".into()))));
+}
+
+#[test]
+fn absence_is_told_and_its_end_too() {
+    let (mut client, mut agent) = (client(), agent(plan(SessionType::Port)));
+    talk(&mut client, &mut agent);
+    for back in [control(MessageType::StartPublication, b""), {
+        agent.output("back".into());
+        agent.transmit(S).unwrap()
+    }] {
+        client.receive(S, control(MessageType::PausePublication, b"")).unwrap();
+        assert_eq!(client.next_event(S), Ok(Some(ClientEvent::PeerAway)));
+        client.receive(S, back).unwrap();
+        assert_eq!(client.next_event(S), Ok(Some(ClientEvent::PeerPresent)));
+    }
 }
 
 #[test]

@@ -15,7 +15,6 @@ async fn a_port_session_begins_carries_bytes_and_ends() {
     let broker = Broker::start(plan(SessionType::Port), true, &[]).await;
     let aws = Aws::default();
     let mut session = Session::open(broker.opened(), aws.clone(), options());
-    assert_eq!(next(&mut session).await, SessionEvent::Resumed);
     let SessionEvent::Started(started) = next(&mut session).await else { panic!() };
     assert_eq!((&started.session_type, started.customer_message.as_str()), (&SessionType::Port, "Welcome."));
     session.handle.send_input("hello\n".into()).await.unwrap();
@@ -161,7 +160,6 @@ async fn a_session_is_a_link() {
     broker.order(Order::Close("bye"));
     assert_eq!(link.next().await.unwrap_err().reason, "bye");
     assert!(link.next().await.is_err());
-    assert_eq!(told.recv().await, Some(SessionEvent::Resumed));
     assert!(matches!(told.recv().await, Some(SessionEvent::Started(_))));
     assert!(matches!(told.recv().await, Some(SessionEvent::Closed(_))));
 }

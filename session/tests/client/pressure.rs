@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use herder_session::channel::ChannelOptions;
-use herder_session::client::{Session, SessionEvent};
+use herder_session::client::{Resumption, Session, SessionEnd, SessionEvent, SessionOptions};
 use herder_session::payload::SessionType;
 
-use crate::broker::{Aws, Broker, Order, Visit, next, options, pattern, plan, read, until};
+use crate::broker::{Aws, Broker, Order, Visit, end, next, options, pattern, plan, read, until};
 
 /// An agent that sends 32 KiB at once and never waits for an acknowledgement.
 fn large() -> ChannelOptions {
@@ -50,6 +50,24 @@ async fn a_close_while_nobody_reads_is_resumed() {
     let (received, others) = read(&mut session, sent.len()).await;
     assert!(received == sent);
     assert!(others.contains(&SessionEvent::Reconnected), "{others:?}");
+}
+
+#[tokio::test]
+async fn what_was_received_before_the_end_is_read_after_it() {
+    let broker = Broker::with_channel(plan(SessionType::Port), false, &[], large()).await;
+    let aws = Aws::default();
+    aws.inner.lock().unwrap().resumption = Some(Resumption::Gone);
+    let small = SessionOptions { buffer_bytes: 100 << 10, ..options() };
+    let mut session = Session::open(broker.opened(), aws, small);
+    while !matches!(next(&mut session).await, SessionEvent::Started(_)) {}
+    let sent: Bytes = pattern(300 << 10).into();
+    broker.order(Order::Output(sent.clone()));
+    broker.order(Order::Close("done"));
+    broker.order(Order::Bye);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (received, _) = read(&mut session, sent.len()).await;
+    assert!(received == sent);
+    assert_eq!(end(&mut session).await, SessionEnd::Ended { output: "done".into(), is_cut: false });
 }
 
 #[tokio::test]
