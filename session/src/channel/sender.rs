@@ -43,12 +43,15 @@ pub(super) struct Sender {
     used: (usize, usize),
     /// Numbers to send again.
     again: VecDeque<i64>,
+    /// What was sent again, and when.
+    repeated: VecDeque<(i64, Duration)>,
+    /// Numbers before this one were looked at: they arrived, or were sent again.
+    examined: i64,
     window: Window,
     trip: RoundTrip,
     /// Timeouts in a row.
     timeouts: u32,
-    /// Highest number acknowledged, and the latest sending time of any acknowledged message.
-    highest: i64,
+    /// The latest sending of anything acknowledged.
     latest: Duration,
     /// When something was acknowledged, the connection was made, or something was sent on an empty window.
     progress_at: Duration,
@@ -66,10 +69,11 @@ impl Sender {
             sent: VecDeque::new(),
             used: (0, 0),
             again: VecDeque::new(),
+            repeated: VecDeque::new(),
+            examined: 0,
             window: Window::new(limit),
             trip: RoundTrip::default(),
             timeouts: 0,
-            highest: -1,
             latest: Duration::ZERO,
             progress_at: Duration::ZERO,
             give_up_after,
@@ -150,6 +154,7 @@ impl Sender {
             sent.sent_at = now;
             sent.times = sent.times.saturating_add(1);
             self.stats.resent_messages += 1;
+            self.repeated.push_back((sequence, now));
             return Some(sent.wire.clone());
         }
         None
@@ -178,7 +183,6 @@ impl Sender {
         self.used = (self.used.0.saturating_sub(1), self.used.1.saturating_sub(bytes));
         self.timeouts = 0;
         self.progress_at = now;
-        self.highest = self.highest.max(sequence);
         // An answer that is quicker than any is to an earlier sending.
         if is_first_sending || took >= shortest {
             self.latest = self.latest.max(sent_at);
@@ -190,15 +194,31 @@ impl Sender {
         true
     }
 
-    /// Queues what was sent clearly before something that is acknowledged.
+    /// Queues what was sent clearly before something that is acknowledged. Each sending is looked at once: those of new
+    /// messages are in the order of their numbers, repeated ones in the order of `repeated`.
     fn find_lost(&mut self, now: Duration) {
         let before = self.latest.saturating_sub((self.trip.shortest() / 4).max(Duration::from_millis(1)));
         let mut is_lossy = false;
-        let is_candidate = |sent: &&mut Sent| sent.sequence < self.highest;
-        for sent in self.sent.iter_mut().take_while(is_candidate) {
-            if !sent.is_acknowledged && !sent.is_queued && sent.sent_at < before {
+        let from = self.sent.partition_point(|sent| sent.sequence < self.examined);
+        for sent in self.sent.range_mut(from..) {
+            let is_new = sent.times == 1 && !sent.is_queued;
+            if is_new && sent.sent_at >= before {
+                break;
+            }
+            self.examined = sent.sequence + 1;
+            if is_new && !sent.is_acknowledged {
                 sent.is_queued = true;
                 self.again.push_back(sent.sequence);
+                is_lossy = true;
+            }
+        }
+        while let Some((sequence, sent_at)) = self.repeated.front().copied().filter(|(_, at)| *at < before) {
+            self.repeated.pop_front();
+            let waits =
+                |sent: &&mut Sent| !sent.is_acknowledged && !sent.is_queued && sent.sent_at == sent_at;
+            if let Some(sent) = find(&mut self.sent, sequence).filter(waits) {
+                sent.is_queued = true;
+                self.again.push_back(sequence);
                 is_lossy = true;
             }
         }
@@ -260,6 +280,8 @@ impl Sender {
     pub(super) fn peer_returned(&mut self) {
         self.timeouts = 0;
         self.again.clear();
+        self.repeated.clear();
+        self.examined = self.next;
         for sent in &mut self.sent {
             sent.is_queued = !sent.is_acknowledged;
             if sent.is_queued {

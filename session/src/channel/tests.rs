@@ -211,6 +211,63 @@ fn a_gap_is_filled_without_waiting_for_a_timer() {
 }
 
 #[test]
+fn what_is_lost_again_is_sent_again() {
+    let (mut client, mut agent) = (client(), agent());
+    let mut now = MS;
+    for _ in 0..8 {
+        client.send(PayloadType::Flag, Bytes::new());
+        let wire = client.transmit(now).unwrap();
+        // Of the first and of all its repetitions nothing arrives; the others do.
+        if decode(&wire).header.sequence > 0 {
+            agent.receive(now, wire).unwrap();
+        }
+        now += MS * 10;
+        pass(&mut agent, &mut client, now);
+        now += MS * 10;
+        while let Some(again) = client.transmit(now) {
+            assert_eq!(decode(&again).header.sequence, 0);
+        }
+        now += MS * 10;
+    }
+    assert_eq!(client.stats().resent_messages, 7, "once after each message that arrives");
+}
+
+#[test]
+fn a_loss_among_very_many_costs_little() {
+    let (mut client, mut agent) = (client(), agent());
+    for _ in 0..50_000 {
+        agent.send(PayloadType::Flag, Bytes::new());
+    }
+    // All but the first of a stream without a window, acknowledged one by one.
+    let mut now = MS;
+    for (n, wire) in written(&mut agent, now).into_iter().enumerate() {
+        if n % 1000 == 500 || n == 0 {
+            continue;
+        }
+        now += MS / 100;
+        client.receive(now, wire).unwrap();
+        if let Some(acknowledge) = client.transmit(now) {
+            agent.receive(now, acknowledge).unwrap();
+        }
+        while client.take().is_some() {}
+        now += MS / 100;
+        if let Some(again) = agent.transmit(now) {
+            client.receive(now, again).unwrap();
+        }
+    }
+    now += MS * 200;
+    agent.expire(now).unwrap();
+    for _ in 0..100 {
+        pass(&mut agent, &mut client, now);
+        while client.take().is_some() {}
+        pass(&mut client, &mut agent, now + MS);
+        now += MS * 200;
+        agent.expire(now).unwrap();
+    }
+    assert!(agent.is_drained());
+}
+
+#[test]
 fn a_wrong_acknowledgement_acknowledges_nothing() {
     let mut client = client();
     output(&mut client, "x");
