@@ -16,6 +16,7 @@
 //! | [`link`] | the byte stream of a port session, whatever carries it |
 //! | [`mux`] | many streams over one link |
 //! | [`terminal`] | the local terminal: raw mode, sizes, signals, keys and escapes |
+//! | [`copy`] | files to and from nodes, through sessions |
 //! | [`record`] | recordings of sessions |
 //! | [`forward`] | local listeners whose connections go over a link |
 //!
@@ -26,6 +27,7 @@
 
 pub mod channel;
 pub mod client;
+pub mod copy;
 pub mod crypto;
 pub mod end;
 pub mod forward;

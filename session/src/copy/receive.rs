@@ -1,0 +1,358 @@
+//! Downloads.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use super::copier::local_below;
+use super::download::{self, Download, Downloaded, PATHS_IN_SCRIPT, RemoteFile, Wanted};
+use super::list::{self, Entry, EntryKind, Listing};
+use super::local::{Finish, Hash, Incoming};
+use super::send::shown;
+use super::{Copied, Copier, CopyError, ExecOutput, ExecSource, Node, Progress, Reason, RemotePath};
+use crate::link::LinkEnded;
+
+/// What a script prints, as it is needed.
+struct Printed<E> {
+    exec: E,
+    /// The last of what the script's tools complained of.
+    complaint: String,
+}
+
+impl<E: ExecSource> Printed<E> {
+    async fn begin<N: Node<Exec = E>>(node: &N, command: String) -> Result<Printed<E>, CopyError> {
+        let exec = node.exec(command).await.map_err(|error| CopyError::Start(error.into()))?;
+        Ok(Printed { exec, complaint: String::new() })
+    }
+
+    /// The next bytes of standard output.
+    ///
+    /// # Errors
+    /// The script ended, or the session under it.
+    async fn next(&mut self) -> Result<Bytes, CopyError> {
+        loop {
+            match self.exec.next().await? {
+                Some(ExecOutput::Stdout(bytes)) => return Ok(bytes),
+                Some(ExecOutput::Stderr(bytes)) => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    let last = text.lines().rfind(|line| !line.trim().is_empty());
+                    self.complaint = last.unwrap_or_default().chars().take(200).collect();
+                }
+                Some(ExecOutput::Exit(code)) => return Err(self.ended(&format!("with exit code {code}"))),
+                None => return Err(self.ended("")),
+            }
+        }
+    }
+
+    fn ended(&self, how: &str) -> CopyError {
+        let mut reason = format!("the node's script ended too early {how}").trim_end().to_owned();
+        if !self.complaint.is_empty() {
+            reason.push_str(&format!(" (it said: {})", self.complaint.escape_debug()));
+        }
+        LinkEnded::new(reason).into()
+    }
+}
+
+/// Where the files of a download go, one after the other.
+trait Sink {
+    fn begin(&mut self, file: &RemoteFile) -> impl Future<Output = Result<(), CopyError>>;
+    fn bytes(&mut self, bytes: Bytes) -> impl Future<Output = Result<(), CopyError>>;
+    /// The file is complete; gives how many bytes it has.
+    fn end(&mut self, hash: &str) -> impl Future<Output = Result<u64, CopyError>>;
+    /// The file can't be had.
+    fn failed(&mut self, reason: Reason) -> impl Future<Output = Result<(), CopyError>>;
+}
+
+impl<N: Node> Copier<'_, N> {
+    /// Copies a file of the node to this machine: to this path, or into the directory that it names.
+    ///
+    /// # Errors
+    /// The file can't be read or written, no session can be had or it ends. What has arrived stays for the next time.
+    pub async fn download(&self, source: &RemotePath, destination: &Path) -> Result<Copied, CopyError> {
+        let destination = local_below(destination.to_owned(), source.file_name());
+        let have = match self.options.resume {
+            true => {
+                let path = destination.clone();
+                let left = tokio::task::spawn_blocking(move || Incoming::left(&path)).await;
+                left.map_err(|error| CopyError::Garbled(error.to_string()))??
+            }
+            false => None,
+        };
+        let wanted = [Wanted { path: source.clone(), have }];
+        let mut files = Files::new(self);
+        files.expected.push_back((source.clone(), destination));
+        self.fetch(&wanted, &mut files).await?;
+        match files.first_failure.take() {
+            Some(error) => Err(error),
+            None => Ok(files.copied),
+        }
+    }
+
+    /// Copies a file of the node to a stream. Damage is found at the end, when everything has been written.
+    ///
+    /// # Errors
+    /// As with [`Copier::download`]; also, the stream can't be written.
+    pub async fn download_stream(
+        &self,
+        source: &RemotePath,
+        destination: impl AsyncWrite + Unpin,
+    ) -> Result<Copied, CopyError> {
+        let wanted = [Wanted { path: source.clone(), have: None }];
+        let mut stream = Stream {
+            path: source.clone(),
+            progress: self.progress,
+            out: destination,
+            hash: Hash::new(),
+            size: 0,
+            received: 0,
+        };
+        self.fetch(&wanted, &mut stream).await?;
+        Ok(Copied { files: 1, bytes: stream.received, ..Copied::default() })
+    }
+
+    /// Copies a directory of the node to this machine, with all that is in it: into the directory that the path names, or
+    /// as that path if there is nothing. Files that can't be read are told of as skipped.
+    ///
+    /// # Errors
+    /// As with [`Copier::download`]. Files that are complete stay.
+    pub async fn download_tree(&self, source: &RemotePath, destination: &Path) -> Result<Copied, CopyError> {
+        let entries = self.list(source).await?;
+        let root = local_below(destination.to_owned(), source.file_name());
+        let mut files = Files::new(self);
+        files.goes_on = true;
+        let mut wanted = Vec::new();
+        let mut directories = Vec::new();
+        for entry in &entries {
+            let local = root.join(OsStr::from_bytes(&entry.name));
+            let remote = match entry.name.is_empty() {
+                true => Some(source.clone()),
+                false => source.join(&entry.name),
+            };
+            let Some(remote) = remote else { continue };
+            match entry.kind {
+                EntryKind::Directory => {
+                    make_directory(&local)?;
+                    directories.push((local, entry));
+                }
+                EntryKind::File | EntryKind::Link => wanted.push((remote, local)),
+                EntryKind::Other => {
+                    files.copied.add(self.skip(remote.to_string(), Reason::Special.to_string()));
+                }
+            }
+        }
+        let mut wanted = wanted.into_iter().peekable();
+        while wanted.peek().is_some() {
+            let mut length = 0;
+            let mut batch = Vec::new();
+            while let Some((remote, local)) = wanted.next_if(|(remote, _)| batch_has_room(length, remote)) {
+                length += remote.encoded().len();
+                files.expected.push_back((remote.clone(), local));
+                batch.push(Wanted { path: remote, have: None });
+            }
+            self.fetch(&batch, &mut files).await?;
+        }
+        for (path, entry) in directories.iter().rev() {
+            self.finish_directory(path, entry)?;
+        }
+        Ok(files.copied)
+    }
+
+    async fn list(&self, directory: &RemotePath) -> Result<Vec<Entry>, CopyError> {
+        let command = list::command(&self.marker, directory);
+        let mut printed = Printed::begin(self.node, command).await?;
+        let mut listing = Listing::new(self.marker.clone(), directory.clone());
+        let mut entries = Vec::new();
+        while !listing.is_over() {
+            entries.extend(listing.stdout(&printed.next().await?)?);
+        }
+        Ok(entries)
+    }
+
+    async fn fetch(&self, wanted: &[Wanted], sink: &mut impl Sink) -> Result<(), CopyError> {
+        let command = download::command(&self.marker, wanted);
+        let mut printed = Printed::begin(self.node, command).await?;
+        let mut download = Download::new(self.marker.clone(), wanted.len());
+        while !download.is_over() {
+            for event in download.stdout(&printed.next().await?)? {
+                match event {
+                    Downloaded::File(file) => sink.begin(&file).await?,
+                    Downloaded::Bytes(bytes) => {
+                        (self.progress)(Progress::Bytes(bytes.len() as u64));
+                        sink.bytes(bytes).await?;
+                    }
+                    Downloaded::End(hash) => {
+                        sink.end(&hash).await?;
+                        (self.progress)(Progress::Done);
+                    }
+                    Downloaded::Failed(reason) => sink.failed(reason).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_directory(&self, path: &Path, entry: &Entry) -> Result<(), CopyError> {
+        let Some(mode) = entry.mode else { return Ok(()) };
+        let mode = match self.options.preserve {
+            true => mode & 0o777,
+            false => mode & 0o777 & !self.options.umask | 0o700,
+        };
+        let set = fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        set.map_err(CopyError::local("write", path))
+    }
+}
+
+fn batch_has_room(length: usize, path: &RemotePath) -> bool {
+    length == 0 || length + path.encoded().len() <= PATHS_IN_SCRIPT
+}
+
+/// For its owner only, until everything is in it.
+fn make_directory(path: &Path) -> Result<(), CopyError> {
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.map_err(CopyError::local("create", path)),
+    }
+}
+
+/// Files of this machine.
+struct Files<'a, 'b, N> {
+    copier: &'a Copier<'b, N>,
+    /// Those that come next, from where and to where.
+    expected: VecDeque<(RemotePath, PathBuf)>,
+    /// Whether a file that can't be had is skipped.
+    goes_on: bool,
+    current: Option<(Incoming, RemoteFile, RemotePath)>,
+    copied: Copied,
+    first_failure: Option<CopyError>,
+}
+
+impl<'a, 'b, N> Files<'a, 'b, N> {
+    fn new(copier: &'a Copier<'b, N>) -> Files<'a, 'b, N> {
+        Files {
+            copier,
+            expected: VecDeque::new(),
+            goes_on: false,
+            current: None,
+            copied: Copied::default(),
+            first_failure: None,
+        }
+    }
+
+    fn next(&mut self) -> Result<(RemotePath, PathBuf), CopyError> {
+        self.expected.pop_front().ok_or_else(|| CopyError::Garbled("a file that nobody asked for".into()))
+    }
+
+    fn give_up(&mut self, remote: &RemotePath, error: CopyError) {
+        match self.goes_on {
+            true => {
+                let skipped = self.copier.skip(remote.to_string(), shown(&error));
+                self.copied.add(skipped);
+            }
+            false => self.first_failure = Some(error),
+        }
+    }
+}
+
+impl<N: Node> Sink for Files<'_, '_, N> {
+    async fn begin(&mut self, file: &RemoteFile) -> Result<(), CopyError> {
+        let (remote, local) = self.next()?;
+        let size = (file.size > 0).then_some(file.size);
+        (self.copier.progress)(Progress::File { name: remote.to_string(), size, offset: file.offset });
+        let offset = file.offset;
+        let begun = tokio::task::spawn_blocking(move || Incoming::begin(&local, offset)).await;
+        let incoming = begun.map_err(|error| CopyError::Garbled(error.to_string()))??;
+        self.current = Some((incoming, file.clone(), remote));
+        Ok(())
+    }
+
+    async fn bytes(&mut self, bytes: Bytes) -> Result<(), CopyError> {
+        match &mut self.current {
+            // A block of a file goes to the system's memory: that does not wait for a disk.
+            Some((incoming, ..)) => incoming.add(&bytes),
+            None => Ok(()),
+        }
+    }
+
+    async fn end(&mut self, hash: &str) -> Result<u64, CopyError> {
+        let Some((incoming, file, remote)) = self.current.take() else { return Ok(0) };
+        let size = incoming.length();
+        if file.size > 0 && size != file.size {
+            self.give_up(&remote, CopyError::Changed(remote.to_string()));
+            return Ok(size);
+        }
+        let options = &self.copier.options;
+        let mode = file.mode.unwrap_or(0o644) & 0o777;
+        let finish = Finish {
+            mode: if options.preserve { mode } else { mode & !options.umask },
+            is_exact: options.preserve,
+            modified_unix: file.modified_unix.filter(|_| options.preserve),
+        };
+        let hash = hash.to_owned();
+        let finished = tokio::task::spawn_blocking(move || incoming.finish(&hash, finish)).await;
+        match finished.map_err(|error| CopyError::Garbled(error.to_string()))? {
+            Ok(()) => {
+                let (bytes, resumed) = (size - file.offset.min(size), file.offset);
+                self.copied.add(Copied { files: 1, bytes, resumed, skipped: 0 });
+            }
+            Err(error @ CopyError::Differs { .. }) => self.give_up(&remote, error),
+            Err(error) => return Err(error),
+        }
+        Ok(size)
+    }
+
+    async fn failed(&mut self, reason: Reason) -> Result<(), CopyError> {
+        let (remote, _) = self.next()?;
+        let error = CopyError::node("read", &remote, reason);
+        self.give_up(&remote, error);
+        Ok(())
+    }
+}
+
+/// A stream, and what it has been given.
+struct Stream<'a, W> {
+    path: RemotePath,
+    progress: &'a (dyn Fn(Progress) + Sync),
+    out: W,
+    hash: Hash,
+    size: u64,
+    received: u64,
+}
+
+impl<W: AsyncWrite + Unpin> Sink for Stream<'_, W> {
+    async fn begin(&mut self, file: &RemoteFile) -> Result<(), CopyError> {
+        self.size = file.size;
+        let size = (file.size > 0).then_some(file.size);
+        (self.progress)(Progress::File { name: self.path.to_string(), size, offset: 0 });
+        Ok(())
+    }
+
+    async fn bytes(&mut self, bytes: Bytes) -> Result<(), CopyError> {
+        self.hash.add(&bytes);
+        self.received += bytes.len() as u64;
+        self.out.write_all(&bytes).await.map_err(CopyError::local("write", "-"))
+    }
+
+    async fn end(&mut self, hash: &str) -> Result<u64, CopyError> {
+        self.out.flush().await.map_err(CopyError::local("write", "-"))?;
+        let found = self.hash.shown();
+        if self.size > 0 && self.size != self.received {
+            return Err(CopyError::Changed(self.path.to_string()));
+        }
+        if found != hash {
+            let expected = hash.to_owned();
+            return Err(CopyError::Differs { path: self.path.to_string(), expected, found });
+        }
+        Ok(self.received)
+    }
+
+    async fn failed(&mut self, reason: Reason) -> Result<(), CopyError> {
+        Err(CopyError::node("read", &self.path, reason))
+    }
+}

@@ -1,0 +1,206 @@
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use super::here::Here;
+use super::{NASTY, content, copy};
+use crate::copy::{CopyError, CopyOptions, Encoding, Reason, RemotePath};
+
+/// A directory with everything in it that makes trouble, and how many files that is.
+fn make_tree(root: &Path) -> u64 {
+    let mut files = 0;
+    fs::create_dir_all(root.join("a/b c/-d")).unwrap();
+    fs::create_dir(root.join("empty")).unwrap();
+    for (n, name) in NASTY.iter().enumerate() {
+        let directory = root.join(["", "a", "a/b c", "a/b c/-d"][n % 4]);
+        fs::write(directory.join(OsStr::from_bytes(name)), content(n * 700, n as u64)).unwrap();
+        files += 1;
+    }
+    let odd = root.join(OsStr::from_bytes(b"dir\n'with' \xff"));
+    fs::create_dir(&odd).unwrap();
+    for n in 0..20 {
+        fs::write(odd.join(format!("{n}")), content(n * 10, n as u64)).unwrap();
+        files += 1;
+    }
+    fs::write(root.join("large"), content(700_000, 7)).unwrap();
+    symlink("large", root.join("link to a file")).unwrap();
+    files + 2
+}
+
+/// What is in a directory: nothing for directories, the content for files.
+fn tree(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let mut found = BTreeMap::new();
+    let mut to_do = vec![root.to_owned()];
+    while let Some(directory) = to_do.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_owned();
+            if path.is_dir() {
+                found.insert(name, None);
+                to_do.push(path);
+            } else {
+                found.insert(name, Some(fs::read(path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_tree_goes_there_and_comes_back() {
+    for (shell, here) in Here::all() {
+        let local = tempfile::tempdir().unwrap();
+        let root = local.path().join("root");
+        let files = make_tree(&root);
+        let expected = tree(&root);
+        for encoding in [Encoding::Raw, Encoding::Base64] {
+            let options = CopyOptions { encoding, ..CopyOptions::default() };
+            let there = RemotePath::new(format!("there {encoding}")).unwrap();
+            let (copied, told) = copy(&here, options, async |c| c.upload_tree(&root, &there).await).await;
+            let copied = copied.unwrap();
+            assert_eq!((copied.files, copied.skipped), (files, 0), "{shell}");
+            assert_eq!(told.bytes(), copied.bytes);
+            let arrived = tree(&here.home().join(format!("there {encoding}")));
+            assert!(arrived == expected, "{shell} {encoding}: {:?}", arrived.keys());
+        }
+        let there = RemotePath::new("there raw").unwrap();
+        let back = local.path().join("back");
+        let (copied, _) =
+            copy(&here, CopyOptions::default(), async |c| c.download_tree(&there, &back).await).await;
+        let copied = copied.unwrap();
+        assert_eq!((copied.files, copied.skipped), (files, 0), "{shell}");
+        assert!(tree(&back) == expected, "{shell}: {:?}", tree(&back).keys());
+    }
+}
+
+#[tokio::test]
+async fn a_tree_goes_into_a_directory_that_is_there() {
+    let here = Here::new();
+    let local = tempfile::tempdir().unwrap();
+    let root = local.path().join("root");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("f"), b"x").unwrap();
+    fs::create_dir(here.home().join("dir")).unwrap();
+    let there = RemotePath::new("dir").unwrap();
+    copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &there).await).await.0.unwrap();
+    assert_eq!(fs::read(here.home().join("dir/root/f")).unwrap(), b"x");
+
+    let destination = local.path().to_owned();
+    let (copied, _) =
+        copy(&here, CopyOptions::default(), async |c| c.download_tree(&there, &destination).await).await;
+    copied.unwrap();
+    assert_eq!(fs::read(local.path().join("dir/root/f")).unwrap(), b"x");
+
+    fs::write(here.home().join("file"), b"x").unwrap();
+    let file = RemotePath::new("file").unwrap();
+    let (result, _) = copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &file).await).await;
+    assert!(matches!(result, Err(CopyError::Node { reason: Reason::NotADirectory, .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn what_can_t_be_copied_is_skipped_and_told() {
+    for (shell, here) in Here::all() {
+        let here = here.run_by_nobody();
+        let root = here.home().join("root");
+        fs::create_dir_all(root.join("dir")).unwrap();
+        fs::write(root.join("good"), b"x").unwrap();
+        fs::write(root.join("secret"), b"x").unwrap();
+        fs::set_permissions(root.join("secret"), fs::Permissions::from_mode(0o000)).unwrap();
+        symlink("dir", root.join("link to a directory")).unwrap();
+        symlink("nowhere", root.join("link to nowhere")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            root.join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from_raw_mode(0o644),
+            0,
+        )
+        .unwrap();
+        let local = tempfile::tempdir().unwrap();
+        let destination = local.path().join("mine");
+        let source = RemotePath::new("root").unwrap();
+        let (copied, told) =
+            copy(&here, CopyOptions::default(), async |c| c.download_tree(&source, &destination).await).await;
+        let copied = copied.unwrap();
+        assert_eq!((copied.files, copied.skipped), (1, 4), "{shell}: {:?}", told.skipped());
+        let mut names: Vec<String> =
+            told.skipped().iter().map(|(name, _)| name.rsplit('/').next().unwrap().to_owned()).collect();
+        names.sort();
+        assert_eq!(names, ["link to a directory", "link to nowhere", "pipe", "secret"], "{shell}");
+        assert_eq!(tree(&destination).len(), 2);
+
+        let there = RemotePath::new("/nowhere").unwrap();
+        let (result, _) =
+            copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root.join("dir"), &there).await)
+                .await;
+        if !rustix::process::geteuid().is_root() || shell == "dash" {
+            let Err(CopyError::Node { action: "create", reason, .. }) = result else { panic!("{result:?}") };
+            assert_eq!(reason, Reason::Denied, "{shell}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_local_tree_skips_what_is_neither() {
+    let here = Here::new();
+    let local = tempfile::tempdir().unwrap();
+    let root = local.path().join("root");
+    fs::create_dir_all(root.join("dir")).unwrap();
+    fs::write(root.join("good"), b"x").unwrap();
+    symlink("dir", root.join("link to a directory")).unwrap();
+    symlink("nowhere", root.join("link to nowhere")).unwrap();
+    let there = RemotePath::new("there").unwrap();
+    let (copied, told) =
+        copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &there).await).await;
+    let copied = copied.unwrap();
+    assert_eq!((copied.files, copied.skipped), (1, 2), "{:?}", told.skipped());
+}
+
+#[tokio::test]
+async fn directories_keep_their_permissions_if_asked() {
+    for (shell, here) in Here::all() {
+        let local = tempfile::tempdir().unwrap();
+        let root = local.path().join("root");
+        fs::create_dir_all(root.join("private")).unwrap();
+        fs::write(root.join("private/f"), b"x").unwrap();
+        fs::set_permissions(root.join("private"), fs::Permissions::from_mode(0o700)).unwrap();
+        let there = RemotePath::new("there").unwrap();
+        let options = CopyOptions { preserve: true, ..CopyOptions::default() };
+        copy(&here, options.clone(), async |c| c.upload_tree(&root, &there).await).await.0.unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&here.home().join("there/private")), 0o700, "{shell}");
+        // Unwritable for their owner, too: they are filled before that is set.
+        fs::set_permissions(here.home().join("there/private"), fs::Permissions::from_mode(0o555)).unwrap();
+        let back = local.path().join("back");
+        copy(&here, options, async |c| c.download_tree(&there, &back).await).await.0.unwrap();
+        assert_eq!(mode(&back.join("private")), 0o555, "{shell}");
+        assert_eq!(fs::read(back.join("private/f")).unwrap(), b"x");
+    }
+}
+
+/// Names in a script are limited: many files take several sessions, and not one each.
+#[tokio::test]
+async fn many_files_take_few_sessions() {
+    let here = Here::new();
+    let root = here.home().join("root");
+    fs::create_dir(&root).unwrap();
+    for n in 0..250 {
+        fs::write(root.join(format!("{n} {}", "a long name ".repeat(8))), content(n, n as u64)).unwrap();
+    }
+    let local = tempfile::tempdir().unwrap();
+    let (source, destination) = (RemotePath::new("root").unwrap(), local.path().join("mine"));
+    let (copied, _) =
+        copy(&here, CopyOptions::default(), async |c| c.download_tree(&source, &destination).await).await;
+    assert_eq!(copied.unwrap().files, 250);
+    assert!(tree(&root) == tree(&destination));
+    let sessions = here.sessions.swap(0, Ordering::Relaxed);
+    assert!((3..=8).contains(&sessions), "{sessions} sessions");
+    let there = RemotePath::new("there").unwrap();
+    copy(&here, CopyOptions::default(), async |c| c.upload_tree(&destination, &there).await).await.0.unwrap();
+    assert!(tree(&here.home().join("there")) == tree(&root));
+    assert_eq!(here.sessions.load(Ordering::Relaxed), 1);
+}
