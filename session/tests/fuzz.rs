@@ -9,9 +9,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use herder_session::channel::{Channel, ChannelOptions};
+use herder_session::copy::download::Download;
+use herder_session::copy::list::Listing;
+use herder_session::copy::upload::Answers;
+use herder_session::copy::{Marker, RemotePath};
 use herder_session::end::{AgentEnd, AgentOptions, ClientEnd, ClientEvent, ClientOptions};
 use herder_session::frame::{DigestCheck, Flags, Frame, Header, MessageId, MessageType, PayloadType};
 use herder_session::handshake::{AgentPlan, Encryption, HandshakeError};
+use herder_session::mux::{Event as MuxEvent, Frame as MuxFrame, Mux, MuxOptions, Role, StreamId, Taken};
 use herder_session::payload::{Acknowledge, JsonPayload, SessionType};
 use herder_session::payload::{ChannelClosed, HandshakeRequest, HandshakeResponse, OpenDataChannel};
 use rand::rngs::SmallRng;
@@ -263,6 +268,113 @@ fn agents() {
             agent.set_ready(rng.random());
             while let Ok(Some(_)) = agent.next_event(now) {}
             while agent.transmit(now).is_some() {}
+        }
+    });
+}
+
+/// Bytes for a multiplexer: mostly frames, of streams that there are.
+fn random_mux_frames(rng: &mut SmallRng) -> Bytes {
+    let mut wire = bytes::BytesMut::new();
+    for _ in 0..rng.random_range(0..8) {
+        let id = StreamId(match rng.random_range(0..8) {
+            0 => rng.random(),
+            _ => rng.random_range(1..20),
+        });
+        match rng.random_range(0..16) {
+            0..3 => MuxFrame::Syn(id).encode(&mut wire),
+            3..5 => MuxFrame::Fin(id).encode(&mut wire),
+            5 => MuxFrame::Nop.encode(&mut wire),
+            6 if rng.random_range(0..50) == 0 => wire.extend_from_slice(&random_bytes(rng, 40)),
+            _ => MuxFrame::Push(id, random_bytes(rng, 3000)).encode(&mut wire),
+        }
+    }
+    wire.freeze()
+}
+
+#[test]
+fn multiplexers() {
+    rounds(|rng| {
+        let role = if rng.random() { Role::Client } else { Role::Agent };
+        let options =
+            MuxOptions { receive_budget: 20_000, send_buffer: 5000, max_streams: 8, ..MuxOptions::new(role) };
+        let (mut mux, mut opened) = (Mux::new(role, options), Vec::new());
+        for step in 0..200 {
+            let id = StreamId(rng.random_range(0..22));
+            match rng.random_range(0..8) {
+                0 => drop(mux.open()),
+                1 => drop(mux.write(id, &random_bytes(rng, 2000))),
+                2 => mux.shut(id),
+                3 => mux.close(id),
+                4 => while matches!(mux.take(id, 1000), Taken::Bytes(_)) {},
+                5 => mux.connection_failed(),
+                6 => {
+                    mux.mark_full(step * 7000 * MS);
+                    mux.relieve(step * 7000 * MS);
+                }
+                _ => while mux.transmit().is_some() {},
+            }
+            while let Some(event) = mux.next_event() {
+                if let MuxEvent::Opened(id) = event {
+                    opened.push(id);
+                }
+            }
+            if mux.can_receive() && mux.receive(random_mux_frames(rng)).is_err() {
+                break;
+            }
+            assert!(mux.streams() <= 8 && mux.buffered() <= 20_000 + 8 * 3000, "{mux:?}");
+        }
+        opened.extend(std::iter::from_fn(|| mux.next_event()).filter_map(|event| match event {
+            MuxEvent::Opened(id) => Some(id),
+            _ => None,
+        }));
+        opened.extend((0..300).map(StreamId));
+        opened.iter().for_each(|id| mux.close(*id));
+        assert_eq!(mux.buffered(), 0);
+    });
+}
+
+/// What a node prints while files are copied, from the truth to nonsense.
+#[test]
+fn copies() {
+    const WORDS: [&str; 16] = [
+        "file",
+        "end",
+        "over",
+        "no",
+        "dir",
+        "special",
+        "tool",
+        "list",
+        "ready",
+        "open",
+        "got",
+        "hash",
+        "done",
+        "644",
+        "-",
+        "18446744073709551615",
+    ];
+    rounds(|rng| {
+        let marker = Marker::new([7; 16]);
+        let mut download = Download::new(marker.clone(), rng.random_range(0..4));
+        let mut listing = Listing::new(marker.clone(), RemotePath::new("x").unwrap());
+        let mut answers = Answers::new(marker.clone());
+        for _ in 0..50 {
+            let mut printed = Vec::new();
+            for _ in 0..rng.random_range(0..6) {
+                match rng.random_range(0..4) {
+                    0 => printed.extend_from_slice(&random_bytes(rng, 200)),
+                    1 => printed.extend_from_slice(b"ZCA0MDk2IDc1NSAwIC4A\n"),
+                    _ => {
+                        let word = |rng: &mut SmallRng| WORDS.choose(rng).copied().unwrap_or_default();
+                        let words: Vec<&str> = (0..rng.random_range(1..6)).map(|_| word(rng)).collect();
+                        printed.extend_from_slice(format!("{marker} {}\n", words.join(" ")).as_bytes());
+                    }
+                }
+            }
+            let _ = download.stdout(&printed);
+            let _ = listing.stdout(&printed);
+            let _ = answers.read(&printed);
         }
     });
 }

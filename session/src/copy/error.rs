@@ -170,7 +170,7 @@ mod tests {
     fn what_tools_say_is_understood() {
         for (said, reason) in [
             ("sh: 1: cannot create ./x/.f.herder-part: Directory nonexistent", Reason::NotFound),
-            ("sh: 1: cannot create /root/f: Permission denied", Reason::Denied),
+            ("sh: 1: cannot create /srv/f: Permission denied", Reason::Denied),
             ("sh: line 1: /x/f: No such file or directory", Reason::NotFound),
             ("sh: can't create /proc/f: nonexistent directory", Reason::NotFound),
             ("sh: can't open /x: no such file", Reason::NotFound),

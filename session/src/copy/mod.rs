@@ -17,6 +17,17 @@
 //! | [`list`] | the script that lists a directory, and its entries |
 //! | [`Copier`] | carries copies out, over whatever implements [`Node`] |
 //!
+//! ```no_run
+//! # use herder_session::copy::{Copier, CopyError, CopyOptions, Node, RemotePath};
+//! # async fn example<N: Node>(node: &N, random: [u8; 16]) -> Result<(), CopyError> {
+//! let copier = Copier::new(node, random, CopyOptions::default(), &|progress| { /* a bar */ });
+//! let path = RemotePath::new("/etc/hosts").expect("it has no NUL");
+//! copier.download(&path, "hosts".as_ref()).await?;
+//! copier.upload("hosts".as_ref(), &path).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! There is no `tar` in it: minimal images have none, a stream of it can't be checked or continued file by file, and
 //! unpacking what a node has packed is a risk of its own. Many small files go through one session instead.
 
@@ -31,6 +42,7 @@ mod path;
 mod place;
 mod receive;
 mod send;
+mod session;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -43,4 +55,5 @@ pub use marker::Marker;
 pub use node::{ExecOutput, ExecSource, Node};
 pub use path::RemotePath;
 pub use place::{Place, PlaceError};
+pub use session::EventExec;
 pub use unbase64::{NotBase64, Unbase64};

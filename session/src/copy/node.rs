@@ -24,7 +24,13 @@ pub trait ExecSource: Send {
     fn next(&mut self) -> impl Future<Output = Result<Option<ExecOutput>, LinkEnded>> + Send;
 }
 
-/// Sessions on a node. They end when their halves are dropped.
+/// Sessions on a node. When their halves are dropped they are to end: a copy that failed leaves a script that waits.
+///
+/// A session of [`client`](crate::client) is all that is needed: [`SessionEvents::into_link`] and its handle for a
+/// terminal, [`SessionEvents::into_exec`] for a command.
+///
+/// [`SessionEvents::into_link`]: crate::client::SessionEvents::into_link
+/// [`SessionEvents::into_exec`]: crate::client::SessionEvents::into_exec
 pub trait Node: Send + Sync {
     /// What a terminal prints.
     type Source: LinkSource;

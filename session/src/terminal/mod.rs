@@ -5,6 +5,28 @@
 //! signals and of new sizes. [`Input`] reads without a thread that could outlive the session. [`Escapes`] finds what is
 //! meant for herder in what is typed (`~.`).
 //!
+//! ```no_run
+//! # use herder_session::terminal::{EscapePiece, Escapes, Input, RawMode, Signals, TerminalSignal};
+//! # async fn example(stdin: std::os::fd::OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
+//! let (mut signals, mut input) = (Signals::listen(Some(&stdin))?, Input::new(&stdin)?);
+//! let mut escapes = Escapes::new(Some(b'~'));
+//! let raw = RawMode::enter(&stdin)?;
+//! loop {
+//!     tokio::select! {
+//!         signal = signals.next() => match signal {
+//!             TerminalSignal::Resized(size) => { /* tell the agent */ }
+//!             TerminalSignal::Stop(_) => break,
+//!         },
+//!         typed = input.read() => match typed? {
+//!             Some(bytes) => for piece in escapes.feed(&bytes) { /* send it, or act */ },
+//!             None => break,
+//!         },
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Which file is the terminal comes in from outside; nothing is printed here.
 
 mod escapes;

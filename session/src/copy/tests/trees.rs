@@ -54,7 +54,7 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
 async fn a_tree_goes_there_and_comes_back() {
     for (shell, here) in Here::all() {
         let local = tempfile::tempdir().unwrap();
-        let root = local.path().join("root");
+        let root = local.path().join("tree");
         let files = make_tree(&root);
         let expected = tree(&root);
         for encoding in [Encoding::Raw, Encoding::Base64] {
@@ -81,19 +81,19 @@ async fn a_tree_goes_there_and_comes_back() {
 async fn a_tree_goes_into_a_directory_that_is_there() {
     let here = Here::new();
     let local = tempfile::tempdir().unwrap();
-    let root = local.path().join("root");
+    let root = local.path().join("tree");
     fs::create_dir(&root).unwrap();
     fs::write(root.join("f"), b"x").unwrap();
     fs::create_dir(here.home().join("dir")).unwrap();
     let there = RemotePath::new("dir").unwrap();
     copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &there).await).await.0.unwrap();
-    assert_eq!(fs::read(here.home().join("dir/root/f")).unwrap(), b"x");
+    assert_eq!(fs::read(here.home().join("dir/tree/f")).unwrap(), b"x");
 
     let destination = local.path().to_owned();
     let (copied, _) =
         copy(&here, CopyOptions::default(), async |c| c.download_tree(&there, &destination).await).await;
     copied.unwrap();
-    assert_eq!(fs::read(local.path().join("dir/root/f")).unwrap(), b"x");
+    assert_eq!(fs::read(local.path().join("dir/tree/f")).unwrap(), b"x");
 
     fs::write(here.home().join("file"), b"x").unwrap();
     let file = RemotePath::new("file").unwrap();
@@ -105,7 +105,7 @@ async fn a_tree_goes_into_a_directory_that_is_there() {
 async fn what_can_t_be_copied_is_skipped_and_told() {
     for (shell, here) in Here::all() {
         let here = here.run_by_nobody();
-        let root = here.home().join("root");
+        let root = here.home().join("tree");
         fs::create_dir_all(root.join("dir")).unwrap();
         fs::write(root.join("good"), b"x").unwrap();
         fs::write(root.join("secret"), b"x").unwrap();
@@ -122,7 +122,7 @@ async fn what_can_t_be_copied_is_skipped_and_told() {
         .unwrap();
         let local = tempfile::tempdir().unwrap();
         let destination = local.path().join("mine");
-        let source = RemotePath::new("root").unwrap();
+        let source = RemotePath::new("tree").unwrap();
         let (copied, told) =
             copy(&here, CopyOptions::default(), async |c| c.download_tree(&source, &destination).await).await;
         let copied = copied.unwrap();
@@ -148,7 +148,7 @@ async fn what_can_t_be_copied_is_skipped_and_told() {
 async fn a_local_tree_skips_what_is_neither() {
     let here = Here::new();
     let local = tempfile::tempdir().unwrap();
-    let root = local.path().join("root");
+    let root = local.path().join("tree");
     fs::create_dir_all(root.join("dir")).unwrap();
     fs::write(root.join("good"), b"x").unwrap();
     symlink("dir", root.join("link to a directory")).unwrap();
@@ -164,7 +164,7 @@ async fn a_local_tree_skips_what_is_neither() {
 async fn directories_keep_their_permissions_if_asked() {
     for (shell, here) in Here::all() {
         let local = tempfile::tempdir().unwrap();
-        let root = local.path().join("root");
+        let root = local.path().join("tree");
         fs::create_dir_all(root.join("private")).unwrap();
         fs::write(root.join("private/f"), b"x").unwrap();
         fs::set_permissions(root.join("private"), fs::Permissions::from_mode(0o700)).unwrap();
@@ -186,13 +186,13 @@ async fn directories_keep_their_permissions_if_asked() {
 #[tokio::test]
 async fn many_files_take_few_sessions() {
     let here = Here::new();
-    let root = here.home().join("root");
+    let root = here.home().join("tree");
     fs::create_dir(&root).unwrap();
     for n in 0..250 {
         fs::write(root.join(format!("{n} {}", "a long name ".repeat(8))), content(n, n as u64)).unwrap();
     }
     let local = tempfile::tempdir().unwrap();
-    let (source, destination) = (RemotePath::new("root").unwrap(), local.path().join("mine"));
+    let (source, destination) = (RemotePath::new("tree").unwrap(), local.path().join("mine"));
     let (copied, _) =
         copy(&here, CopyOptions::default(), async |c| c.download_tree(&source, &destination).await).await;
     assert_eq!(copied.unwrap().files, 250);

@@ -291,6 +291,21 @@ async fn a_new_agent_hears_nothing_that_would_keep_an_idle_session_alive() {
     assert!(timeout(Duration::from_secs(3600), source.next()).await.is_err());
 }
 
+/// Paused time moves when everything waits for it: here nothing does.
+#[tokio::test(start_paused = true)]
+async fn no_byte_waits_for_a_timer() {
+    let (client, agent) = session(4, |_| {});
+    tokio::spawn(echo(agent));
+    let stream = client.open().unwrap();
+    let began = Instant::now();
+    for n in 0..1000_u32 {
+        let sent = Bytes::copy_from_slice(&[n as u8; 64]);
+        stream.send(sent.clone()).await.unwrap();
+        assert_eq!(stream.recv().await.unwrap(), Some(sent));
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test]
 async fn flags_go_to_the_other_side() {
     let (client, mut source, _sink) = lone_client(|_| {});
