@@ -329,7 +329,7 @@ fn multiplexers() {
         }));
         opened.extend((0..300).map(StreamId));
         opened.iter().for_each(|id| mux.close(*id));
-        assert_eq!(mux.buffered(), 0);
+        assert_eq!(mux.buffered(), 0, "{mux:?}");
     });
 }
 

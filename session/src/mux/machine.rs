@@ -205,9 +205,14 @@ impl Mux {
         if self.streams.len() >= self.options.max_streams {
             return Err(OpenError::TooMany(self.options.max_streams));
         }
-        let id = self.next_id.ok_or(OpenError::NoIds)?;
-        self.next_id = id.checked_add(2);
-        let id = StreamId(id);
+        let id = loop {
+            let id = self.next_id.ok_or(OpenError::NoIds)?;
+            self.next_id = id.checked_add(2);
+            // The other side should not use our numbers, but it can.
+            if !self.streams.contains_key(&StreamId(id)) {
+                break StreamId(id);
+            }
+        };
         self.streams.insert(id, Stream::new(true));
         self.give_turn(id);
         Ok(id)

@@ -59,6 +59,15 @@ fn a_client_counts_its_streams_from_3_by_2() {
 }
 
 #[test]
+fn a_number_that_the_other_side_took_is_left_out() {
+    let mut mux = client();
+    tell(&mut mux, &[Frame::Syn(StreamId(3)), push(StreamId(3), b"theirs")]);
+    assert_eq!(mux.open(), Ok(StreamId(5)));
+    assert_eq!(take_all(&mut mux, StreamId(3)), b"theirs");
+    assert_eq!(mux.buffered(), 0);
+}
+
+#[test]
 fn there_are_as_many_streams_as_there_may_be() {
     let mut mux = client_with(|options| options.max_streams = 2);
     let first = mux.open().unwrap();
