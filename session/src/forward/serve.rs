@@ -6,13 +6,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::half_close::{Break, carry};
 use super::single::single;
 use super::{Carried, Connection, Listener};
 use crate::link::{LinkEnded, LinkSink, LinkSource};
 use crate::mux::{self, MuxHandle, MuxOptions, OpenError, Role, StreamError};
+
+/// How long the connections of a session that has ended are waited for: most end at once. One whose client takes nothing
+/// has to be left to itself.
+const WIND_UP: Duration = Duration::from_millis(500);
+
+/// Connections that are being carried, by number.
+type Connections = JoinSet<(u64, (Carried, Option<Break>))>;
 
 /// How long nothing is accepted after the system could not give a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -138,6 +145,18 @@ impl<N: Fn(ForwardEvent)> Work<'_, N> {
         }
     }
 
+    /// Waits for a connection, and tells of those of the last session that end meanwhile.
+    async fn accept_after(&self, connections: &mut Connections) -> (u64, Connection) {
+        loop {
+            tokio::select! {
+                accepted = self.accept() => return accepted,
+                Some(Ok((number, (carried, broken)))) = connections.join_next() => {
+                    self.finished(number, carried, broken);
+                }
+            }
+        }
+    }
+
     pub(super) fn finished(&self, connection: u64, carried: Carried, broken: Option<Break>) {
         let end = match broken {
             None | Some(Break::Silent) => ConnectionEnd::Orderly,
@@ -174,6 +193,7 @@ where
 {
     let work = Work { listener, options, notify, accepted: AtomicU64::new(0) };
     let mut waiting = None;
+    let mut connections = Connections::new();
     loop {
         let PortLink { source, sink, kind } = match dial().await {
             Ok(link) => link,
@@ -191,44 +211,58 @@ where
                 // A task of its own: carrying bytes does not wait for accepting.
                 let mut driving = JoinSet::new();
                 driving.spawn(driver.run());
-                many(&work, waiting.take(), &handle, (driving, options.max_streams)).await
+                let many = Many { handle, max_streams: options.max_streams, connections: &mut connections };
+                many.carry(&work, waiting.take(), driving).await
             }
             PortKind::Single => single(&work, waiting.take(), source, sink).await,
         };
         (work.notify)(ForwardEvent::SessionEnded { reason: ended.reason });
-        waiting = Some(work.accept().await);
+        waiting = Some(work.accept_after(&mut connections).await);
     }
 }
 
-/// Carries many connections at a time, until the session ends.
-async fn many<N: Fn(ForwardEvent)>(
-    work: &Work<'_, N>,
-    first: Option<(u64, Connection)>,
-    handle: &MuxHandle,
-    (mut driving, max_streams): (JoinSet<LinkEnded>, usize),
-) -> LinkEnded {
-    let mut connections = JoinSet::new();
-    let mut next = first;
-    let ended = loop {
-        if let Some((number, connection)) = next.take() {
-            let (handle, grace) = (handle.clone(), work.options.grace);
-            connections.spawn(async move { (number, one(connection, &handle, grace).await) });
-        }
-        tokio::select! {
-            ended = driving.join_next() => break driven(ended),
-            accepted = work.accept(), if connections.len() < max_streams.max(1) => next = Some(accepted),
-            Some(Ok((number, (carried, broken)))) = connections.join_next() => {
-                work.finished(number, carried, broken);
+/// Many connections at a time over one session.
+struct Many<'a> {
+    handle: MuxHandle,
+    max_streams: usize,
+    /// Some may be left of the session before.
+    connections: &'a mut Connections,
+}
+
+impl Many<'_> {
+    /// Carries connections until the session ends.
+    async fn carry<N: Fn(ForwardEvent)>(
+        self,
+        work: &Work<'_, N>,
+        first: Option<(u64, Connection)>,
+        mut driving: JoinSet<LinkEnded>,
+    ) -> LinkEnded {
+        let Many { handle, max_streams, connections } = self;
+        let mut next = first;
+        let ended = loop {
+            if let Some((number, connection)) = next.take() {
+                let (handle, grace) = (handle.clone(), work.options.grace);
+                connections.spawn(async move { (number, one(connection, &handle, grace).await) });
             }
-        }
-    };
-    // They all know that the session is over.
-    while let Some(finished) = connections.join_next().await {
-        if let Ok((number, (carried, broken))) = finished {
-            work.finished(number, carried, broken);
-        }
+            tokio::select! {
+                ended = driving.join_next() => break driven(ended),
+                accepted = work.accept(), if connections.len() < max_streams.max(1) => next = Some(accepted),
+                Some(Ok((number, (carried, broken)))) = connections.join_next() => {
+                    work.finished(number, carried, broken);
+                }
+            }
+        };
+        let winding_up = async {
+            while let Some(finished) = connections.join_next().await {
+                if let Ok((number, (carried, broken))) = finished {
+                    work.finished(number, carried, broken);
+                }
+            }
+        };
+        // Those that take longer are told of when they end.
+        let _ = timeout(WIND_UP, winding_up).await;
+        ended
     }
-    ended
 }
 
 fn driven(ended: Option<Result<LinkEnded, tokio::task::JoinError>>) -> LinkEnded {

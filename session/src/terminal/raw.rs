@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use rustix::process::{Signal, kill_current_process_group};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+use rustix::process::{Signal, getpgrp, kill_current_process_group};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// The terminal that is in raw mode, and how it was.
 struct Saved {
@@ -80,10 +80,19 @@ fn restore_before_panics_are_shown() {
     }));
 }
 
-/// Gives the terminal the settings back that it had before raw mode; does nothing if none is in raw mode. For every way
+/// Whether this process may change the terminal without being stopped for it: it is in the foreground, or the terminal
+/// has nothing to do with its job.
+fn is_in_foreground(terminal: &OwnedFd) -> bool {
+    tcgetpgrp(terminal).map_or(true, |group| group == getpgrp())
+}
+
+/// Gives the terminal the settings back that it had before raw mode; does nothing if none is in raw mode, or if it is another
+/// job's by now. For every way
 /// out that no [`RawMode`] is dropped on.
 pub fn restore() {
-    if let Some(Saved { terminal, before, .. }) = &*saved() {
+    if let Some(Saved { terminal, before, .. }) = &*saved()
+        && is_in_foreground(terminal)
+    {
         // Never with a wait for output to drain: a terminal that is stopped would hold up the end. A terminal that
         // is gone needs nothing.
         let _ = tcsetattr(terminal, OptionalActions::Now, before);
@@ -92,7 +101,9 @@ pub fn restore() {
 
 /// Sets raw mode again after [`restore`], if there is a [`RawMode`].
 pub(super) fn resume() {
-    if let Some(Saved { terminal, raw, .. }) = &*saved() {
+    if let Some(Saved { terminal, raw, .. }) = &*saved()
+        && is_in_foreground(terminal)
+    {
         let _ = tcsetattr(terminal, OptionalActions::Now, raw);
     }
 }

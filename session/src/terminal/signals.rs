@@ -75,6 +75,8 @@ impl Signals {
     pub async fn next(&mut self) -> TerminalSignal {
         loop {
             let stop = tokio::select! {
+                // What ends the process comes first: it may have been stopped, and goes on only to end.
+                biased;
                 Some(()) = self.interrupt.recv() => StopSignal::Interrupt,
                 Some(()) = self.quit.recv() => StopSignal::Quit,
                 Some(()) = self.terminate.recv() => StopSignal::Terminate,

@@ -28,6 +28,8 @@ pub(super) struct Here {
     directory: TempDir,
     path: String,
     user: Option<u32>,
+    /// Whether command lines for a terminal are split into words too, as agents in containers do.
+    splits_words: bool,
     /// After how many bytes of input or output a session is cut, as if its agent had died.
     pub(super) cut_after: AtomicU64,
     /// How many sessions there were.
@@ -72,6 +74,7 @@ impl Here {
             symlink(&busybox, here.tools().join(tool)).unwrap();
         }
         here.path = here.tools().display().to_string();
+        here.splits_words = true;
         Some(here)
     }
 
@@ -108,6 +111,7 @@ impl Here {
             path: format!("{}:{path}", tools.display()),
             directory,
             user: None,
+            splits_words: false,
             cut_after: AtomicU64::new(NO_CUT),
             sessions: AtomicU64::new(0),
         }
@@ -320,7 +324,10 @@ impl Node for Here {
         let name = ptsname(&ours, Vec::new())?;
         let theirs = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
         fcntl_setfl(&ours, OFlags::NONBLOCK)?;
-        let words = ["sh".to_owned(), "-c".to_owned(), command];
+        let words = match self.splits_words {
+            true => words(&command),
+            false => ["sh".to_owned(), "-c".to_owned(), command].into(),
+        };
         let child = self
             .command(&words)
             .stdin(theirs.try_clone()?)

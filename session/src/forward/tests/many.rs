@@ -172,6 +172,29 @@ async fn a_lost_session_resets_its_connections_and_keeps_the_listener() {
     assert_eq!(timeout(BOUND, forward.serving).await.unwrap().unwrap().reason, "no more sessions");
 }
 
+/// A client that reads nothing keeps its connection, and nobody else waits for it.
+#[tokio::test]
+async fn a_client_that_stands_still_holds_up_no_new_session() {
+    fn flood(_: MuxHandle, stream: MuxStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { while stream.send(vec![7; 100_000].into()).await.is_ok() {} })
+    }
+    let forward = forward(flood, |_, _| {}).await;
+    let mut still = client(forward.port).await;
+    // Everything between is full when nothing moves any more.
+    sleep(Duration::from_millis(500)).await;
+    forward.sessions.lock().unwrap()[0].abort_all();
+    // While nothing is read, the end is not noticed: who connects next may be the one to find out.
+    let _ = client(forward.port).await.read(&mut [0]).await;
+    event(&forward.events, |event| matches!(event, ForwardEvent::SessionEnded { .. })).await;
+    let mut other = client(forward.port).await;
+    assert_eq!(read(&mut other, 10).await, [7; 10]);
+    let mut rest = Vec::new();
+    let error = timeout(BOUND, still.read_to_end(&mut rest)).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset, "after {} bytes", rest.len());
+    let end = event(&forward.events, finished(1)).await;
+    assert!(matches!(end, ForwardEvent::Finished { end: ConnectionEnd::SessionEnded(_), .. }), "{end:?}");
+}
+
 #[tokio::test]
 async fn a_client_that_is_gone_lets_go_of_its_stream() {
     let forward = forward(echo, |options, _| options.grace = Duration::from_millis(50)).await;
