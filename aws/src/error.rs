@@ -424,7 +424,9 @@ fn classify(call: &Call, code: Option<&str>, status: u16, message: &str) -> Call
         | "InvalidCommandId"
         | "InvocationDoesNotExist" => CallErrorKind::NotFound,
         "RequestTimeout" | "RequestTimeoutException" => CallErrorKind::Lost,
-        _ if code.contains("NotFound") || code.contains("DoesNotExist") => CallErrorKind::NotFound,
+        _ if code.contains("NotFound") || code.contains("DoesNotExist") || code.starts_with("NoSuch") => {
+            CallErrorKind::NotFound
+        }
         "ValidationException" | "ValidationError" | "MaxDocumentSizeExceeded" => {
             CallErrorKind::InvalidRequest
         }
@@ -446,8 +448,16 @@ fn denied(call: &Call, message: &str) -> CallErrorKind {
     };
     let action = after("perform: ").filter(|word| word.contains(':'));
     CallErrorKind::AccessDenied {
-        action: action.unwrap_or_else(|| format!("{}:{}", call.service, call.api)),
+        action: action.unwrap_or_else(|| action_of(call)),
         resource: after("on resource: "),
+    }
+}
+
+/// What IAM calls it. S3's lists and buckets are one action.
+fn action_of(call: &Call) -> String {
+    match (call.service, call.api) {
+        ("s3", "HeadBucket" | "ListObjectsV2") => "s3:ListBucket".to_owned(),
+        (service, api) => format!("{service}:{api}"),
     }
 }
 

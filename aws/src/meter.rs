@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use herder_core::limit::{LearnedRates, LimitKey, Limiter, LimiterOptions, Loaded, Saved, Take};
+use herder_core::limit::{LearnedRates, LimitKey, Limiter, LimiterOptions, Loaded, MAX_RATE, Saved, Take};
 use jiff::Timestamp;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -275,10 +275,16 @@ impl Meter {
     }
 }
 
-/// Rates that AWS publishes: of EC2, 20/s for calls that change nothing and page or filter (facts §4.5). Systems Manager
-/// publishes none.
+/// Rates that AWS publishes (facts §4.5): of EC2, 20/s for calls that change nothing and page or filter; of S3, thousands;
+/// of CloudWatch Logs, 5/s and 10/s. Systems Manager publishes none.
 fn published(key: &LimitKey) -> Option<f64> {
-    (key.api == "DescribeInstances").then_some(20.0)
+    match key.api.as_ref() {
+        "DescribeInstances" => Some(20.0),
+        "GetObject" | "ListObjectsV2" => Some(MAX_RATE),
+        "FilterLogEvents" => Some(5.0),
+        "GetLogEvents" => Some(10.0),
+        _ => None,
+    }
 }
 
 /// One quota's limiter and its queue.

@@ -2,6 +2,8 @@
 
 #[path = "calls/guards.rs"]
 mod guards;
+#[path = "calls/storage.rs"]
+mod storage;
 mod support;
 
 use std::collections::BTreeMap;
@@ -10,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use herder_aws::ec2::{DescribeError, InstancesQuery};
-use herder_aws::ssm::{CommandsQuery, SendCommand, SendError, Sent};
+use herder_aws::ssm::{CommandsQuery, S3Output, SendCommand, SendError, Sent};
 use herder_aws::{
     AssumeRole, CallErrorKind, Effect, Environment, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions,
     Totals,
@@ -50,6 +52,8 @@ async fn send(scope: &Scope) -> Result<Sent, SendError> {
         comment: "herder ".repeat(30),
         max_concurrency: 0,
         max_errors: 0,
+        s3: Some(S3Output { bucket: "logs".into(), prefix: "runs".into() }),
+        log_group: Some("ops".into()),
     };
     let slot = scope.ssm().send_slot().await;
     scope.ssm().send_command(slot, permit(dir.path()).await, &command).await
@@ -83,6 +87,12 @@ async fn a_throttled_send_comes_back_and_slows_the_next() {
     let request: serde_json::Value = serde_json::from_str(&server.seen()[1].body).unwrap();
     assert_eq!(request["Comment"].as_str().unwrap().len(), 100);
     assert_eq!((&request["MaxConcurrency"], &request["MaxErrors"]), (&"1".into(), &"0".into()));
+    assert_eq!(
+        (&request["OutputS3BucketName"], &request["OutputS3KeyPrefix"]),
+        (&"logs".into(), &"runs".into())
+    );
+    let to_logs = serde_json::json!({"CloudWatchLogGroupName": "ops", "CloudWatchOutputEnabled": true});
+    assert_eq!(request["CloudWatchOutputConfig"], to_logs);
     assert_eq!(request["TimeoutSeconds"], 60);
     assert!(server.seen()[1].head.contains("app/herder-"), "{}", server.seen()[1].head);
 }

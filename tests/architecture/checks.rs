@@ -245,7 +245,7 @@ pub(crate) fn changes_with_permit(source: &Source) -> Vec<String> {
     for (start, _) in code.match_indices(".client") {
         let after = code[start + ".client".len()..].trim_start();
         let Some(call) = after.strip_prefix('.').and_then(|call| call.split('(').next()) else { continue };
-        if ["describe_", "list_", "get_", "assume_role", "config", "clone"]
+        if ["describe_", "list_", "get_", "head_", "filter_", "assume_role", "config", "clone"]
             .iter()
             .any(|read| call.starts_with(read))
         {

@@ -37,8 +37,10 @@ use crate::cloudwatch::CloudWatch;
 use crate::ec2::Ec2;
 use crate::elbv2::Elbv2;
 use crate::error::{CallError, CallErrorKind};
+use crate::logs::Logs;
 use crate::meter::{Meter, Ticket};
 use crate::resource_groups::ResourceGroups;
+use crate::s3::S3;
 use crate::server_clock::ServerClock;
 use crate::ssm::Ssm;
 use crate::sts::Sts;
@@ -105,6 +107,8 @@ struct Inner {
     cloudwatch: aws_sdk_cloudwatch::Client,
     elbv2: aws_sdk_elasticloadbalancingv2::Client,
     resource_groups: aws_sdk_resourcegroups::Client,
+    s3: aws_sdk_s3::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
 }
 
 impl Scope {
@@ -172,7 +176,7 @@ impl Scope {
     fn build(config: SdkConfig, recipe: Recipe, meter: Arc<Meter>, fixed_account: Option<String>) -> Scope {
         let clock = ServerClock::default();
         let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
-        let endpoint = endpoint_of_ssm(&config);
+        let endpoint = endpoint_of(&config, "ssm");
         let store = Arc::new(CredentialStore::new(recipe, config.clone()));
         let config = config
             .into_builder()
@@ -192,6 +196,17 @@ impl Scope {
             aws_sdk_elasticloadbalancingv2::config::Builder::from(&config).interceptor(clock.clone()).build();
         let resource_groups =
             aws_sdk_resourcegroups::config::Builder::from(&config).interceptor(clock.clone()).build();
+        // Emulators and proxies have no host name for each bucket.
+        let is_custom = endpoint_of(&config, "s3").is_some();
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .timeout_config(timeouts(PAGE_TIMEOUT))
+            .force_path_style(is_custom)
+            .build();
+        let logs = aws_sdk_cloudwatchlogs::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .timeout_config(timeouts(PAGE_TIMEOUT))
+            .build();
         Scope(Arc::new(Inner {
             region,
             endpoint,
@@ -207,6 +222,8 @@ impl Scope {
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch),
             elbv2: aws_sdk_elasticloadbalancingv2::Client::from_conf(elbv2),
             resource_groups: aws_sdk_resourcegroups::Client::from_conf(resource_groups),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            logs: aws_sdk_cloudwatchlogs::Client::from_conf(logs),
         }))
     }
 
@@ -275,6 +292,18 @@ impl Scope {
     #[must_use]
     pub fn resource_groups(&self) -> ResourceGroups {
         ResourceGroups::new(self.clone(), self.0.resource_groups.clone())
+    }
+
+    /// S3.
+    #[must_use]
+    pub fn s3(&self) -> S3 {
+        S3::new(self.clone(), self.0.s3.clone())
+    }
+
+    /// CloudWatch Logs.
+    #[must_use]
+    pub fn logs(&self) -> Logs {
+        Logs::new(self.clone(), self.0.logs.clone())
     }
 
     /// Who AWS says that this is. Asked once.
@@ -410,9 +439,12 @@ pub(crate) fn timeouts(attempt: Duration) -> TimeoutConfig {
 }
 
 /// As the SDK resolves it: the service's own setting before the common one.
-fn endpoint_of_ssm(config: &SdkConfig) -> Option<String> {
-    let key =
-        ServiceConfigKey::builder().service_id("ssm").env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+fn endpoint_of(config: &SdkConfig, service_id: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service_id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
     let own = config.service_config().zip(key.ok()).and_then(|(service, key)| service.load_config(key));
     own.or_else(|| config.endpoint_url().map(str::to_owned))
 }

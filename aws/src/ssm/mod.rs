@@ -19,7 +19,7 @@ pub(crate) use ids::ids_in;
 pub use invocations::{Invocation, InvocationDetail, Plugin};
 pub use nodes::{ManagedNode, NodesQuery};
 pub use output::{SplitOutput, split_output, was_cut};
-pub use send::{MAX_IDS, SendCommand, SendError, SendSlot, Sent};
+pub use send::{MAX_IDS, S3Output, SendCommand, SendError, SendSlot, Sent};
 pub use verdict::{InvocationFacts, Judged, is_cancelling, judge};
 
 pub use crate::ec2::Page;

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use aws_sdk_ssm::types::CloudWatchOutputConfig;
 use herder_core::journal::Permit;
 use jiff::Timestamp;
 
@@ -40,6 +41,19 @@ pub struct SendCommand {
     pub max_concurrency: u32,
     /// The service stops sending when *more* than this many nodes have failed.
     pub max_errors: u32,
+    /// Where nodes put their output whole.
+    pub s3: Option<S3Output>,
+    /// The log group that nodes write their output to while they run; agents make it.
+    pub log_group: Option<String>,
+}
+
+/// A place in S3. Nodes put their output below `PREFIX/COMMAND/NODE/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Output {
+    /// The bucket's name.
+    pub bucket: String,
+    /// How keys begin, without a slash at either end; may be empty.
+    pub prefix: String,
 }
 
 /// The service took it.
@@ -183,7 +197,17 @@ impl Ssm {
             .set_timeout_seconds(i32::try_from(delivery).ok())
             .set_comment(Some(comment).filter(|c| !c.is_empty()))
             .max_concurrency(command.max_concurrency.max(1).to_string())
-            .max_errors(command.max_errors.to_string());
+            .max_errors(command.max_errors.to_string())
+            .set_output_s3_bucket_name(command.s3.as_ref().map(|s3| s3.bucket.clone()))
+            .set_output_s3_key_prefix(
+                command.s3.as_ref().map(|s3| s3.prefix.clone()).filter(|p| !p.is_empty()),
+            )
+            .set_cloud_watch_output_config(command.log_group.as_ref().map(|group| {
+                CloudWatchOutputConfig::builder()
+                    .cloud_watch_log_group_name(group)
+                    .cloud_watch_output_enabled(true)
+                    .build()
+            }));
         let attempt = request.customize().config_override(patient()).send();
         let answer = self.scope.call_once(slot.0, &call, attempt).await;
         let answer = answer.map_err(|error| SendError::of(error, &command.instance_ids))?;

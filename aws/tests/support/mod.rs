@@ -30,6 +30,8 @@ pub(crate) enum Answer {
     Cbor(u16, Vec<u8>),
     /// Answers in JSON with one more header.
     Header(u16, &'static str, &'static str),
+    /// Answers with these bytes, and hangs up.
+    Raw(String),
     /// Hangs up.
     HangUp,
 }
@@ -78,6 +80,11 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(usize, &
         };
         let (status, kind, more, body) = match answer(number, &request) {
             Answer::HangUp => return,
+            Answer::Raw(bytes) => {
+                let mut stream = stream;
+                let _ = stream.write_all(bytes.as_bytes());
+                return;
+            }
             Answer::Json(status, body) => {
                 (status, "application/x-amz-json-1.1", "", body.as_bytes().to_vec())
             }

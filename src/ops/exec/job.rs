@@ -427,6 +427,8 @@ impl Job for ExecJob {
             comment: self.marker(batch.intent),
             max_concurrency: limits.max_concurrency,
             max_errors: limits.max_errors,
+            s3: None,
+            log_group: None,
         };
         match self.ssm.send_command(slot, permit, &command).await {
             Ok(sent) => {
