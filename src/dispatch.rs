@@ -229,7 +229,7 @@ pub(crate) fn replay_event(
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use herder_core::event::{Body, Streams, TargetFinished};
+    use herder_core::event::{Body, Channel, Streams, TargetFinished};
     use herder_core::journal::{FORMAT_VERSION, Identity, RunRecord, RunsDirectory, StoredOutput};
     use herder_core::target::Target;
     use jiff::Timestamp;
@@ -286,6 +286,7 @@ mod tests {
             stderr: Body::default(),
             streams: Streams::Exact,
             truncated: false,
+            channel: Channel::Inline,
             started: None,
             finished: None,
             duration_ms: None,

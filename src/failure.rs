@@ -194,6 +194,7 @@ impl From<ExecError> for Failure {
         match error {
             ExecError::Call(call) => Failure::from(*call),
             ExecError::Endless { .. } => Failure::new(Kind::Unknown, error.to_string()),
+            ExecError::Output(_) => Failure::new(Kind::Local, error.to_string()),
         }
     }
 }

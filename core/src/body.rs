@@ -233,19 +233,20 @@ impl LossyText {
             joined = [std::mem::take(&mut self.pending).as_slice(), piece].concat();
             joined.as_slice()
         };
-        let mut left = bytes.len();
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return take(text);
+        }
+        let (mut left, mut text) = (bytes.len(), String::with_capacity(bytes.len()));
         for chunk in bytes.utf8_chunks() {
             left -= chunk.valid().len() + chunk.invalid().len();
-            if !chunk.valid().is_empty() {
-                take(chunk.valid())?;
-            }
+            text.push_str(chunk.valid());
             match chunk.invalid() {
                 [] => {}
                 rest if left == 0 => self.pending = rest.to_vec(),
-                _ => take("\u{fffd}")?,
+                _ => text.push('\u{fffd}'),
             }
         }
-        Ok(())
+        take(&text)
     }
 
     fn finish(self, mut take: impl FnMut(&str) -> io::Result<()>) -> io::Result<()> {

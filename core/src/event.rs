@@ -64,14 +64,7 @@ pub enum Event {
         command_id: String,
     },
     /// A piece of output while the command still runs.
-    Output {
-        /// The target's id.
-        target: String,
-        /// Where it came from.
-        stream: Stream,
-        /// The piece.
-        text: String,
-    },
+    Output(OutputPiece),
     /// A target has its verdict.
     TargetFinished(Box<TargetFinished>),
     /// A gate let the run go on.
@@ -217,6 +210,31 @@ pub struct RunFinished {
     pub took_ms: u64,
 }
 
+/// Some lines of what a node wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPiece {
+    /// `target` (the id), `name`, `account`, `region`, `az`, `platform`.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Where it came from.
+    pub stream: Stream,
+    /// Whole lines, with their ends.
+    pub text: String,
+}
+
+/// Where a target's output was read from, and so how exact it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// The service's own answers: text, of which it keeps 2,500 to 24,000 characters.
+    #[default]
+    Inline,
+    /// Objects in S3: whole, byte for byte.
+    S3,
+    /// CloudWatch Logs: whole lines of text. Bytes that are no UTF-8 and a missing last line end are lost.
+    Logs,
+}
+
 /// Which of a process' streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -260,6 +278,9 @@ pub struct TargetFinished {
     pub streams: Streams,
     /// Whether the service or the agent cut the output.
     pub truncated: bool,
+    /// Where the output was read from.
+    #[serde(default)]
+    pub channel: Channel,
     /// When the node began, as the service says.
     pub started: Option<Timestamp>,
     /// When the node ended, as the service says.

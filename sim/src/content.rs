@@ -10,13 +10,15 @@ pub(crate) enum Content {
     Bytes(Vec<u8>),
     /// So many bytes of [`Draw::printable_part`].
     Drawn(Draw, u64),
+    /// So many bytes of [`Draw::noise_part`].
+    Noise(Draw, u64),
 }
 
 impl Content {
     pub(crate) fn length(&self) -> u64 {
         match self {
             Content::Bytes(bytes) => bytes.len() as u64,
-            Content::Drawn(_, length) => *length,
+            Content::Drawn(_, length) | Content::Noise(_, length) => *length,
         }
     }
 
@@ -27,10 +29,8 @@ impl Content {
                 let from = usize::try_from(from).unwrap_or(usize::MAX).min(bytes.len());
                 bytes.iter().skip(from).take(count).copied().collect()
             }
-            Content::Drawn(draw, length) => {
-                let left = usize::try_from(length.saturating_sub(from)).unwrap_or(usize::MAX);
-                draw.printable_part(from, left.min(count))
-            }
+            Content::Drawn(draw, length) => draw.printable_part(from, left(*length, from).min(count)),
+            Content::Noise(draw, length) => draw.noise_part(from, left(*length, from).min(count)),
         }
     }
 
@@ -41,9 +41,13 @@ impl Content {
                 bytes.truncate(count);
                 bytes
             }
-            drawn @ Content::Drawn(..) => drawn.part(0, count),
+            drawn => drawn.part(0, count),
         }
     }
+}
+
+fn left(length: u64, from: u64) -> usize {
+    usize::try_from(length.saturating_sub(from)).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -53,10 +57,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_are_parts_of_the_whole(length in 0_u64..1000, from in 0_u64..1100, count in 0_usize..300, drawn: bool) {
+        fn parts_are_parts_of_the_whole(length in 0_u64..1000, from in 0_u64..1100, count in 0_usize..300, kind in 0..3) {
             let draw = Draw::new(5);
-            let whole = draw.printable_part(0, length as usize);
-            let content = if drawn { Content::Drawn(draw, length) } else { Content::Bytes(whole.clone()) };
+            let text = draw.printable_part(0, length as usize);
+            let (whole, content) = match kind {
+                0 => (text, Content::Drawn(draw, length)),
+                1 => (draw.noise_part(0, length as usize), Content::Noise(draw, length)),
+                _ => (text.clone(), Content::Bytes(text)),
+            };
             prop_assert_eq!(content.length(), length);
             let expected: Vec<u8> = whole.iter().skip(from as usize).take(count).copied().collect();
             prop_assert_eq!(content.part(from, count), expected);

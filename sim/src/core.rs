@@ -203,6 +203,8 @@ impl Core {
         if self.hold(call, When::After).await == Release::Drop {
             return (None, Outcome::DroppedAfter, took_effect);
         }
+        let cut = reply.stream.as_ref().and_then(|_| self.state().faults.cut(&call.api, reply.length()));
+        let reply = Reply { cut, ..reply };
         match fate {
             Fate::ErrorAfter => {
                 let error = ApiError::internal(call.service);

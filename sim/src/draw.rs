@@ -87,6 +87,19 @@ impl Draw {
         text.truncate(count);
         text
     }
+
+    /// Bytes of all values: `count` of them from a position on.
+    pub(crate) fn noise_part(self, from: u64, count: usize) -> Vec<u8> {
+        let (mut word, mut skip) = (from / 8, (from % 8) as usize);
+        let mut bytes = Vec::with_capacity(count + 8);
+        while bytes.len() < count {
+            let state = self.0.wrapping_add(STEP.wrapping_mul(word + 1));
+            bytes.extend(finish(state).to_le_bytes().into_iter().skip(skip));
+            (word, skip) = (word + 1, 0);
+        }
+        bytes.truncate(count);
+        bytes
+    }
 }
 
 /// What the state grows by with every number.

@@ -40,6 +40,8 @@ pub struct ApiFault {
     pub dropped_after: f64,
     /// Milliseconds added to each call, instead of the general ones.
     pub latency_ms: Option<u64>,
+    /// Connections are closed after so many bytes of an answer that is longer (objects of S3).
+    pub cut_after: Option<u64>,
     /// Faults happen so many times, and then no more.
     pub times: Option<u32>,
 }
@@ -84,6 +86,18 @@ impl Faults {
         own.unwrap_or(self.settings.latency_ms)
     }
 
+    /// After how many bytes an answer of this length is cut, if it is.
+    pub(crate) fn cut(&mut self, api: &str, length: u64) -> Option<u64> {
+        let own = self.settings.apis.get_mut(api)?;
+        let cut = own.cut_after.filter(|cut| *cut < length)?;
+        match &mut own.times {
+            Some(0) => return None,
+            Some(times) => *times -= 1,
+            None => {}
+        }
+        Some(cut)
+    }
+
     /// Decides about one call.
     pub(crate) fn decide(&mut self, service: Service, api: &str) -> Fate {
         let mut at = self.draw.unit();
@@ -124,6 +138,16 @@ mod tests {
             (70..130).contains(&count(Fate::ErrorBefore)) && (70..130).contains(&count(Fate::ErrorAfter))
         );
         assert_eq!(faults.decide(Service::Sts, "GetCallerIdentity"), Fate::Pass);
+    }
+
+    #[test]
+    fn long_answers_are_cut_so_many_times() {
+        let mut faults = Faults::new(&"5".parse().unwrap());
+        let cut = ApiFault { cut_after: Some(10), times: Some(1), ..ApiFault::default() };
+        faults.settings.apis.insert("GetObject".into(), cut);
+        let cuts = [("PutObject", 99), ("GetObject", 10), ("GetObject", 11), ("GetObject", 11)];
+        let cuts = cuts.map(|(api, length)| faults.cut(api, length));
+        assert_eq!(cuts, [None, None, Some(10), None]);
     }
 
     #[test]

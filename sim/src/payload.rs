@@ -3,7 +3,6 @@
 use crate::content::Content;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,13 +13,19 @@ const PIECE: u64 = 128 << 10;
 #[derive(Debug)]
 pub(crate) enum Payload {
     Whole(Bytes),
-    /// The part of a content from `at` to `end`.
+    /// The part of a content from `at` to `end`; before `cut` the connection is closed.
     Made {
         content: Content,
         at: u64,
         end: u64,
+        cut: u64,
     },
 }
+
+/// The rest of an answer is withheld.
+#[derive(Debug, thiserror::Error)]
+#[error("answer cut on purpose")]
+pub(crate) struct Cut;
 
 impl Payload {
     pub(crate) fn whole(body: Vec<u8>) -> Payload {
@@ -34,15 +39,16 @@ impl Payload {
         }
     }
 
-    fn piece(&mut self) -> Option<Bytes> {
+    fn piece(&mut self) -> Option<Result<Bytes, Cut>> {
         match self {
             _ if self.left() == 0 => None,
-            Payload::Whole(bytes) => Some(std::mem::take(bytes)),
-            Payload::Made { content, at, end } => {
-                let piece = content.part(*at, (*end - *at).min(PIECE) as usize);
+            Payload::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
+            Payload::Made { at, cut, .. } if *at >= *cut => Some(Err(Cut)),
+            Payload::Made { content, at, end, cut } => {
+                let piece = content.part(*at, ((*end).min(*cut) - *at).min(PIECE) as usize);
                 // A content that is shorter than it says ends here.
                 *at = if piece.is_empty() { *end } else { *at + piece.len() as u64 };
-                (!piece.is_empty()).then(|| Bytes::from(piece))
+                (!piece.is_empty()).then(|| Ok(Bytes::from(piece)))
             }
         }
     }
@@ -50,13 +56,13 @@ impl Payload {
 
 impl Body for Payload {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Cut;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.piece().map(|piece| Ok(Frame::data(piece))))
+    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        Poll::Ready(self.piece().map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {

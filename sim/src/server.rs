@@ -242,7 +242,10 @@ async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Pay
     }
     let payload = match reply.stream {
         _ if is_head => Payload::whole(Vec::new()),
-        Some((content, from, to)) => Payload::Made { content, at: from, end: to },
+        Some((content, from, to)) => {
+            let cut = reply.cut.map_or(to, |cut| from.saturating_add(cut).min(to));
+            Payload::Made { content, at: from, end: to, cut }
+        }
         None => Payload::whole(reply.body),
     };
     response.body(payload).map_err(|_| Dropped)

@@ -62,6 +62,10 @@ pub struct Switches {
     pub details_never: bool,
     /// The agent adds `failed to run commands: exit status N` to standard error of what failed.
     pub exit_note: bool,
+    /// Nodes' outputs are in S3 this many seconds after their results.
+    pub late_objects: f64,
+    /// Events can be read from CloudWatch Logs this many seconds after they were written.
+    pub late_events: f64,
     /// `TargetCount` of a command with `Targets` is zero until they are resolved.
     pub late_targets: bool,
 }
@@ -88,13 +92,15 @@ impl Default for Switches {
             marker_variant: false,
             details_never: false,
             exit_note: true,
+            late_objects: 0.0,
+            late_events: 0.5,
             late_targets: true,
         }
     }
 }
 
 /// The keys that a spec takes for switches.
-pub(crate) const KEYS: [&str; 19] = [
+pub(crate) const KEYS: [&str; 21] = [
     "stale_counters",
     "hidden_commands",
     "ignore_invoked_after",
@@ -113,6 +119,8 @@ pub(crate) const KEYS: [&str; 19] = [
     "marker_variant",
     "details_never",
     "exit_note",
+    "late_objects",
+    "late_events",
     "late_targets",
 ];
 
@@ -135,6 +143,8 @@ impl Switches {
                     _ => return Err("nothing, everything or off"),
                 }
             }
+            "late_objects" => self.late_objects = number(value)?,
+            "late_events" => self.late_events = number(value)?,
             "hidden_commands" => self.hidden_commands = number(value)?,
             "properties_page" => self.properties_page = whole(value)?.max(1),
             "tag_values" => self.tag_values = whole(value)?,

@@ -16,8 +16,8 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{
-    ExecOptions, GivenValues, Prepared, Recipe, Rollout, WorkSource, prepare, preview, split_env,
-    split_parameters,
+    ExecOptions, GivenValues, OpenChannels, Places, Prepared, Recipe, Rollout, WorkSource, prepare, preview,
+    split_env, split_parameters,
 };
 use crate::ops::run::{End, ThrottleEvents, drive};
 use crate::ops::targets::{TargetSpec, resolve};
@@ -39,6 +39,8 @@ Examples:
   herder exec -t @nodes.txt --script ./fix.sh -- --force
   herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
   herder exec -t @last:failed -- journalctl -u nginx -n 20
+  herder exec -t tag:env=prod --s3 ops-output/herder --out-dir logs -- journalctl -u nginx --since -1h
+  herder exec -t web-1 --log-group /ops/herder -- ./deploy.sh
   herder exec -t tag:role=db --document AWS-RunPatchBaseline -p Operation=Scan")]
 pub(crate) struct ExecArgs {
     #[command(flatten)]
@@ -107,6 +109,20 @@ pub(crate) struct ExecArgs {
     /// Send again where the answer to a send was lost and no trace of it is found; a node may run it twice
     #[arg(long, help_heading = "Rollout options")]
     pub(crate) resend_ambiguous: bool,
+
+    /// Let nodes put their outputs into S3, and take them from there: whole, byte for byte, of any length
+    ///
+    /// Below `PREFIX/COMMAND/NODE/`. The nodes' role needs s3:PutObject there, you need s3:GetObject and s3:ListBucket. What nodes
+    /// put there stays there.
+    #[arg(long, value_name = "BUCKET[/PREFIX]", help_heading = "Output options")]
+    pub(crate) s3: Option<String>,
+
+    /// Let nodes write their outputs to this CloudWatch log group too, and show them as they are written
+    ///
+    /// Streams are COMMAND/NODE/PLUGIN/stdout and stderr. The nodes' role needs logs:CreateLogGroup, logs:CreateLogStream,
+    /// logs:DescribeLogStreams and logs:PutLogEvents, you need logs:FilterLogEvents. It adds a second or more to each node's time.
+    #[arg(long, value_name = "GROUP", help_heading = "Output options")]
+    pub(crate) log_group: Option<String>,
 
     /// What the exit code tells: of the run, or of the command on its one target; herder's own failures are 255 then
     #[arg(long, value_name = "WHOSE", value_enum, default_value_t = ExitOf::Run, help_heading = "Output options")]
@@ -184,10 +200,11 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     let listed = input.as_deref().filter(|_| !args.stdin);
     let looking = ctx.until_interrupted(async {
         let open = ctx.open_scope(Some(throttles.observer())).await?;
+        let channels = OpenChannels::open(&open.scope, &recipe.places, &throttles).await?;
         let resolved = resolve(ctx, &open, spec, listed).await?;
-        Ok((open, resolved))
+        Ok((open, channels, resolved))
     });
-    let (open, resolved) = super::while_looking(ctx, io, looking).await?;
+    let (open, channels, resolved) = super::while_looking(ctx, io, looking).await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
     if args.exit == ExitOf::Remote && count > 1 {
@@ -204,6 +221,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         eagerness: eagerness(&args.output),
         resend_ambiguous: args.resend_ambiguous,
         note: args.rollout.reason.clone(),
+        channels,
     };
     let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
@@ -378,6 +396,7 @@ fn recipe(args: &ExecArgs) -> Result<(Recipe, GivenValues), Failure> {
         env_files: args.env_file.iter().map(absolute_path).collect::<Result<_, _>>()?,
         timeout_s: args.timeout.unwrap_or(DEFAULT_TIMEOUT).as_secs(),
         delivery_timeout_s: args.delivery_timeout.as_secs(),
+        places: Places::new(args.s3.as_deref(), args.log_group.as_deref())?,
         rollout: Rollout::default(),
         sends: String::new(),
     };

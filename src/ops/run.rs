@@ -1,5 +1,6 @@
 //! Driving one run: journal, dispatcher and executor together. Every workflow that fans out goes through here.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,21 @@ impl ThrottleEvents {
         })
     }
 
+    /// Adds an event to the run, in its turn; nothing where no run is on.
+    pub(crate) async fn emit(&self, event: Event) {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(events) = events {
+            // The dispatcher outlives the run; if it is gone there is nobody left to tell.
+            let _ = events.send(event).await;
+        }
+    }
+
+    /// The same at once, if there is room. False where there is none, or no run.
+    pub(crate) fn try_emit(&self, event: Event) -> bool {
+        let events = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        events.as_ref().is_some_and(|events| events.try_send(event).is_ok())
+    }
+
     fn connect(&self, events: Option<mpsc::Sender<Event>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = events;
     }
@@ -65,7 +81,12 @@ pub(crate) struct Start<J> {
     pub(crate) next_seq: u64,
     /// What is said first.
     pub(crate) opening: Vec<Event>,
+    /// What goes on beside the targets' work, for as long as there is any.
+    pub(crate) beside: Option<Beside>,
 }
+
+/// Work beside the executor's that nothing waits for.
+pub(crate) type Beside = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How a run ended.
 pub(crate) struct End {
@@ -114,7 +135,7 @@ where
     let dispatched = tokio::task::spawn_blocking(move || dispatcher.run(feed, end, renderer));
     throttles.connect(Some(events.clone()));
     let ports = Ports { journal, events, interrupts: ctx.interrupts.clone() };
-    let mut report = fan_out(start.job, start.plan, ports).await;
+    let mut report = with(start.beside, fan_out(start.job, start.plan, ports)).await;
     throttles.connect(None);
     let failure = failure_of(&mut report, &run);
     let exit = exit_of(&report, failure.as_ref());
@@ -150,6 +171,18 @@ where
         has_unknown: report.tally.count(Verdict::Unknown) > 0,
         exit_code: counted.exit_code,
     })
+}
+
+/// Does the work, and the other beside it until the work is done.
+async fn with<T>(beside: Option<Beside>, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    if let Some(beside) = beside {
+        tokio::select! {
+            done = &mut work => return done,
+            () = beside => {}
+        }
+    }
+    work.await
 }
 
 /// Ends when a reader that does not read is not waited for any longer: at the next interrupt, or some time after one that was to

@@ -1,8 +1,8 @@
 //! One run in which every event occurs, for the renderers' tests.
 
 use herder_core::event::{
-    Body, Envelope, Event, RunFinished, RunGuards, RunStarted, SCHEMA_VERSION, Stream, Streams,
-    TargetFinished,
+    Body, Channel, Envelope, Event, OutputPiece, RunFinished, RunGuards, RunStarted, SCHEMA_VERSION, Stream,
+    Streams, TargetFinished,
 };
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::target::{Platform, Target};
@@ -88,6 +88,7 @@ pub(super) fn target(
         stderr: stderr.into(),
         streams: Streams::Exact,
         truncated: false,
+        channel: Channel::Inline,
         started: Some(start()),
         finished: Some(start()),
         duration_ms: exit_code.map(|_| if n == 4 { 42_000 } else { 800 + u64::from(n) }),
@@ -130,7 +131,11 @@ pub(super) fn every_event() -> Fixture {
     ];
     events.extend((1..=5).map(sent));
     events.extend([
-        Event::Output { target: "i-1".into(), stream: Stream::Stdout, text: "Wel".into() },
+        Event::Output(OutputPiece {
+            target: target(1, Verdict::Ok, "", "").target,
+            stream: Stream::Stdout,
+            text: "Welcome\n".into(),
+        }),
         finished(1, Verdict::Ok, motd, ""),
         finished(2, Verdict::Ok, motd, ""),
         Event::Throttled {

@@ -5,6 +5,7 @@
 mod board;
 mod chain;
 mod csv;
+mod echo;
 mod error;
 mod grouped;
 mod json;
@@ -127,7 +128,10 @@ pub(crate) fn renderer(io: &Io, options: &RenderOptions) -> Box<dyn Renderer> {
     }
     chain.push(talk::Talk::new(board.clone(), is_quiet));
     match options.format {
-        Format::Auto if is_tty => chain.push(grouped::Grouped::new(io, options.diff)),
+        Format::Auto if is_tty => {
+            chain.push(echo::Echo::new(board.clone()));
+            chain.push(grouped::Grouped::new(io, options.diff));
+        }
         Format::Auto => chain.push(lines::Lines::new(io.stdout(), board.clone(), is_live)),
         Format::Jsonl => chain.push(jsonl::Jsonl::new(io.stdout())),
         Format::Json => chain.push(json::Json::new(io.stdout())),

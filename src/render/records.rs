@@ -156,7 +156,7 @@ impl Labels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RunColumn(&'static str);
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 20] = [
     "target",
     "name",
     "account",
@@ -174,6 +174,7 @@ const COLUMNS: [&str; 19] = [
     "attempt",
     "streams",
     "truncated",
+    "channel",
     "stdout",
     "stderr",
 ];
@@ -201,6 +202,11 @@ impl FromStr for RunColumn {
         let found = COLUMNS.into_iter().find(|name| *name == text);
         found.map(RunColumn).ok_or_else(|| UnknownColumn::new(text, &COLUMNS))
     }
+}
+
+/// A value that is one word in JSON.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 impl RunColumn {
@@ -249,10 +255,8 @@ impl RunColumn {
             "command_id" => text(&of.command_id),
             "wave" => of.wave.to_string(),
             "attempt" => of.attempt.to_string(),
-            "streams" => serde_json::to_value(of.streams)
-                .ok()
-                .and_then(|v| v.as_str().map(str::to_owned))
-                .unwrap_or_default(),
+            "streams" => word(&of.streams),
+            "channel" => word(&of.channel),
             "truncated" => of.truncated.to_string(),
             _ => String::new(),
         }

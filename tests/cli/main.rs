@@ -5,6 +5,7 @@
 mod harness;
 
 mod bad_input;
+mod channels;
 mod crash;
 mod exec;
 mod exits;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::event::{Body, Streams};
+use crate::event::{Body, Channel, Streams};
 use crate::journal::Permit;
 use crate::verdict::{Reason, Verdict};
 
@@ -145,6 +145,8 @@ pub struct Outcome {
     pub streams: Streams,
     /// Whether some of it was cut.
     pub truncated: bool,
+    /// Where it was read from.
+    pub channel: Channel,
     /// When the node began.
     pub started: Option<Timestamp>,
     /// When the node ended.
@@ -163,6 +165,7 @@ impl Outcome {
             stderr: Body::default(),
             streams: Streams::Exact,
             truncated: false,
+            channel: Channel::Inline,
             started: None,
             finished: None,
         }

@@ -65,6 +65,7 @@ impl<J: Job> Executor<J> {
             stderr: outcome.stderr,
             streams: outcome.streams,
             truncated: outcome.truncated,
+            channel: outcome.channel,
             started: outcome.started,
             finished: outcome.finished,
             duration_ms,

@@ -118,10 +118,16 @@ impl RunDirectory {
         self.0.join("events.jsonl")
     }
 
+    /// The directory of the nodes' output.
+    #[must_use]
+    pub fn output(&self) -> PathBuf {
+        self.0.join("output")
+    }
+
     /// The file of the nodes' output.
     #[must_use]
     pub fn bodies(&self) -> PathBuf {
-        self.0.join("output").join("bodies")
+        self.output().join("bodies")
     }
 
     fn write_record(&self, record: &RunRecord) -> Result<(), JournalError> {

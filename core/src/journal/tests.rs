@@ -8,7 +8,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::event::{Body, Envelope, Event, SCHEMA_VERSION, Streams, TargetFinished};
+use crate::event::{Body, Channel, Envelope, Event, SCHEMA_VERSION, Streams, TargetFinished};
 use crate::run_id::RunId;
 use crate::target::Target;
 use crate::verdict::{Reason, Verdict};
@@ -68,6 +68,7 @@ fn finished(n: u32, verdict: Verdict) -> Event {
         stderr: Body::default(),
         streams: Streams::Exact,
         truncated: false,
+        channel: Channel::Inline,
         started: None,
         finished: None,
         duration_ms: None,

@@ -193,6 +193,7 @@ fn apply(rule: &NodeRule, nodes: &mut [Node], draw: Draw) {
             (&mut health.dying, rule.dying),
             (&mut health.undeliverable, rule.undeliverable),
             (&mut health.denied, rule.denied),
+            (&mut health.no_uploads, rule.no_uploads),
         ] {
             *mark = value.unwrap_or(*mark);
         }

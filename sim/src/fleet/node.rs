@@ -15,6 +15,8 @@ pub(crate) struct Health {
     pub(crate) dying: bool,
     pub(crate) undeliverable: bool,
     pub(crate) denied: bool,
+    /// Its role may write neither to S3 nor to CloudWatch Logs.
+    pub(crate) no_uploads: bool,
 }
 
 /// EC2's instance states.

@@ -115,6 +115,8 @@ pub struct NodeRule {
     pub undeliverable: Option<bool>,
     /// Invocations end as `AccessDenied`.
     pub denied: Option<bool>,
+    /// Its role may write neither to S3 nor to CloudWatch Logs.
+    pub no_uploads: Option<bool>,
     /// Kernel that `uname -r` prints.
     pub kernel: Option<String>,
     /// Version of the agent.
@@ -149,6 +151,8 @@ pub struct AnswerRule {
     pub duration: Option<Durations>,
     /// So many distinct bytes of standard output instead of `stdout`.
     pub bytes: Option<u64>,
+    /// Those are of all values, not lines of text.
+    pub binary: bool,
     /// The agent dies while it runs.
     pub dies: bool,
 }

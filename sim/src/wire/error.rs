@@ -10,20 +10,28 @@ pub(crate) struct ApiError {
     /// `None` for shapes without a message.
     pub(crate) message: Option<String>,
     pub(crate) status: u16,
+    /// Headers of this answer alone.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl ApiError {
     pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> ApiError {
-        ApiError { code: code.into(), message: Some(message.into()), status: 400 }
+        ApiError { code: code.into(), message: Some(message.into()), status: 400, headers: Vec::new() }
     }
 
     /// An error whose shape has no members.
     pub(crate) fn bare(code: &'static str) -> ApiError {
-        ApiError { code: Cow::Borrowed(code), message: None, status: 400 }
+        ApiError { code: Cow::Borrowed(code), message: None, status: 400, headers: Vec::new() }
     }
 
     pub(crate) fn status(mut self, status: u16) -> ApiError {
         self.status = status;
+        self
+    }
+
+    /// Adds a header.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> ApiError {
+        self.headers.push((name, value.into()));
         self
     }
 

@@ -77,11 +77,13 @@ pub(crate) struct Reply {
     pub(crate) headers: Vec<(&'static str, String)>,
     /// What is sent instead of `body`, made while it is sent: the content, and from where to where.
     pub(crate) stream: Option<(Content, u64, u64)>,
+    /// The connection is closed after so many bytes of the body.
+    pub(crate) cut: Option<u64>,
 }
 
 impl Reply {
     pub(crate) fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Reply {
-        Reply { status, content_type, body, headers: Vec::new(), stream: None }
+        Reply { status, content_type, body, headers: Vec::new(), stream: None, cut: None }
     }
 
     /// Adds a header.

@@ -105,7 +105,7 @@ pub(crate) fn error(error: &ApiError, request_id: &str) -> Reply {
         xml.text("RequestId", request_id);
         xml.text("HostId", "simulated");
     });
-    Reply::new(error.status, CONTENT_TYPE, body)
+    Reply { headers: error.headers.clone(), ..Reply::new(error.status, CONTENT_TYPE, body) }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{GivenValues, Prepared, Purpose, ResumeOptions, resume};
+use crate::ops::exec::{GivenValues, OpenChannels, Prepared, Purpose, ResumeOptions, resume};
 use crate::ops::run::{ThrottleEvents, drive};
 use crate::ops::runs::check_identity;
 use crate::ops::targets::find_run;
@@ -68,6 +68,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
         max_errors: None,
         eagerness: Eagerness::AtEnd,
         resend_ambiguous: false,
+        channels: OpenChannels::default(),
     };
     let prepared = resume(ctx, &open, directory.clone(), &record, options)?;
     let Some(Prepared { start, _lock: lock }) = prepared else {

@@ -12,7 +12,7 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{ExecOptions, recipe_of};
+use crate::ops::exec::{ExecOptions, OpenChannels, recipe_of};
 use crate::ops::run::ThrottleEvents;
 use crate::ops::runs::check_identity;
 use crate::ops::targets::{TargetSpec, find_run, resolve};
@@ -72,16 +72,18 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
         ctx.runs().check_writable()?;
     }
     let throttles = ThrottleEvents::default();
-    let (open, resolved) = ctx
+    let recipe = recipe_of(&record)?;
+    let (open, channels, resolved) = ctx
         .until_interrupted(async {
             let open = ctx.open_scope(Some(throttles.observer())).await?;
             check_identity(&record, &open.identity)?;
+            let channels = OpenChannels::open(&open.scope, &recipe.places, &throttles).await?;
             let spec = TargetSpec::of_ids(&ids, args.rollout.spread);
             let resolved = resolve(ctx, &open, spec, None).await?;
-            Ok((open, resolved))
+            Ok((open, channels, resolved))
         })
         .await?;
-    let (recipe, waves) = args.rollout.apply(recipe_of(&record)?, resolved.targets.len() as u64)?;
+    let (recipe, waves) = args.rollout.apply(recipe, resolved.targets.len() as u64)?;
     let options = ExecOptions {
         recipe,
         given: args.given.values(ctx, io).await?,
@@ -89,6 +91,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
         waves,
         eagerness: eagerness(&args.output),
         resend_ambiguous: false,
+        channels,
         note: args.rollout.reason.clone().or_else(|| Some(format!("retry of {}", record.run))),
     };
     let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };

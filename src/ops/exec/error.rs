@@ -14,6 +14,8 @@ pub(crate) enum ExecError {
         /// Pages that were read.
         pages: usize,
     },
+    /// An output could not be taken over; says why.
+    Output(String),
 }
 
 impl From<CallError> for ExecError {
@@ -27,6 +29,7 @@ impl fmt::Display for ExecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExecError::Call(error) => f.write_str(&error.described()),
+            ExecError::Output(why) => write!(f, "an output could not be kept: {why}"),
             ExecError::Endless { pages } => {
                 write!(
                     f,

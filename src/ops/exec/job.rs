@@ -10,7 +10,7 @@ use herder_aws::ssm::{
     SendError, SendSlot, SplitOutput, Ssm, is_cancelling, judge,
 };
 use herder_aws::{CallError, CallErrorKind};
-use herder_core::event::{Body, Streams};
+use herder_core::event::{Body, Channel, Streams};
 use herder_core::fanout::{
     Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
     Trouble,
@@ -21,6 +21,7 @@ use herder_core::target::{Platform, Target};
 use herder_core::verdict::{Reason, Verdict};
 use jiff::Timestamp;
 
+use super::channel::{Channels, Part, ReadError};
 use super::error::ExecError;
 use super::pages::{self, Left};
 use super::payload::Payload;
@@ -67,6 +68,7 @@ pub(crate) struct ExecJob {
     listed_output: Mutex<ListedOutput>,
     /// Whether the run may have sent something.
     has_sent: AtomicBool,
+    channels: Channels,
 }
 
 /// What an [`ExecJob`] is made of.
@@ -87,6 +89,8 @@ pub(crate) struct ExecJobParts {
     pub(crate) since: Option<Timestamp>,
     /// Whether an earlier process may have sent something.
     pub(crate) has_sent: bool,
+    /// Where outputs go besides the service's own answers.
+    pub(super) channels: Channels,
 }
 
 impl ExecJob {
@@ -106,6 +110,7 @@ impl ExecJob {
             reads_one_by_one: AtomicBool::new(false),
             listed_output: Mutex::new(ListedOutput::Unproven(0)),
             has_sent: AtomicBool::new(parts.has_sent),
+            channels: parts.channels,
         }
     }
 
@@ -230,7 +235,21 @@ impl ExecJob {
             return Ok(Collected { findings });
         }
         self.complete_output(&mut collected, command_id).await;
+        let parts: Vec<Part<'_>> = self.parts(&batch.targets, command_id);
+        self.channels.look_through(&mut collected.findings, &parts).await;
         Ok(collected)
+    }
+
+    fn parts<'a>(&'a self, targets: &[usize], command_id: &'a str) -> Vec<Part<'a>> {
+        let part =
+            |target: &usize| Some(Part { command_id, target: *target, node: self.targets.get(*target)? });
+        targets.iter().filter_map(part).collect()
+    }
+
+    /// Shows what the command's nodes write from now on, if that was asked for.
+    fn follow(&self, batch: &Batch, command_id: &str) {
+        let nodes = batch.targets.iter().filter_map(|target| self.targets.get(*target)).cloned();
+        self.channels.sent(command_id, nodes, self.scope.server_clock().now());
     }
 
     /// Why the service took a command and gave it to no node, if it did so (facts §4.2).
@@ -293,6 +312,7 @@ impl ExecJob {
             stderr: Body::from(stderr),
             streams,
             truncated,
+            channel: Channel::Inline,
             started: facts.started,
             finished: facts.finished,
         });
@@ -310,6 +330,7 @@ impl ExecJob {
             stderr: Body::from(detail.stderr),
             streams: Streams::Exact,
             truncated: detail.truncated,
+            channel: Channel::Inline,
             started: detail.started,
             finished: detail.finished,
         })
@@ -427,12 +448,13 @@ impl Job for ExecJob {
             comment: self.marker(batch.intent),
             max_concurrency: limits.max_concurrency,
             max_errors: limits.max_errors,
-            s3: None,
-            log_group: None,
+            s3: self.channels.s3_output(),
+            log_group: self.channels.log_group(),
         };
         match self.ssm.send_command(slot, permit, &command).await {
             Ok(sent) => {
                 self.has_sent.store(true, Ordering::Relaxed);
+                self.follow(batch, &sent.command_id);
                 SendOutcome::Accepted(self.accepted(sent.command_id, sent.expires_after))
             }
             Err(error) => {
@@ -448,6 +470,7 @@ impl Job for ExecJob {
         let narrow = self.search(batch);
         let (found, left) = self.find(&narrow, batch, MAX_SEARCH_PAGES).await.map_err(trouble)?;
         if let Some(accepted) = found {
+            self.follow(batch, &accepted.command_id);
             return Ok(Some(accepted));
         }
         if left == Left::InTheMiddle {
@@ -457,6 +480,9 @@ impl Job for ExecJob {
         // The window rests on a clock: a look at the newest commands finds what a clock that jumped put outside of it.
         let wide = CommandsQuery { invoked_before: None, ..narrow };
         let (found, _) = self.find(&wide, batch, MAX_PAGES).await.map_err(trouble)?;
+        if let Some(accepted) = &found {
+            self.follow(batch, &accepted.command_id);
+        }
         Ok(found)
     }
 
@@ -492,6 +518,8 @@ impl Job for ExecJob {
     }
 
     async fn collect(&self, batch: &Batch, command_id: &str) -> Result<Collected, Trouble<ExecError>> {
+        // A command that an earlier process sent is followed from here on.
+        self.follow(batch, command_id);
         if !self.reads_one_by_one.load(Ordering::Relaxed) {
             match self.invocations(batch, command_id).await {
                 Ok(collected) => return Ok(collected),
@@ -505,10 +533,15 @@ impl Job for ExecJob {
     }
 
     async fn detail(&self, target: usize, command_id: &str) -> Result<Option<Outcome>, Trouble<ExecError>> {
-        let Some(id) = self.targets.get(target).map(|t| t.id.as_str()) else { return Ok(None) };
-        match self.ssm.get_invocation(command_id, id).await {
-            Ok(detail) => Ok(detail.and_then(|d| self.outcome(d))),
-            Err(error) => Err(trouble(error)),
+        let Some(part) = self.parts(&[target], command_id).pop() else { return Ok(None) };
+        let ask = || async {
+            let detail = self.ssm.get_invocation(command_id, &part.node.id).await?;
+            Ok(detail.and_then(|d| self.outcome(d)))
+        };
+        match self.channels.read(part, ask).await {
+            Ok(outcome) => Ok(outcome),
+            Err(ReadError::Call(error)) => Err(trouble(error)),
+            Err(error) => Err(Trouble::Transient(error.into())),
         }
     }
 

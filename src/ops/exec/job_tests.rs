@@ -68,6 +68,7 @@ async fn job(url: &str) -> ExecJob {
         lifetime: Duration::from_secs(3660),
         since: "2026-11-21T09:00:00Z".parse().ok(),
         has_sent: false,
+        channels: Channels::default(),
     };
     ExecJob::new(
         &OpenScope { scope, meter, identity, found: std::sync::Arc::default(), send_rate: None },

@@ -1,5 +1,6 @@
 //! `exec`: one command on many nodes. See docs/ARCHITECTURE.md for its way.
 
+mod channel;
 mod error;
 mod gate;
 mod job;
@@ -20,6 +21,8 @@ use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
 
+use self::channel::Channels;
+pub(crate) use self::channel::{OpenChannels, Places};
 pub(crate) use self::error::ExecError;
 use self::job::{ExecJob, ExecJobParts};
 pub(crate) use self::options::{
@@ -53,6 +56,8 @@ pub(crate) struct ExecOptions {
     pub(crate) resend_ambiguous: bool,
     /// `--reason`.
     pub(crate) note: Option<String>,
+    /// Where outputs go besides the service's own answers.
+    pub(crate) channels: OpenChannels,
 }
 
 /// A run that only needs to be driven.
@@ -68,7 +73,7 @@ pub(crate) struct Prepared {
 /// # Errors
 /// It can't be sent as asked, or the state directory is not writable.
 pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Result<Prepared, Failure> {
-    let ExecOptions { mut recipe, given, resolved, waves, .. } = options;
+    let ExecOptions { mut recipe, given, resolved, waves, channels, .. } = options;
     let wish = recipe.wish(Sources { environment: &ctx.environment, given: &given })?;
     let payloads = payloads(&wish, &resolved.targets)?;
     recipe.sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
@@ -91,7 +96,10 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
     let lock = directory.lock()?;
     let opening = opening(&record, &resolved, options.note);
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
-    let job = ExecJob::new(open, parts(&record.run, &recipe, resolved.targets.clone(), payloads));
+    let channels = channels.of_run(&directory.output());
+    let beside = channels.beside();
+    let parts = ExecJobParts { channels, ..parts(&record.run, &recipe, resolved.targets.clone(), payloads) };
+    let job = ExecJob::new(open, parts);
     let plan = Plan {
         waves,
         targets: resolved.targets,
@@ -99,7 +107,8 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
         policy,
         recovered: Recovered::default(),
     };
-    let start = Start { job: Arc::new(job), plan, run, directory, next_intent: 1, next_seq: 0, opening };
+    let job = Arc::new(job);
+    let start = Start { job, plan, run, directory, next_intent: 1, next_seq: 0, opening, beside };
     Ok(Prepared { start, _lock: lock })
 }
 
@@ -119,6 +128,7 @@ fn parts(
         lifetime: recipe.lifetime(),
         since: None,
         has_sent: false,
+        channels: Channels::default(),
     }
 }
 

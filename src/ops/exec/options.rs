@@ -9,6 +9,7 @@ use herder_core::journal::HashKey;
 use herder_core::target::Platform;
 use serde::{Deserialize, Serialize};
 
+use super::channel::Places;
 use super::payload::{Wish, Work};
 use crate::failure::Failure;
 use crate::settings::Environment;
@@ -44,6 +45,9 @@ pub(crate) struct Recipe {
     pub(crate) timeout_s: u64,
     /// `--delivery-timeout`, seconds.
     pub(crate) delivery_timeout_s: u64,
+    /// Where outputs go besides the service's own answers.
+    #[serde(flatten)]
+    pub(crate) places: Places,
     /// How it goes over the targets.
     #[serde(flatten)]
     pub(crate) rollout: Rollout,

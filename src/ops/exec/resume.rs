@@ -8,6 +8,7 @@ use herder_core::fanout::{Eagerness, Plan, Recovered};
 use herder_core::journal::{HashKey, Replay, RunDirectory, RunRecord};
 use herder_core::target::{Platform, Target};
 
+use super::channel::OpenChannels;
 use super::job::ExecJob;
 use super::options::{GivenValues, Recipe, Sources, hash_of};
 use super::payload::Payload;
@@ -40,6 +41,8 @@ pub(crate) struct ResumeOptions {
     pub(crate) eagerness: Eagerness,
     /// `--resend-ambiguous`.
     pub(crate) resend_ambiguous: bool,
+    /// Where outputs go besides the service's own answers; none, where they are of no interest.
+    pub(crate) channels: OpenChannels,
 }
 
 /// Picks a run up where it was. `None`: it is finished, and nothing is left open. A run that was killed between its last verdict and its
@@ -72,6 +75,8 @@ pub(crate) fn resume(
     let mut job_parts = parts(&record.run, &recipe, targets.clone(), payloads);
     job_parts.since = replay.sends.values().filter_map(|send| send.server_at).min();
     job_parts.has_sent = !replay.sends.is_empty();
+    job_parts.channels = options.channels.of_run(&directory.output());
+    let beside = job_parts.channels.beside();
     let plan = Plan {
         waves: record.waves.iter().map(|end| *end as usize).collect(),
         targets,
@@ -87,6 +92,7 @@ pub(crate) fn resume(
         next_intent: replay.next_intent,
         next_seq: replay.next_seq,
         opening: vec![Event::RunResumed { open: open_targets as u64 }],
+        beside,
     };
     Ok(Some(Prepared { start, _lock: lock }))
 }

@@ -6,6 +6,7 @@
 mod stream;
 
 use super::Here;
+use crate::clock::At;
 use crate::service::ssm::decoded;
 use crate::wire::ApiError;
 use crate::wire::validate::Checked;
@@ -42,20 +43,38 @@ fn bad_token() -> ApiError {
     ApiError::new("InvalidParameterException", "The specified nextToken is invalid.")
 }
 
-/// Where a page goes on: so far into the list, and so many bytes into the stream there.
-type Cursor = (usize, u64);
-
-fn token((index, byte): Cursor) -> String {
-    base64::engine::general_purpose::STANDARD.encode(format!("l:{index}:{byte}"))
+/// Where a page goes on: behind this event, by its time, its stream's name and its place there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Cursor {
+    at: At,
+    stream: String,
+    byte: u64,
 }
 
-fn cursor(token: Option<&str>) -> Result<Cursor, ApiError> {
-    let Some(token) = token else { return Ok((0, 0)) };
-    let read = |text: String| {
-        let (index, byte) = text.strip_prefix("l:")?.split_once(':')?;
-        Some((index.parse().ok()?, byte.parse().ok()?))
-    };
-    decoded(token).and_then(read).ok_or_else(bad_token)
+impl Cursor {
+    fn token(&self) -> String {
+        let text = format!("e:{}:{}:{}", self.at.0, self.byte, self.stream);
+        base64::engine::general_purpose::STANDARD.encode(text)
+    }
+
+    fn read(token: &str) -> Result<Cursor, ApiError> {
+        let read = |text: String| {
+            let mut parts = text.strip_prefix("e:")?.splitn(3, ':');
+            let (at, byte) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+            Some(Cursor { at: At(at), byte, stream: parts.next()?.to_owned() })
+        };
+        decoded(token).and_then(read).ok_or_else(bad_token)
+    }
+}
+
+/// The token of a place in a list.
+fn place_token(place: usize) -> String {
+    base64::engine::general_purpose::STANDARD.encode(format!("l:{place}"))
+}
+
+fn place(token: Option<&str>) -> Result<usize, ApiError> {
+    let Some(token) = token else { return Ok(0) };
+    decoded(token).and_then(|text| text.strip_prefix("l:")?.parse().ok()).ok_or_else(bad_token)
 }
 
 /// The group that a call names, by name or ARN.
@@ -73,19 +92,13 @@ fn named(checked: &mut Checked<'_>) -> Option<String> {
     name
 }
 
-/// The streams of a group with wanted names, in the order in which they were written.
-fn of_group<'a>(
-    here: &'a Here<'_>,
-    group: &str,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<Vec<Stream<'a>>, ApiError> {
+/// The streams of a group with wanted names, by name.
+fn of_group(here: &Here<'_>, group: &str, wanted: impl Fn(&str) -> bool) -> Result<Vec<Stream>, ApiError> {
     if !is_group(here, group) {
         let message = "The specified log group does not exist.";
         return Err(ApiError::new("ResourceNotFoundException", message));
     }
-    let mut streams = all(here, |have, name| have == group && wanted(name));
-    streams.sort_by(|one, other| (one.at, &one.name).cmp(&(other.at, &other.name)));
-    Ok(streams)
+    Ok(all(here, |have, name| have == group && wanted(name)))
 }
 
 fn groups(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
@@ -94,10 +107,10 @@ fn groups(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError>
     let most = checked.integer("limit", (1, 50)).unwrap_or(50) as usize;
     let from = checked.string("nextToken", (1, 4096));
     checked.finish().map_err(invalid)?;
-    let (from, _) = cursor(from.as_deref())?;
+    let from = place(from.as_deref())?;
     let mut found: BTreeMap<String, i64> = BTreeMap::new();
     for stream in all(here, |group, _| group.starts_with(&prefix)) {
-        let at = here.shown(stream.at).0 / 1000;
+        let at = here.shown(stream.begun()).0 / 1000;
         found.entry(stream.group).and_modify(|first| *first = at.min(*first)).or_insert(at);
     }
     let shown = |(name, created): (&String, &i64)| {
@@ -108,7 +121,7 @@ fn groups(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError>
     let page: Vec<Value> = found.iter().skip(from).take(most).map(shown).collect();
     let mut answer = json!({"logGroups": page});
     if from + most < found.len() {
-        answer["nextToken"] = json!(token((from + most, 0)));
+        answer["nextToken"] = json!(place_token(from + most));
     }
     Ok(answer)
 }
@@ -122,16 +135,16 @@ fn streams(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError
     let descending = checked.boolean("descending");
     let from = checked.string("nextToken", (1, 4096));
     checked.finish().map_err(invalid)?;
-    let (from, _) = cursor(from.as_deref())?;
+    let from = place(from.as_deref())?;
     let mut found = of_group(here, &group, |name| name.starts_with(&prefix))?;
-    if !by_time {
-        found.sort_by(|one, other| one.name.cmp(&other.name));
+    if by_time {
+        found.sort_by(|one, other| (one.begun(), &one.name).cmp(&(other.begun(), &other.name)));
     }
     if descending {
         found.reverse();
     }
-    let shown = |stream: &Stream<'_>| {
-        let at = here.shown(stream.at).0 / 1000;
+    let shown = |stream: &Stream| {
+        let at = here.shown(stream.begun()).0 / 1000;
         let arn = here.arn("logs", &format!("log-group:{group}:log-stream:{}", stream.name));
         json!({"logStreamName": stream.name, "creationTime": at, "firstEventTimestamp": at, "lastEventTimestamp": at,
                "lastIngestionTime": at, "arn": arn, "storedBytes": 0})
@@ -139,39 +152,49 @@ fn streams(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError
     let page: Vec<Value> = found.iter().skip(from).take(most).map(shown).collect();
     let mut answer = json!({"logStreams": page});
     if from + most < found.len() {
-        answer["nextToken"] = json!(token((from + most, 0)));
+        answer["nextToken"] = json!(place_token(from + most));
     }
     Ok(answer)
 }
 
-/// Events of some streams from a cursor on, as far as an answer goes; with the cursor of the rest.
+/// Events of some streams behind a cursor, in the order of their times, as far as an answer goes; and whether there are more.
 fn collect(
     here: &Here<'_>,
-    streams: &[Stream<'_>],
-    (start, limit): (Cursor, usize),
+    streams: &[Stream],
+    (after, limit): (Option<&Cursor>, usize),
     wanted: impl Fn(&Event) -> bool,
-) -> (Vec<(usize, Event)>, Option<Cursor>) {
-    let (mut events, mut bytes) = (Vec::new(), 0);
-    let (mut index, mut byte) = start;
-    while let Some(stream) = streams.get(index) {
-        let content = stream.content(here);
-        while let Some((event, next)) = content.as_ref().and_then(|content| stream.event(here, content, byte))
-        {
-            let is_wanted = wanted(&event);
-            if is_wanted
-                && (events.len() == limit || (bytes + event.message.len() > BYTES && !events.is_empty()))
-            {
-                return (events, Some((index, byte)));
-            }
-            if is_wanted {
-                bytes += event.message.len();
-                events.push((index, event));
-            }
-            byte = next;
+) -> (Vec<(Cursor, Event)>, bool) {
+    let until = here.seen_until();
+    let is_behind = |stream: &Stream, event: &Event| {
+        after.is_none_or(|after| {
+            *after < Cursor { at: event.at, stream: stream.name.clone(), byte: event.byte }
+        })
+    };
+    let mut waiting: Vec<_> = streams
+        .iter()
+        .map(|stream| {
+            let start = after.filter(|after| after.stream == stream.name).map_or(0, |after| after.byte);
+            let events = stream.events(start).take_while(|event| event.at <= until);
+            (stream, events.filter(move |event| is_behind(stream, event)).peekable())
+        })
+        .collect();
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    loop {
+        let next = waiting
+            .iter_mut()
+            .filter_map(|(stream, events)| Some(((events.peek()?.at, &stream.name), events)))
+            .min_by(|(one, _), (other, _)| one.cmp(other));
+        let Some(((_, name), events)) = next else { return (found, false) };
+        let (name, Some(event)) = (name.clone(), events.next()) else { return (found, false) };
+        if !wanted(&event) {
+            continue;
         }
-        (index, byte) = (index + 1, 0);
+        if found.len() == limit || (bytes + event.message.len() > BYTES && !found.is_empty()) {
+            return (found, true);
+        }
+        bytes += event.message.len();
+        found.push((Cursor { at: event.at, stream: name, byte: event.byte }, event));
     }
-    (events, None)
 }
 
 /// Bounds on the times of events, in milliseconds.
@@ -194,24 +217,31 @@ fn filter(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError>
         let message = "logStreamNamePrefix and logStreamNames are mutually exclusive parameters.";
         return Err(ApiError::new("InvalidParameterException", message));
     }
-    let start = cursor(page_token.as_deref())?;
+    let after = page_token.as_deref().map(Cursor::read).transpose()?;
     let found = of_group(here, &group, |name| {
         names.as_ref().is_none_or(|names| names.iter().any(|wanted| wanted == name))
             && prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
     })?;
-    let wanted = |event: &Event| (from..to).contains(&event.at_ms) && matches(&pattern, &event.message);
-    let (events, next) = collect(here, &found, (start, limit), wanted);
-    let shown = |(index, event): &(usize, Event)| {
-        json!({"logStreamName": found.get(*index).map(|stream| &stream.name), "timestamp": event.at_ms,
-               "message": event.message, "ingestionTime": event.at_ms + 800, "eventId": event.id})
+    let wanted =
+        |event: &Event| (from..=to).contains(&shown_ms(here, event)) && matches(&pattern, &event.message);
+    let (events, has_more) = collect(here, &found, (after.as_ref(), limit), wanted);
+    let shown = |(cursor, event): &(Cursor, Event)| {
+        let at = shown_ms(here, event);
+        json!({"logStreamName": cursor.stream, "timestamp": at, "message": event.message, "ingestionTime": at + 800,
+               "eventId": event.id})
     };
     let mut answer = json!({
         "events": events.iter().map(shown).collect::<Value>(), "searchedLogStreams": [],
     });
-    if let Some(next) = next {
-        answer["nextToken"] = json!(token(next));
+    if let Some((last, _)) = events.last().filter(|_| has_more) {
+        answer["nextToken"] = json!(last.token());
     }
     Ok(answer)
+}
+
+/// The time of an event as callers see it.
+fn shown_ms(here: &Here<'_>, event: &Event) -> i64 {
+    here.shown(event.at).0 / 1000
 }
 
 /// Forwards only: a call that wants the end of a long stream first gets its beginning.
@@ -227,23 +257,30 @@ fn get(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
     let missing = || ApiError::new("ResourceNotFoundException", "The specified log stream does not exist.");
     let found = of_group(here, &group, |have| have == name)?;
     let stream = found.first().ok_or_else(missing)?;
+    let begin = Cursor { at: At(0), stream: String::new(), byte: 0 };
     let (is_back, start) = match page_token.as_deref() {
-        None => (false, (0, 0)),
+        None => (false, begin),
         Some(token) => match (token.strip_prefix("f/"), token.strip_prefix("b/")) {
-            (Some(token), _) => (false, cursor(Some(token))?),
-            (_, Some(token)) => (true, cursor(Some(token))?),
+            (Some(token), _) => (false, Cursor::read(token)?),
+            (_, Some(token)) => (true, Cursor::read(token)?),
             (None, None) => return Err(bad_token()),
         },
     };
-    let wanted = |event: &Event| (from..to).contains(&event.at_ms);
-    let (events, next) =
-        if is_back { (Vec::new(), Some(start)) } else { collect(here, &found, (start, limit), wanted) };
+    let wanted = |event: &Event| (from..to).contains(&shown_ms(here, event));
+    let (events, _) = if is_back {
+        (Vec::new(), false)
+    } else {
+        collect(here, std::slice::from_ref(stream), (Some(&start), limit), wanted)
+    };
     // The end of a stream is a token that comes back unchanged.
-    let end = (0, stream.content(here).map_or(0, |content| content.length()));
-    let shown = |(_, event): &(usize, Event)| json!({"timestamp": event.at_ms, "message": event.message, "ingestionTime": event.at_ms + 800});
+    let end = events.last().map_or(&start, |(cursor, _)| cursor);
+    let shown = |(_, event): &(Cursor, Event)| {
+        let at = shown_ms(here, event);
+        json!({"timestamp": at, "message": event.message, "ingestionTime": at + 800})
+    };
     Ok(json!({
         "events": events.iter().map(shown).collect::<Value>(),
-        "nextForwardToken": format!("f/{}", token(next.unwrap_or(end))),
-        "nextBackwardToken": format!("b/{}", token(start)),
+        "nextForwardToken": format!("f/{}", end.token()),
+        "nextBackwardToken": format!("b/{}", start.token()),
     }))
 }

@@ -124,7 +124,7 @@ fn page(s3: &S3<'_>, place: &Place, query: &Query) -> Result<(Vec<Entry>, Option
         .map(|(key, object)| (key.clone(), Source::Put(object.body.len() as u64, object.modified)))
         .collect();
     for upload in upload::all(s3.world, s3.spec, &place.bucket, s3.now) {
-        for (key, (upload, invocation, is_error)) in upload.keys((&query.prefix, &query.after), s3.now) {
+        for (key, (upload, invocation, is_error)) in upload.keys((&query.prefix, &query.after)) {
             keys.entry(key).or_insert(Source::Node(upload, invocation, is_error));
         }
     }

@@ -48,13 +48,23 @@ pub(crate) fn answer(s3: &mut S3<'_>, call: &Call) -> Option<Result<Reply, ApiEr
         "DeleteObject" => object::delete,
         _ => return None,
     };
-    if let Err(error) = admit(s3, &place, call) {
-        return Some(Err(error));
+    let reply = admit(s3, &place, call).and_then(|()| operation(s3, &place, call));
+    // Refusals name the bucket's region too.
+    let region = s3.world.store.bucket(&place.bucket).map(|bucket| bucket.region.clone());
+    Some(match reply {
+        Ok(reply) => {
+            let reply = reply.header("x-amz-request-id", call.request_id.as_str());
+            Ok(with_region(reply.header("x-amz-id-2", "simulated"), region, call))
+        }
+        Err(error) => Err(region.into_iter().fold(error, |e, r| e.header("x-amz-bucket-region", r))),
+    })
+}
+
+fn with_region(reply: Reply, region: Option<String>, call: &Call) -> Reply {
+    match region {
+        Some(region) if call.api == "HeadBucket" => reply.header("x-amz-bucket-region", region),
+        _ => reply,
     }
-    let reply = operation(s3, &place, call);
-    Some(reply.map(|reply| {
-        reply.header("x-amz-request-id", call.request_id.as_str()).header("x-amz-id-2", "simulated")
-    }))
 }
 
 /// Checks that a bucket exists and lets itself be used for this.
@@ -63,6 +73,11 @@ fn admit(s3: &S3<'_>, place: &Place, call: &Call) -> Result<(), ApiError> {
         return Ok(());
     }
     let bucket = s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
+    if bucket.region != call.region && call.api != "GetBucketLocation" {
+        let message = "The bucket you are attempting to access must be addressed using the specified endpoint. \
+                       Please send all future requests to this endpoint.";
+        return Err(ApiError::new("PermanentRedirect", message).status(301));
+    }
     if bucket.deny.contains(&call.api) {
         let resource = format!("arn:aws:s3:::{}/{}", place.bucket, place.key);
         let resource = resource.trim_end_matches('/');
@@ -121,8 +136,8 @@ fn create_bucket(s3: &mut S3<'_>, place: &Place, call: &Call) -> Result<Reply, A
 }
 
 fn head_bucket(s3: &mut S3<'_>, place: &Place, _call: &Call) -> Result<Reply, ApiError> {
-    let bucket = s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
-    Ok(Reply::new(200, "application/xml", Vec::new()).header("x-amz-bucket-region", bucket.region.as_str()))
+    s3.world.store.bucket(&place.bucket).ok_or_else(no_bucket)?;
+    Ok(Reply::new(200, "application/xml", Vec::new()))
 }
 
 fn bucket_location(s3: &mut S3<'_>, place: &Place, _call: &Call) -> Result<Reply, ApiError> {

@@ -21,13 +21,18 @@ fn find(s3: &S3<'_>, place: &Place) -> Result<Found, ApiError> {
     }
     upload::all(s3.world, s3.spec, &place.bucket, s3.now)
         .into_iter()
-        .find_map(|upload| upload.find(&place.key, s3.now))
+        .find_map(|upload| upload.find(&place.key))
         .ok_or_else(|| ApiError::new("NoSuchKey", "The specified key does not exist.").status(404))
 }
 
 /// The answer to a request for an object, with the part of it that is asked for.
 fn reply(s3: &S3<'_>, place: &Place, call: &Call, found: Found) -> Result<Reply, ApiError> {
     let size = found.content.length();
+    let wanted = call.incoming.header("if-match");
+    if wanted.is_some_and(|wanted| wanted != "*" && wanted != etag(&place.key, size)) {
+        let message = "At least one of the pre-conditions you specified did not hold";
+        return Err(ApiError::new("PreconditionFailed", message).status(412));
+    }
     let part = range(call.incoming.header("range"), size)?;
     let (from, to) = part.unwrap_or((0, size));
     let mut reply = Reply::new(if part.is_some() { 206 } else { 200 }, "binary/octet-stream", Vec::new())

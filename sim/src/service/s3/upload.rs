@@ -18,6 +18,8 @@ pub(crate) struct Upload<'a> {
     spec: &'a Spec,
     region: &'a Region,
     command: &'a Command,
+    /// What was uploaded until then is there.
+    now: At,
 }
 
 /// An object: what is in it, and when it came.
@@ -47,11 +49,13 @@ pub(super) fn all<'a>(world: &'a World, spec: &'a Spec, bucket: &str, now: At) -
     if world.store.bucket(bucket).is_none_or(|bucket| bucket.refuses_nodes) {
         return Vec::new();
     }
+    // Nothing is seen before it is there.
+    let now = now.plus_seconds(-spec.switches.late_objects / spec.speed);
     let mut uploads = Vec::new();
     for region in world.regions.values() {
         let commands = region.commands_until(now);
         let commands = commands.filter(|one| key_base(one).is_some_and(|(to, _)| to == bucket));
-        uploads.extend(commands.map(|command| Upload { spec, region, command }));
+        uploads.extend(commands.map(|command| Upload { spec, region, command, now }));
     }
     uploads
 }
@@ -61,7 +65,6 @@ impl<'a> Upload<'a> {
     pub(super) fn keys(
         self,
         (prefix, after): (&str, &str),
-        now: At,
     ) -> Vec<(String, (Upload<'a>, &'a Invocation, bool))> {
         let Some((_, base)) = key_base(self.command) else { return Vec::new() };
         if !base.starts_with(prefix) && !prefix.starts_with(&base) {
@@ -69,7 +72,7 @@ impl<'a> Upload<'a> {
         }
         let path = plugin_path(self.command);
         let mut keys = Vec::new();
-        for invocation in self.command.invocations.iter().filter(|one| one.has_result(now)) {
+        for invocation in self.command.invocations.iter().filter(|one| self.is_there(one)) {
             let Some(node) = self.region.fleet.at(invocation.draft.node) else { continue };
             for (stream, is_error) in [("stderr", true), ("stdout", false)] {
                 let key = format!("{base}{}/{path}/{stream}", node.id);
@@ -82,7 +85,7 @@ impl<'a> Upload<'a> {
     }
 
     /// The object of a key, where there is one.
-    pub(super) fn find(self, key: &str, now: At) -> Option<Found> {
+    pub(super) fn find(self, key: &str) -> Option<Found> {
         let (_, base) = key_base(self.command)?;
         let (id, path) = key.strip_prefix(&base)?.split_once('/')?;
         let stream = path.strip_prefix(&plugin_path(self.command))?;
@@ -93,8 +96,14 @@ impl<'a> Upload<'a> {
         };
         let node = self.region.fleet.get(id)?;
         let mut invocations = self.command.invocations.iter();
-        let invocation = invocations.find(|one| one.draft.node == node.index && one.has_result(now))?;
+        let invocation = invocations.find(|one| one.draft.node == node.index && self.is_there(one))?;
         self.read(invocation, is_error)
+    }
+
+    /// Whether the node has uploaded its output, and may.
+    fn is_there(self, invocation: &Invocation) -> bool {
+        let may = self.region.fleet.at(invocation.draft.node).is_some_and(|node| !node.health.no_uploads);
+        may && invocation.has_result(self.now)
     }
 
     /// A stream of an invocation; an empty one has no object.

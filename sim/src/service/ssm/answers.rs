@@ -110,7 +110,9 @@ pub(crate) fn printed(order: Order<'_>, node: &Node, occurrence: u32, started: A
     match (bytes, rule) {
         (Some(bytes), _) => {
             let stderr = rule.map_or_else(Vec::new, |rule| filled(&rule.stderr, node));
-            Printed { stdout: Content::Drawn(draw.text("bytes"), bytes), stderr }
+            let (draw, is_binary) = (draw.text("bytes"), rule.is_some_and(|rule| rule.binary));
+            let stdout = if is_binary { Content::Noise(draw, bytes) } else { Content::Drawn(draw, bytes) };
+            Printed { stdout, stderr }
         }
         (None, Some(rule)) => {
             Printed { stdout: Content::Bytes(filled(&rule.stdout, node)), stderr: filled(&rule.stderr, node) }

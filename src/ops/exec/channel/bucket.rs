@@ -1,0 +1,434 @@
+//! [`BucketOutputs`]: outputs from S3, byte for byte.
+//!
+//! A node uploads each stream that is not empty when it is done, below `PREFIX/COMMAND/NODE/`. One list of a command's objects
+//! tells for all of its nodes which outputs the service's own text has whole, by their sizes; only the others are downloaded.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use herder_aws::s3::{Bucket, Object};
+use herder_aws::{CallError, CallErrorKind};
+use herder_core::body::BodyWriter;
+use herder_core::event::{Body, Channel, Event, Streams};
+use herder_core::fanout::{Finding, Outcome};
+use tokio::time::Instant;
+
+use super::place::S3Place;
+use super::settle::{Sizes, Step, step};
+use super::{Part, ReadError};
+use crate::ops::run::ThrottleEvents;
+
+/// An object that is not there yet is waited for so long, counted from the moment at which the service had the result.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Once outputs of so many nodes have not come at all, others are waited for as long as what did come took, and not longer.
+const MISSES: u32 = 5;
+/// And so long at the least.
+const LEAST_PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at a command's objects.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Pages of a list: 50 nodes have a hundred objects, or a multiple where a document has several steps.
+const MAX_PAGES: usize = 20;
+/// Downloads of a target that fail in a row before it is left at what the service kept.
+const ATTEMPTS: u32 = 3;
+/// After so many warnings about single nodes one more is given for all others.
+const WARNINGS: u32 = 3;
+
+/// Outputs of a run in a bucket.
+#[derive(Debug)]
+pub(super) struct BucketOutputs {
+    bucket: Bucket,
+    place: S3Place,
+    scratch: PathBuf,
+    events: ThrottleEvents,
+    commands: Mutex<HashMap<String, Arc<CommandOutputs>>>,
+    lateness: Mutex<Lateness>,
+    warnings: Mutex<Warnings>,
+}
+
+/// The outputs of one command.
+#[derive(Debug, Default)]
+struct CommandOutputs {
+    /// The latest list. Whoever makes one holds up the others, who then use it too.
+    listed: tokio::sync::Mutex<Option<(Instant, Arc<Listing>)>>,
+    targets: Mutex<Targets>,
+}
+
+#[derive(Debug, Default)]
+struct Targets {
+    /// Of whose outputs something is missing.
+    open: HashMap<usize, Open>,
+    done: HashSet<usize>,
+}
+
+/// A target whose output is not complete yet.
+#[derive(Clone, Debug)]
+struct Open {
+    known: Outcome,
+    since: Instant,
+    failures: u32,
+}
+
+/// What lies in the bucket, by node.
+type Listing = HashMap<String, NodeObjects>;
+
+/// A node's objects, those of several steps in the order in which they were uploaded.
+#[derive(Clone, Debug, Default)]
+struct NodeObjects {
+    stdout: Vec<Object>,
+    stderr: Vec<Object>,
+}
+
+impl NodeObjects {
+    fn sizes(&self) -> Sizes {
+        let sum = |objects: &[Object]| {
+            (!objects.is_empty()).then(|| objects.iter().map(|o| o.size).fold(0, u64::saturating_add))
+        };
+        Sizes { stdout: sum(&self.stdout), stderr: sum(&self.stderr) }
+    }
+}
+
+/// How late objects come, as far as this run has seen.
+#[derive(Debug, Default)]
+struct Lateness {
+    /// Of those that came late, the latest.
+    latest: Duration,
+    /// Nodes whose objects never came.
+    misses: u32,
+}
+
+impl Lateness {
+    fn patience(&self) -> Duration {
+        if self.misses < MISSES { PATIENCE } else { (self.latest * 2).clamp(LEAST_PATIENCE, PATIENCE) }
+    }
+}
+
+/// What was warned of.
+#[derive(Debug, Default)]
+struct Warnings {
+    missing: u32,
+    unread: u32,
+}
+
+impl BucketOutputs {
+    pub(super) fn new(
+        bucket: Bucket,
+        place: S3Place,
+        scratch: &Path,
+        events: ThrottleEvents,
+    ) -> BucketOutputs {
+        BucketOutputs {
+            bucket,
+            place,
+            scratch: scratch.to_owned(),
+            events,
+            commands: Mutex::default(),
+            lateness: Mutex::default(),
+            warnings: Mutex::default(),
+        }
+    }
+
+    pub(super) fn place(&self) -> &S3Place {
+        &self.place
+    }
+
+    fn command(&self, command_id: &str) -> Arc<CommandOutputs> {
+        Arc::clone(locked(&self.commands).entry(command_id.to_owned()).or_default())
+    }
+
+    /// See [`super::Channels::look_through`].
+    pub(super) async fn look_through(&self, findings: &mut [(usize, Finding)], parts: &[Part<'_>]) {
+        let Some(command_id) = parts.first().map(|part| part.command_id) else { return };
+        let (command, now) = (self.command(command_id), Instant::now());
+        let is_new = |target: usize, finding: &Finding| {
+            let targets = locked(&command.targets);
+            let may_have_output = match finding {
+                Finding::Finished(outcome) => !outcome.stdout.is_empty() || !outcome.stderr.is_empty(),
+                Finding::NeedsDetail(_) => true,
+                Finding::Cancelling | Finding::Unlisted => false,
+            };
+            may_have_output && !targets.open.contains_key(&target) && !targets.done.contains(&target)
+        };
+        let is_any_new = findings.iter().any(|(target, finding)| is_new(*target, finding));
+        if !is_any_new {
+            return;
+        }
+        // Without a list each is read by itself, and says then what is wrong.
+        let listing = self.listing(command_id, now).await.ok();
+        for part in parts {
+            let found = findings.iter_mut().find(|(t, f)| *t == part.target && is_new(*t, f));
+            if let Some((target, finding)) = found {
+                let objects = listing.as_ref().map(|l| l.get(&part.node.id).cloned().unwrap_or_default());
+                let (next, is_done) = look(finding, objects.as_ref());
+                if let Some(next) = next {
+                    *finding = next;
+                }
+                let mut targets = locked(&command.targets);
+                if let (false, Finding::NeedsDetail(known)) = (is_done, &*finding) {
+                    let open = Open { known: (**known).clone(), since: now, failures: 0 };
+                    targets.open.insert(*target, open);
+                } else {
+                    targets.done.insert(*target);
+                }
+            }
+        }
+    }
+
+    /// See [`super::Channels::read`].
+    pub(super) async fn read<F>(
+        &self,
+        part: Part<'_>,
+        ask: impl Fn() -> F,
+    ) -> Result<Option<Outcome>, ReadError>
+    where
+        F: Future<Output = Result<Option<Outcome>, CallError>>,
+    {
+        let command = self.command(part.command_id);
+        let known = locked(&command.targets).open.get(&part.target).cloned();
+        // A listing may leave outputs out; then the service is asked first.
+        let is_told = |open: &Open| !open.known.stdout.is_empty() || !open.known.stderr.is_empty();
+        let (mut open, was_asked) = match known {
+            Some(open) if is_told(&open) => (open, false),
+            earlier => {
+                let Some(known) = ask().await? else { return Ok(None) };
+                let (since, failures) =
+                    earlier.map_or_else(|| (Instant::now(), 0), |open| (open.since, open.failures));
+                (Open { known, since, failures }, true)
+            }
+        };
+        let outcome = self.complete(part, &mut open, was_asked, ask).await;
+        let mut targets = locked(&command.targets);
+        match outcome {
+            Ok(outcome) => {
+                targets.open.remove(&part.target);
+                targets.done.insert(part.target);
+                if targets.open.is_empty()
+                    && let Ok(mut listed) = command.listed.try_lock()
+                {
+                    // Nobody waits for it; the next result asks for a newer one.
+                    *listed = None;
+                }
+                Ok(Some(outcome))
+            }
+            Err(error) => {
+                open.failures += u32::from(!is_pause(&error));
+                targets.open.insert(part.target, open);
+                Err(error)
+            }
+        }
+    }
+
+    async fn complete<F>(
+        &self,
+        part: Part<'_>,
+        open: &mut Open,
+        mut was_asked: bool,
+        ask: impl Fn() -> F,
+    ) -> Result<Outcome, ReadError>
+    where
+        F: Future<Output = Result<Option<Outcome>, CallError>>,
+    {
+        let mut not_before = open.since;
+        loop {
+            let listing = match self.listing(part.command_id, not_before).await {
+                Ok(listing) => listing,
+                Err(error) => return self.left_at_inline(part, open, error.into()).await,
+            };
+            let objects = listing.get(&part.node.id).cloned().unwrap_or_default();
+            let next = step(&open.known, objects.sizes());
+            match next {
+                Step::Stands => return Ok(exact(open.known.clone())),
+                Step::Ask if !was_asked => {
+                    was_asked = true;
+                    if let Some(known) = ask().await? {
+                        open.known = known;
+                    }
+                }
+                // What could not be told from more than that is told by the objects.
+                Step::Fetch | Step::Ask => match self.fetch(part, &objects).await {
+                    Ok((stdout, stderr)) => {
+                        self.note_lateness(open);
+                        return Ok(exact(Outcome { stdout, stderr, ..open.known.clone() }));
+                    }
+                    Err(error) => return self.left_at_inline(part, open, error).await,
+                },
+                Step::Wait if open.since.elapsed() < self.patience() => {
+                    tokio::time::sleep(PAUSE).await;
+                    not_before = Instant::now() - PAUSE / 2;
+                }
+                Step::Wait => {
+                    locked(&self.lateness).misses += 1;
+                    self.warn_missing(part).await;
+                    let kept = if was_asked { None } else { ask().await? };
+                    return Ok(kept.unwrap_or_else(|| open.known.clone()));
+                }
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        locked(&self.lateness).patience()
+    }
+
+    fn note_lateness(&self, open: &Open) {
+        let mut lateness = locked(&self.lateness);
+        lateness.latest = lateness.latest.max(open.since.elapsed().min(PATIENCE));
+    }
+
+    /// The objects of a command, by a list that was made at this time or later.
+    async fn listing(&self, command_id: &str, not_before: Instant) -> Result<Arc<Listing>, CallError> {
+        let command = self.command(command_id);
+        let mut listed = command.listed.lock().await;
+        if let Some((at, listing)) = &*listed
+            && *at >= not_before
+        {
+            return Ok(Arc::clone(listing));
+        }
+        let (at, base) = (Instant::now(), self.place.base(command_id));
+        let mut objects: BTreeMap<String, NodeObjects> = BTreeMap::new();
+        let mut token = None;
+        for _ in 0..MAX_PAGES {
+            let page = self.bucket.list(&base, token.as_deref()).await?;
+            for object in page.items {
+                place_object(&mut objects, &base, object);
+            }
+            token = page.next;
+            if token.is_none() {
+                break;
+            }
+        }
+        let in_order = |objects: &mut Vec<Object>| {
+            objects.sort_by(|a, b| (a.modified, &a.key).cmp(&(b.modified, &b.key)));
+        };
+        for node in objects.values_mut() {
+            in_order(&mut node.stdout);
+            in_order(&mut node.stderr);
+        }
+        let listing = Arc::new(objects.into_iter().collect());
+        *listed = Some((at, Arc::clone(&listing)));
+        Ok(listing)
+    }
+
+    async fn fetch(&self, part: Part<'_>, objects: &NodeObjects) -> Result<(Body, Body), ReadError> {
+        Ok((self.download(part, &objects.stdout).await?, self.download(part, &objects.stderr).await?))
+    }
+
+    async fn download(&self, part: Part<'_>, objects: &[Object]) -> Result<Body, ReadError> {
+        let mut writer = BodyWriter::new(&self.scratch);
+        for object in objects {
+            let Some(mut download) = self.bucket.download(&object.key).await? else {
+                let message = format!("{} was there and is gone", self.bucket.uri(&object.key));
+                return Err(ReadError::Gone(format!("{message}; the output of {} is lost", part.node.id)));
+            };
+            while let Some(piece) = download.next().await? {
+                writer.write(piece).await?;
+            }
+        }
+        Ok(writer.finish().await?)
+    }
+
+    /// What can't be read is tried again a few times; then what the service kept has to do, and somebody is told.
+    async fn left_at_inline(
+        &self,
+        part: Part<'_>,
+        open: &Open,
+        error: ReadError,
+    ) -> Result<Outcome, ReadError> {
+        let is_final = match &error {
+            ReadError::Call(error) => matches!(error.kind, CallErrorKind::AccessDenied { .. }),
+            ReadError::Gone(_) => true,
+            ReadError::Disk(_) => false,
+        };
+        if is_pause(&error) || (!is_final && open.failures + 1 < ATTEMPTS) {
+            return Err(error);
+        }
+        let count = {
+            let mut warnings = locked(&self.warnings);
+            warnings.unread += 1;
+            warnings.unread
+        };
+        if count <= WARNINGS {
+            let hints = match &error {
+                ReadError::Call(error) => error.hints(),
+                ReadError::Disk(_) | ReadError::Gone(_) => Vec::new(),
+            };
+            let message = format!(
+                "the output of {} in {} can't be read, and what the service kept of it is shown: {error}",
+                part.node.id,
+                self.bucket.uri(&self.folder(part))
+            );
+            self.events.emit(Event::Warning { message, hints }).await;
+        }
+        Ok(open.known.clone())
+    }
+
+    fn folder(&self, part: Part<'_>) -> String {
+        format!("{}{}/", self.place.base(part.command_id), part.node.id)
+    }
+
+    async fn warn_missing(&self, part: Part<'_>) {
+        let count = {
+            let mut warnings = locked(&self.warnings);
+            warnings.missing += 1;
+            warnings.missing
+        };
+        let node = &part.node.id;
+        let message = match count {
+            ..=WARNINGS => format!(
+                "the output of {node} did not come to {}; what the service kept of it is shown",
+                self.bucket.uri(&self.folder(part))
+            ),
+            4 => "the outputs of further nodes did not come either".to_owned(),
+            _ => return,
+        };
+        let (bucket, prefix) = (&self.place.bucket, &self.place.prefix);
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        let hints = vec![format!(
+            "Allow `s3:PutObject` on `arn:aws:s3:::{bucket}/{prefix}{slash}*` in the role of the nodes' instance profile; the service does not say whether it is missing."
+        )];
+        let hints = if count == 1 { hints } else { Vec::new() };
+        self.events.emit(Event::Warning { message, hints }).await;
+    }
+}
+
+/// What a finding becomes by what lies in the bucket, and whether it is complete.
+fn look(finding: &Finding, objects: Option<&NodeObjects>) -> (Option<Finding>, bool) {
+    let (Finding::Finished(known) | Finding::NeedsDetail(known)) = finding else { return (None, false) };
+    let stands = objects.is_some_and(|objects| {
+        // What a listing may have left out is not shown to be complete by an empty folder.
+        let is_told = !known.stdout.is_empty() || !known.stderr.is_empty();
+        is_told && step(known, objects.sizes()) == Step::Stands
+    });
+    match stands {
+        true => (Some(Finding::Finished(Box::new(exact((**known).clone())))), true),
+        false => (Some(Finding::NeedsDetail(known.clone())), false),
+    }
+}
+
+fn exact(outcome: Outcome) -> Outcome {
+    Outcome { streams: Streams::Exact, truncated: false, channel: Channel::S3, ..outcome }
+}
+
+/// `BASE NODE/…/stdout`: where an object belongs.
+fn place_object(objects: &mut BTreeMap<String, NodeObjects>, base: &str, object: Object) {
+    let Some((node, path)) = object.key.strip_prefix(base).and_then(|rest| rest.split_once('/')) else {
+        return;
+    };
+    let stream = path.rsplit('/').next().unwrap_or_default();
+    if !matches!(stream, "stdout" | "stderr") {
+        return;
+    }
+    let is_stdout = stream == "stdout";
+    let node = objects.entry(node.to_owned()).or_default();
+    if is_stdout { node.stdout.push(object) } else { node.stderr.push(object) }
+}
+
+/// New credentials are waited for; that is no failure.
+fn is_pause(error: &ReadError) -> bool {
+    matches!(error, ReadError::Call(error) if error.kind.is_credentials())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

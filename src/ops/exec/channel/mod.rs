@@ -1,0 +1,220 @@
+//! Where outputs go besides the service's own answers, and how they come back from there.
+//!
+//! S3 (`bucket`) has them whole, byte for byte, once a node is done. CloudWatch Logs (`follow`) has them as they are written.
+//! Both may be on: one shows outputs live, the other gives them exactly. The executor knows nothing of it: what a batch's
+//! results lack is one more reason to read a target's result by itself.
+
+mod bucket;
+mod follow;
+mod place;
+mod settle;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use herder_aws::logs::{EventsQuery, Logs};
+use herder_aws::s3::Bucket;
+use herder_aws::{CallError, Scope};
+use herder_core::fanout::{Finding, Outcome};
+use herder_core::target::Target;
+use jiff::Timestamp;
+
+use self::bucket::BucketOutputs;
+use self::follow::Follower;
+pub(crate) use self::place::{Places, S3Place};
+use super::error::ExecError;
+use crate::failure::{Failure, Kind};
+use crate::ops::run::{Beside, ThrottleEvents};
+
+/// Channels that were tried and can be read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenChannels {
+    events: ThrottleEvents,
+    s3: Option<(Bucket, S3Place)>,
+    logs: Option<(Logs, String)>,
+}
+
+impl OpenChannels {
+    /// Tries whether what nodes will write can be read back, before anything is sent: one call for the list of the bucket, one
+    /// for its objects, one for the log group.
+    ///
+    /// # Errors
+    /// There is no such bucket (exit 3), reading is not allowed (exit 4), or a call failed.
+    pub(crate) async fn open(
+        scope: &Scope,
+        places: &Places,
+        events: &ThrottleEvents,
+    ) -> Result<OpenChannels, Failure> {
+        let s3 = match &places.s3 {
+            Some(place) => Some((open_bucket(scope, place).await?, place.clone())),
+            None => None,
+        };
+        let logs = match &places.log_group {
+            Some(group) => {
+                let logs = scope.logs();
+                // That there is no such group is no error: agents make it.
+                let query = EventsQuery {
+                    group: group.clone(),
+                    stream_prefix: "herder-reads-here/".to_owned(),
+                    since: None,
+                    most: Some(1),
+                };
+                logs.events(&query, None).await?;
+                Some((logs, group.clone()))
+            }
+            None => None,
+        };
+        Ok(OpenChannels { events: events.clone(), s3, logs })
+    }
+
+    /// The channels of one run. `scratch` is a directory for what is on its way.
+    pub(super) fn of_run(self, scratch: &Path) -> Channels {
+        let events = || self.events.clone();
+        let s3 = self.s3.map(|(bucket, place)| BucketOutputs::new(bucket, place, scratch, events()));
+        let logs = self.logs.map(|(logs, group)| Follower::new(logs, group, scratch, events()));
+        Channels { s3: s3.map(Arc::new), logs: logs.map(Arc::new) }
+    }
+}
+
+async fn open_bucket(scope: &Scope, place: &S3Place) -> Result<Bucket, Failure> {
+    let bucket = scope.s3().bucket(&place.bucket).await.map_err(|error| {
+        let failure = Failure::from(error);
+        match failure.kind {
+            Kind::NotFound => Failure { hints: Vec::new(), ..failure }
+                .hint("Check the bucket's name; names hold for all accounts and regions."),
+            _ => failure,
+        }
+    })?;
+    // Who may list a bucket is told of a missing object that it is missing; who may not read is told so.
+    bucket.download(&format!("{}herder-reads-here", place.base("0"))).await?;
+    Ok(bucket)
+}
+
+/// One node's part of a command.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part<'a> {
+    pub(super) command_id: &'a str,
+    /// Index into the run's targets.
+    pub(super) target: usize,
+    pub(super) node: &'a Target,
+}
+
+/// The channels of a run besides the service's own answers; there may be none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Channels {
+    s3: Option<Arc<BucketOutputs>>,
+    logs: Option<Arc<Follower>>,
+}
+
+impl Channels {
+    /// For `SendCommand`: where in S3.
+    pub(super) fn s3_output(&self) -> Option<herder_aws::ssm::S3Output> {
+        let place = self.s3.as_ref()?.place();
+        Some(herder_aws::ssm::S3Output { bucket: place.bucket.clone(), prefix: place.prefix.clone() })
+    }
+
+    /// For `SendCommand`: which log group.
+    pub(super) fn log_group(&self) -> Option<String> {
+        self.logs.as_ref().map(|logs| logs.group().to_owned())
+    }
+
+    /// What has to go on beside the run.
+    pub(super) fn beside(&self) -> Option<Beside> {
+        let logs = Arc::clone(self.logs.as_ref()?);
+        Some(Box::pin(async move { logs.run().await }))
+    }
+
+    /// The service took a command for these nodes. `now` is its clock.
+    pub(super) fn sent(&self, command_id: &str, nodes: impl Iterator<Item = Target>, now: Option<Timestamp>) {
+        if let Some(logs) = &self.logs {
+            logs.begin(command_id, nodes, now);
+        }
+    }
+
+    /// Looks through what a batch's results say of outputs: what is complete is given as such, what is not is to be read by
+    /// itself.
+    pub(super) async fn look_through(&self, findings: &mut [(usize, Finding)], parts: &[Part<'_>]) {
+        if let Some(logs) = &self.logs {
+            for part in parts_of(findings, parts) {
+                logs.end(part);
+            }
+        }
+        if let Some(s3) = &self.s3 {
+            s3.look_through(findings, parts).await;
+        }
+    }
+
+    /// Reads one target's result with all its output. `ask` is the service's own answer about it.
+    pub(super) async fn read<F>(
+        &self,
+        part: Part<'_>,
+        ask: impl Fn() -> F,
+    ) -> Result<Option<Outcome>, ReadError>
+    where
+        F: Future<Output = Result<Option<Outcome>, CallError>>,
+    {
+        match (&self.s3, &self.logs) {
+            (Some(s3), _) => s3.read(part, ask).await,
+            (None, logs) => {
+                let Some(outcome) = ask().await? else { return Ok(None) };
+                match logs {
+                    Some(logs) if outcome.truncated => logs.read(part, outcome).await.map(Some),
+                    _ => Ok(Some(outcome)),
+                }
+            }
+        }
+    }
+}
+
+/// The parts of which there are results.
+fn parts_of<'a>(findings: &[(usize, Finding)], parts: &[Part<'a>]) -> Vec<Part<'a>> {
+    let has_result = |target| {
+        findings
+            .iter()
+            .any(|(t, f)| *t == target && matches!(f, Finding::Finished(_) | Finding::NeedsDetail(_)))
+    };
+    parts.iter().filter(|part| has_result(part.target)).copied().collect()
+}
+
+/// Why an output could not be read; it may work later.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// A call failed.
+    Call(CallError),
+    /// There is no room for it on this machine.
+    Disk(std::io::Error),
+    /// It was there, and is not any more; says which.
+    Gone(String),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Call(error) => f.write_str(&error.described()),
+            ReadError::Disk(error) => write!(f, "it can't be written here: {error}"),
+            ReadError::Gone(what) => f.write_str(what),
+        }
+    }
+}
+
+impl From<CallError> for ReadError {
+    fn from(error: CallError) -> ReadError {
+        ReadError::Call(error)
+    }
+}
+
+impl From<std::io::Error> for ReadError {
+    fn from(error: std::io::Error) -> ReadError {
+        ReadError::Disk(error)
+    }
+}
+
+impl From<ReadError> for ExecError {
+    fn from(error: ReadError) -> ExecError {
+        match error {
+            ReadError::Call(error) => error.into(),
+            ReadError::Disk(_) | ReadError::Gone(_) => ExecError::Output(error.to_string()),
+        }
+    }
+}
