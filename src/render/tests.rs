@@ -3,7 +3,7 @@ use serde_json::Value;
 use super::fixture::{Fixture, every_event, start, started, target};
 use super::*;
 use crate::io::{Captured, Fake};
-use herder_core::event::{Body, Event};
+use herder_core::event::{Body, Event, OutputPiece, Stream};
 use herder_core::verdict::Verdict;
 
 fn options(format: Format) -> RenderOptions {
@@ -145,6 +145,32 @@ fn lines_in_a_pipe() {
     hint: See it again with `herder runs show 20261121-093000-1f2e3d`.
     hint: Choose those that went wrong with `-t @20261121-093000-1f2e3d:bad`.
     "#);
+}
+
+/// Lines that were shown live are not shown again, as long as they are how the output begins.
+#[test]
+fn live_lines_are_shown_once() {
+    let piece = |text: &str| {
+        let target = target(1, Verdict::Ok, "", "").target;
+        Event::Output(OutputPiece { target, stream: Stream::Stdout, text: text.into() })
+    };
+    let shown = |whole: &[u8]| {
+        let end = Event::TargetFinished(Box::new(target(1, Verdict::Ok, whole.to_vec(), "")));
+        let events = vec![started(1, &["eu-west-1"]), piece("one\ntw\u{fffd}o\n"), piece("\n"), end];
+        let (captured, _) = show(&Fixture::new(events), Fake::default(), &options(Format::Auto));
+        let lines: Vec<String> =
+            captured.stdout().lines().map(|l| l.split_once('\t').unwrap().1.to_owned()).collect();
+        (lines, captured.stderr().contains("this is all of it"))
+    };
+    let once = ["one", "tw\u{fffd}o", ""];
+    let (lines, was_told) = shown(b"one\r\ntw\xffo\n\nthree");
+    assert_eq!(
+        (lines, was_told),
+        ([&once[..], &["three"]].concat().iter().map(|l| (*l).to_owned()).collect(), false)
+    );
+    assert_eq!(shown(b"one\ntw\xffo\n").0.len(), 3 + 2, "there is less than was shown");
+    let (lines, was_told) = shown(b"another\none\n");
+    assert_eq!((lines[3..].to_vec(), was_told), (vec!["another".to_owned(), "one".to_owned()], true));
 }
 
 #[test]

@@ -353,10 +353,8 @@ fn the_log_group_has_what_the_service_cuts() {
     let run = ["exec", "-t", "web-1", "--log-group", "ops", "--s3", "herder-output", "--json", "--", "shout"];
     let target = the_target(&sim.run(&run).exits(0));
     assert_eq!(target["channel"], "s3");
-    assert!(
-        target["stdout"]
-            == Value::from(String::from_utf8(object(&sim, &stream(&target, "", "stdout"))).unwrap())
-    );
+    let whole = String::from_utf8(object(&sim, &stream(&target, "", "stdout"))).unwrap();
+    assert!(target["stdout"] == whole);
     assert_eq!(target["stdout"].as_str().unwrap().len(), 90_000);
 }
 
@@ -386,17 +384,8 @@ fn a_hundred_megabytes_stay_out_of_memory() {
         "#,
     );
     let files = sim.path("files");
-    let run = [
-        "exec",
-        "-t",
-        "web-1",
-        "--s3",
-        "herder-output",
-        "--out-dir",
-        files.to_str().unwrap(),
-        "--",
-        "flood",
-    ];
+    let run =
+        ["exec", "-t", "web-1", "--s3", "herder-output", "--out-dir", files.to_str().unwrap(), "--", "flood"];
     let mut running = sim.herder(run).spawn();
     let peak = peak_mib(&sim, &mut running);
     let _ = running.wait().exits(0);

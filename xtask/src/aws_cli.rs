@@ -29,6 +29,7 @@ pub(crate) fn run() -> Outcome<u64> {
     session.command_that_succeeds()?;
     session.command_that_fails()?;
     session.command_that_is_cancelled()?;
+    session.outputs()?;
     session.errors()?;
     session.simulator = Simulator::start(&herder, "nodes=3,throttle=1")?;
     session.refuses(&["ssm", "list-commands"], "(ThrottlingException)")?;
@@ -184,6 +185,44 @@ impl Session {
         self.refuses(&wait, "terminal failure state")?;
         let listed = self.call(&["ssm", "list-command-invocations", "--command-id", &id])?;
         self.equal("Status", &listed["CommandInvocations"][0]["Status"], "Cancelled".into())
+    }
+
+    /// What a command leaves in S3 and in CloudWatch Logs.
+    fn outputs(&mut self) -> Outcome {
+        let [node, _] = self.two_nodes()?;
+        let parameters = r#"{"commands":["echo out; echo err >&2"]}"#;
+        let document =
+            ["ssm", "send-command", "--document-name", "AWS-RunShellScript", "--parameters", parameters];
+        let bucket = "herder-output";
+        let places = [
+            "--instance-ids",
+            &node,
+            "--output-s3-bucket-name",
+            bucket,
+            "--output-s3-key-prefix",
+            "runs",
+            "--cloud-watch-output-config",
+            "CloudWatchLogGroupName=ops,CloudWatchOutputEnabled=true",
+        ];
+        let sent = self.call(&[&document[..], &places].concat())?;
+        let id = sent["Command"]["CommandId"].as_str().unwrap_or_default().to_owned();
+        self.succeeds(&["ssm", "wait", "command-executed", "--command-id", &id, "--instance-id", &node])?;
+        let region = self.call(&["s3api", "head-bucket", "--bucket", bucket])?["BucketRegion"].clone();
+        self.equal("BucketRegion", &region, "us-east-1".into())?;
+        let listed =
+            self.call(&["s3api", "list-objects-v2", "--bucket", bucket, "--prefix", &format!("runs/{id}/")])?;
+        let folder = format!("runs/{id}/{node}/awsrunShellScript/0.awsrunShellScript");
+        let keys: Vec<&Value> =
+            listed["Contents"].as_array().into_iter().flatten().map(|object| &object["Key"]).collect();
+        let expected = ["stderr", "stdout"].map(|stream| Value::from(format!("{folder}/{stream}")));
+        self.expect(keys == expected.iter().collect::<Vec<_>>(), || format!("list-objects-v2: {keys:?}"))?;
+        let text = self.succeeds(&["s3", "cp", "--quiet", &format!("s3://{bucket}/{folder}/stdout"), "-"])?;
+        self.expect(text == b"out\n", || format!("s3 cp: {text:?}"))?;
+        self.refuses(&["s3api", "head-bucket", "--bucket", "nowhere"], "(404)")?;
+        let events = self.call(&["logs", "filter-log-events", "--log-group-name", "ops"])?;
+        let messages: Vec<&Value> =
+            events["events"].as_array().into_iter().flatten().map(|event| &event["message"]).collect();
+        self.expect(messages.contains(&&"out".into()), || format!("filter-log-events: {events}"))
     }
 
     fn errors(&mut self) -> Outcome {

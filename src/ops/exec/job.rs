@@ -540,7 +540,7 @@ impl Job for ExecJob {
         };
         match self.channels.read(part, ask).await {
             Ok(outcome) => Ok(outcome),
-            Err(ReadError::Call(error)) => Err(trouble(error)),
+            Err(ReadError::Call(error)) => Err(trouble(*error)),
             Err(error) => Err(Trouble::Transient(error.into())),
         }
     }

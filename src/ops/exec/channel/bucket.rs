@@ -432,3 +432,57 @@ fn is_pause(error: &ReadError) -> bool {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use herder_core::verdict::Verdict;
+
+    use super::*;
+
+    fn object(key: &str, size: u64, second: i64) -> Object {
+        Object { key: key.into(), size, modified: jiff::Timestamp::from_second(second).ok() }
+    }
+
+    #[test]
+    fn objects_are_told_by_their_keys() {
+        let mut objects = BTreeMap::new();
+        for (key, size) in [
+            ("p/c/i-1/awsrunShellScript/0.awsrunShellScript/stdout", 5),
+            ("p/c/i-1/awsrunShellScript/0.awsrunShellScript/stderr", 7),
+            ("p/c/i-2/first/0.first/stdout", 1),
+            ("p/c/i-2/second/0.second/stdout", 2),
+            ("p/c/i-2/notes", 99),
+            ("p/c/stdout", 99),
+            ("p/other/i-1/x/stdout", 99),
+        ] {
+            place_object(&mut objects, "p/c/", object(key, size, 0));
+        }
+        let sizes: Vec<(&str, Sizes)> = objects.iter().map(|(node, o)| (node.as_str(), o.sizes())).collect();
+        let of = |stdout, stderr| Sizes { stdout, stderr };
+        assert_eq!(sizes, [("i-1", of(Some(5), Some(7))), ("i-2", of(Some(3), None))]);
+    }
+
+    #[test]
+    fn a_finding_is_complete_only_if_its_text_is() {
+        let known =
+            |text: &str| Box::new(Outcome { stdout: text.into(), ..Outcome::bare(Verdict::Ok, None) });
+        let objects = NodeObjects { stdout: vec![object("k", 3, 0)], stderr: Vec::new() };
+        let of = |finding: Finding, objects| look(&finding, objects);
+        let (next, is_done) = of(Finding::NeedsDetail(known("up\n")), Some(&objects));
+        let Some(Finding::Finished(outcome)) = next else { panic!("{next:?}") };
+        assert_eq!((outcome.channel, outcome.streams, is_done), (Channel::S3, Streams::Exact, true));
+        let nothing = NodeObjects::default();
+        for (text, objects) in [("up", Some(&objects)), ("up\n", None), ("", Some(&nothing))] {
+            let (next, is_done) = of(Finding::Finished(known(text)), objects);
+            assert!(matches!(next, Some(Finding::NeedsDetail(_))) && !is_done, "{text:?}");
+        }
+        assert!(of(Finding::Cancelling, None).0.is_none());
+    }
+
+    #[test]
+    fn what_never_comes_is_not_waited_for_again_and_again() {
+        let late = |misses, latest| Lateness { misses, latest: Duration::from_secs(latest) }.patience();
+        assert_eq!((late(4, 0), late(5, 0)), (PATIENCE, LEAST_PATIENCE));
+        assert_eq!((late(5, 4), late(5, 60)), (Duration::from_secs(8), PATIENCE));
+    }
+}

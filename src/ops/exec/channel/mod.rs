@@ -181,7 +181,7 @@ fn parts_of<'a>(findings: &[(usize, Finding)], parts: &[Part<'a>]) -> Vec<Part<'
 #[derive(Debug)]
 pub(super) enum ReadError {
     /// A call failed.
-    Call(CallError),
+    Call(Box<CallError>),
     /// There is no room for it on this machine.
     Disk(std::io::Error),
     /// It was there, and is not any more; says which.
@@ -200,7 +200,7 @@ impl fmt::Display for ReadError {
 
 impl From<CallError> for ReadError {
     fn from(error: CallError) -> ReadError {
-        ReadError::Call(error)
+        ReadError::Call(Box::new(error))
     }
 }
 
@@ -213,7 +213,7 @@ impl From<std::io::Error> for ReadError {
 impl From<ReadError> for ExecError {
     fn from(error: ReadError) -> ExecError {
         match error {
-            ReadError::Call(error) => error.into(),
+            ReadError::Call(error) => (*error).into(),
             ReadError::Disk(_) | ReadError::Gone(_) => ExecError::Output(error.to_string()),
         }
     }
