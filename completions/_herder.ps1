@@ -73,6 +73,8 @@ Register-ArgumentCompleter -Native -CommandName 'herder' -ScriptBlock {
             [CompletionResult]::new('--parameter', '--parameter', [CompletionResultType]::ParameterName, 'A parameter of the document (can be repeated; the same name again adds a value)')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long it may run on a node, 5 s to 48 h; 1h unless given, and a document keeps its own')
             [CompletionResult]::new('--delivery-timeout', '--delivery-timeout', [CompletionResultType]::ParameterName, 'How long a node may take to begin, 30 s to 30 d')
+            [CompletionResult]::new('--s3', '--s3', [CompletionResultType]::ParameterName, 'Let nodes put their outputs into S3, and take them from there: whole, byte for byte, of any length')
+            [CompletionResult]::new('--log-group', '--log-group', [CompletionResultType]::ParameterName, 'Let nodes write their outputs to this CloudWatch log group too, and show them as they are written')
             [CompletionResult]::new('--exit', '--exit', [CompletionResultType]::ParameterName, 'What the exit code tells: of the run, or of the command on its one target; herder''s own failures are 255 then')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'AWS profile')
             [CompletionResult]::new('--region', '--region', [CompletionResultType]::ParameterName, 'AWS region')

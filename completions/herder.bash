@@ -148,7 +148,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__exec)
-            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -271,6 +271,14 @@ _herder() {
                     return 0
                     ;;
                 --delivery-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --s3)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-group)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

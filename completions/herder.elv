@@ -69,6 +69,8 @@ set edit:completion:arg-completer[herder] = {|@words|
             cand --parameter 'A parameter of the document (can be repeated; the same name again adds a value)'
             cand --timeout 'How long it may run on a node, 5 s to 48 h; 1h unless given, and a document keeps its own'
             cand --delivery-timeout 'How long a node may take to begin, 30 s to 30 d'
+            cand --s3 'Let nodes put their outputs into S3, and take them from there: whole, byte for byte, of any length'
+            cand --log-group 'Let nodes write their outputs to this CloudWatch log group too, and show them as they are written'
             cand --exit 'What the exit code tells: of the run, or of the command on its one target; herder''s own failures are 255 then'
             cand --profile 'AWS profile'
             cand --region 'AWS region'

@@ -71,6 +71,8 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l document-version 
 complete -c herder -n "__fish_herder_using_subcommand exec" -s p -l parameter -d 'A parameter of the document (can be repeated; the same name again adds a value)' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l timeout -d 'How long it may run on a node, 5 s to 48 h; 1h unless given, and a document keeps its own' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l delivery-timeout -d 'How long a node may take to begin, 30 s to 30 d' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l s3 -d 'Let nodes put their outputs into S3, and take them from there: whole, byte for byte, of any length' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l log-group -d 'Let nodes write their outputs to this CloudWatch log group too, and show them as they are written' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l exit -d 'What the exit code tells: of the run, or of the command on its one target; herder\'s own failures are 255 then' -r -f -a "run\t'herder\'s own, by verdicts'
 remote\t'The remote command\'s, where there is one target'"
 complete -c herder -n "__fish_herder_using_subcommand exec" -l profile -d 'AWS profile' -r

@@ -19,6 +19,8 @@ pub(crate) enum Payload {
         at: u64,
         end: u64,
         cut: u64,
+        /// What comes before the cut was given time to be sent.
+        is_sent: bool,
     },
 }
 
@@ -44,7 +46,7 @@ impl Payload {
             _ if self.left() == 0 => None,
             Payload::Whole(bytes) => Some(Ok(std::mem::take(bytes))),
             Payload::Made { at, cut, .. } if *at >= *cut => Some(Err(Cut)),
-            Payload::Made { content, at, end, cut } => {
+            Payload::Made { content, at, end, cut, .. } => {
                 let piece = content.part(*at, ((*end).min(*cut) - *at).min(PIECE) as usize);
                 // A content that is shorter than it says ends here.
                 *at = if piece.is_empty() { *end } else { *at + piece.len() as u64 };
@@ -60,8 +62,16 @@ impl Body for Payload {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Payload::Made { at, end, cut, is_sent: is_sent @ false, .. } = &mut *self
+            && *at >= *cut
+            && *at < *end
+        {
+            *is_sent = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         Poll::Ready(self.piece().map(|piece| piece.map(Frame::data)))
     }
 

@@ -244,7 +244,7 @@ async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Pay
         _ if is_head => Payload::whole(Vec::new()),
         Some((content, from, to)) => {
             let cut = reply.cut.map_or(to, |cut| from.saturating_add(cut).min(to));
-            Payload::Made { content, at: from, end: to, cut }
+            Payload::Made { content, at: from, end: to, cut, is_sent: false }
         }
         None => Payload::whole(reply.body),
     };

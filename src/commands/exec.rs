@@ -39,7 +39,7 @@ Examples:
   herder exec -t @nodes.txt --script ./fix.sh -- --force
   herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
   herder exec -t @last:failed -- journalctl -u nginx -n 20
-  herder exec -t tag:env=prod --s3 ops-output/herder --out-dir logs -- journalctl -u nginx --since -1h
+  herder exec -t tag:role=web --s3 herder-output/logs --out-dir logs -- journalctl -u nginx
   herder exec -t web-1 --log-group /ops/herder -- ./deploy.sh
   herder exec -t tag:role=db --document AWS-RunPatchBaseline -p Operation=Scan")]
 pub(crate) struct ExecArgs {

@@ -354,6 +354,7 @@ fn live_view_is_drawn_and_taken_away() {
     <ESC>[2A<CR><ESC>[Jrun 20261121-093000-1f2e3d: 7 nodes, 2 waves: cat /etc/motd (SIMULATED)
     going on with 7 nodes that had no verdict
     wave 1 of 2: 5 nodes
+    web-1 | Welcome
     [##################################------] 6/7 85%  12s  0.5/s  2s left
     SIMULATED  4 ok  1 failed  1 undelivered  0 running  wave 1 of 2  1 throttled
       failed web-5 (i-00000000000000005) (exit_7): no �

@@ -215,3 +215,121 @@ async fn outputs_are_events_of_log_streams() {
     let missing = logs("FilterLogEvents", json!({"logGroupName": "nothing"})).await;
     assert_eq!(missing["__type"], "ResourceNotFoundException");
 }
+
+#[tokio::test]
+async fn buckets_are_in_regions_and_objects_stay_the_same() {
+    let server = scenario(
+        r#"
+        spec = { nodes = 5, windows = 0, speed = 200, rate = "off", buckets = "near" }
+        [[bucket]]
+        name = "far"
+        region = "eu-west-1"
+        deny = ["GetObject"]
+        "#,
+    )
+    .await;
+    let caller = Caller::new(&server);
+    for (method, path) in [("HEAD", "/far"), ("GET", "/far/key"), ("GET", "/far?list-type=2")] {
+        let moved = caller.s3(method, path).await;
+        assert_eq!(
+            (moved.status, moved.header("x-amz-bucket-region").as_str()),
+            (301, "eu-west-1"),
+            "{path}"
+        );
+    }
+    assert_eq!(caller.s3("GET", "/far?location").await.status, 200);
+    assert_eq!(caller.s3("HEAD", "/near").await.header("x-amz-bucket-region"), "us-east-1");
+    caller.send("s3", ("PUT", "/near/key"), "", b"hello").await.unwrap();
+    let etag = caller.s3("HEAD", "/near/key").await.header("etag");
+    let part = async |etag: &str| {
+        let headers = format!("Range: bytes=2-\r\nIf-Match: {etag}\r\n");
+        caller.send("s3", ("GET", "/near/key"), &headers, b"").await.unwrap()
+    };
+    assert_eq!(part(&etag).await.text(), "llo");
+    let changed = part("\"0\"").await;
+    assert_eq!((changed.status, changed.first("Code").as_str()), (412, "PreconditionFailed"));
+}
+
+#[tokio::test]
+async fn outputs_may_be_late_or_never_come() {
+    let server = scenario(
+        r#"
+        spec = { nodes = 2, windows = 0, speed = 200, rate = "off", duration = "quick" }
+        switches = { late_objects = 400 }
+        [[node]]
+        nodes = "web-2"
+        no_uploads = true
+        "#,
+    )
+    .await;
+    let caller = Caller::new(&server);
+    let ids: Vec<String> = server.control().nodes().into_iter().map(|node| node.id).collect();
+    let to = json!({"InstanceIds": ids, "OutputS3BucketName": "herder-output",
+                    "CloudWatchOutputConfig": {"CloudWatchOutputEnabled": true, "CloudWatchLogGroupName": "ops"}});
+    caller.run("echo out", to).await;
+    settled(&server).await;
+    let keys = async || caller.s3("GET", "/herder-output?list-type=2").await.all("Key");
+    assert_eq!(keys().await.len(), 0, "400 s are two");
+    let wait = async {
+        while keys().await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.unwrap();
+    let web_1 = server.control().nodes().into_iter().find(|node| node.name == "web-1").unwrap().id;
+    assert!(keys().await.iter().all(|key| key.contains(&web_1)));
+    let body = json!({"logGroupName": "ops"});
+    let events = caller.json("logs", "Logs_20140328.FilterLogEvents", &body).await.json();
+    assert_eq!(events["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn answers_are_cut_where_that_is_asked_for() {
+    let server = start("nodes=2,windows=0,speed=200,rate=off,duration=quick,bytes=300000").await;
+    let caller = Caller::new(&server);
+    let id = server.control().nodes()[0].id.clone();
+    let command =
+        caller.run("dump", json!({"InstanceIds": [id], "OutputS3BucketName": "herder-output"})).await;
+    settled(&server).await;
+    let cut = herder_sim::ApiFault { cut_after: Some(200_000), times: Some(1), ..Default::default() };
+    let apis = [("GetObject".to_owned(), cut)].into();
+    server.control().faults(herder_sim::FaultSpec { apis, ..Default::default() });
+    let path = format!("/herder-output/{command}/{id}/awsrunShellScript/0.awsrunShellScript/stdout");
+    let lengths = [caller.s3("GET", &path).await.body.len(), caller.s3("GET", &path).await.body.len()];
+    assert_eq!(lengths, [200_000, 300_000]);
+}
+
+#[tokio::test]
+async fn events_are_there_before_the_command_has_ended() {
+    let server = start("nodes=2,windows=0,speed=10,rate=off,duration=30s,bytes=6800").await;
+    let caller = Caller::new(&server);
+    let id = server.control().nodes()[0].id.clone();
+    let to = json!({"InstanceIds": [id],
+                    "CloudWatchOutputConfig": {"CloudWatchOutputEnabled": true, "CloudWatchLogGroupName": "ops"}});
+    let command = caller.run("dump", to).await;
+    let body = json!({"logGroupName": "ops", "logStreamNamePrefix": command});
+    let seen = async || {
+        let answer = caller.json("logs", "Logs_20140328.FilterLogEvents", &body).await.json();
+        answer["events"].as_array().cloned().unwrap_or_default()
+    };
+    let wait = async {
+        while seen().await.len() < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.unwrap();
+    let listed = caller.ssm("ListCommandInvocations", &json!({"CommandId": command})).await;
+    assert_eq!(listed["CommandInvocations"][0]["Status"], "InProgress");
+    settled(&server).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let events = seen().await;
+    let text: String =
+        events.iter().map(|event| format!("{}\n", event["message"].as_str().unwrap())).collect();
+    assert_eq!((text.len(), events.len()), (6800, 30));
+    assert!(events.is_sorted_by_key(|event| event["timestamp"].as_i64()));
+    // From a time on there are only those of that time and later.
+    let since = events[20]["timestamp"].clone();
+    let body = json!({"logGroupName": "ops", "startTime": since});
+    let later = caller.json("logs", "Logs_20140328.FilterLogEvents", &body).await.json();
+    assert_eq!(later["events"].as_array().unwrap().len(), 10);
+}

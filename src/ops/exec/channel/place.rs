@@ -49,12 +49,12 @@ impl S3Place {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         check_bucket(bucket).map_err(|why| {
             Failure::usage(format!("`{bucket}` is not the name of a bucket: {why}"))
-                .hint("Give it as BUCKET or BUCKET/PREFIX, as in --s3 ops-output/herder.")
+                .hint("Give it as BUCKET or BUCKET/PREFIX, as in --s3 herder-output/logs.")
         })?;
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         check_prefix(prefix).map_err(|why| {
             Failure::usage(format!("`{prefix}` can't begin the keys of objects: {why}"))
-                .hint("Give names with a slash between them, as in --s3 ops-output/herder/web.")
+                .hint("Give names with a slash between them, as in --s3 herder-output/logs.web.")
         })?;
         Ok(S3Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
