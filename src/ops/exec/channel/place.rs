@@ -54,7 +54,7 @@ impl S3Place {
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         check_prefix(prefix).map_err(|why| {
             Failure::usage(format!("`{prefix}` can't begin the keys of objects: {why}"))
-                .hint("Give names with a slash between them, as in --s3 herder-output/logs.web.")
+                .hint("Give names with a slash between them, as in --s3 herder-output/logs/web.")
         })?;
         Ok(S3Place { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
