@@ -1,6 +1,5 @@
-//! CloudWatch Logs: the streams that nodes write, read as they grow or from their beginning.
+//! CloudWatch Logs: the streams that nodes write, read as they grow.
 
-use aws_sdk_cloudwatchlogs::operation::get_log_events::GetLogEventsOutput;
 use jiff::Timestamp;
 
 use crate::call::Call;
@@ -39,15 +38,6 @@ pub struct LogEvent {
     pub at: Timestamp,
     /// Its text.
     pub message: String,
-}
-
-/// A part of a stream, from its beginning on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StreamPart {
-    /// Texts of the events, in order. A part may be empty in the middle of a stream.
-    pub messages: Vec<String>,
-    /// The token of what follows; `None` at what is the end for now.
-    pub next: Option<String>,
 }
 
 impl Logs {
@@ -91,59 +81,5 @@ impl Logs {
             items: answer.events().iter().filter_map(event).collect(),
             next: answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned),
         }))
-    }
-
-    /// A part of a stream by `GetLogEvents`, from its beginning or from a token on: 10,000 events or 1 MB. `None` where
-    /// group or stream don't exist (yet).
-    ///
-    /// # Errors
-    /// The call failed.
-    pub async fn stream(
-        &self,
-        group: &str,
-        stream: &str,
-        token: Option<&str>,
-    ) -> Result<Option<StreamPart>, CallError> {
-        let request = self
-            .client
-            .get_log_events()
-            .log_group_name(group)
-            .log_stream_name(stream)
-            .start_from_head(true)
-            .set_next_token(token.map(str::to_owned));
-        let call = Call::read("logs", "GetLogEvents", format!("of {stream} in {group}"));
-        match self.scope.call(call, || request.clone().send()).await {
-            Ok(answer) => Ok(Some(part(&answer, token))),
-            Err(error) if error.kind == CallErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Tokens never end: the end is the token that was sent.
-fn part(answer: &GetLogEventsOutput, sent: Option<&str>) -> StreamPart {
-    let next = answer.next_forward_token().filter(|token| !token.is_empty() && Some(*token) != sent);
-    StreamPart {
-        messages: answer.events().iter().map(|e| e.message().unwrap_or_default().to_owned()).collect(),
-        next: next.map(str::to_owned),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aws_sdk_cloudwatchlogs::types::OutputLogEvent;
-
-    use super::*;
-
-    #[test]
-    fn a_stream_ends_where_its_token_comes_back() {
-        let answer = |token: &str| {
-            let event = OutputLogEvent::builder().message("up").build();
-            GetLogEventsOutput::builder().events(event).next_forward_token(token).build()
-        };
-        assert_eq!(part(&answer("f/1"), None).next.as_deref(), Some("f/1"));
-        assert_eq!(part(&answer("f/2"), Some("f/1")).next.as_deref(), Some("f/2"));
-        assert_eq!(part(&answer("f/2"), Some("f/2")).next, None);
-        assert_eq!(part(&answer(""), None).messages, ["up"]);
     }
 }

@@ -106,7 +106,9 @@ impl Grouped {
             }
         }
         if left_out > 0 {
-            let note = format!("\\ {left_out} more bytes are not shown; --out-dir keeps them");
+            let run = self.records.run.as_ref().map_or("last", |run| run.as_str());
+            let how = format!("herder runs show {run} --out-dir DIR");
+            let note = format!("\\ {left_out} more bytes are not shown; `{how}` writes all of it to files");
             self.line(&self.paint().dim(&note))?;
         }
         if record.finished.truncated {

@@ -262,6 +262,38 @@ fn a_bucket_that_is_closed_in_the_middle_costs_outputs_and_no_verdict() {
 }
 
 #[test]
+fn an_outage_of_the_bucket_costs_outputs_and_no_verdict() {
+    let sim = Sim::scenario(&FLEET.replace("nodes = 4", "nodes = 12"));
+    let hold = sim.hold("ListCommandInvocations", 1, When::Before);
+    let run = ["exec", "-t", "all", "--yes", "--s3", "herder-output", "--json", "--", "long"];
+    let running = sim.herder(run).spawn();
+    sim.wait_held(hold);
+    let gone = ApiFault { dropped_before: 1.0, ..ApiFault::default() };
+    let apis = ["ListObjectsV2", "GetObject"].map(|api| (api.to_owned(), gone.clone())).into();
+    sim.control.faults(FaultSpec { apis, ..FaultSpec::default() });
+    sim.continue_held(hold);
+    let output = running.wait().exits(0);
+    for target in output.targets().values() {
+        assert_eq!((&target["verdict"], &target["channel"]), (&"ok".into(), &"inline".into()));
+        assert_eq!((&target["truncated"], target["stdout"].as_str().unwrap().len()), (&true.into(), 24_000));
+    }
+    let count = output.stderr.matches("what the service kept of it is shown").count();
+    assert!((1..=3).contains(&count), "{}", output.stderr);
+}
+
+#[test]
+fn a_run_that_another_process_drives_is_seen_live() {
+    let sim = Sim::scenario(TALKERS);
+    let mut driver = sim.herder(["exec", "-t", "web-1", "--log-group", "ops", "--", "talk"]).spawn();
+    driver.wait_for_stdout("\t");
+    let mut watcher = sim.herder(["runs", "attach", "last"]).spawn();
+    watcher.wait_for_stdout("\t");
+    assert!(driver.is_running());
+    let (driven, watched) = (driver.wait().exits(0).text(), watcher.wait().exits(0).text());
+    assert_eq!(watched, driven);
+}
+
+#[test]
 fn a_resume_takes_up_what_was_being_fetched() {
     let sim = fleet("");
     // The first is the look.

@@ -156,9 +156,7 @@ async fn events_come_page_by_page_and_groups_may_be_missing() {
             r#"{"events":[{"logStreamName":"c/i/p/stdout","timestamp":1795253400250,"message":"up\n","eventId":"1"},{"message":"nameless"}],"nextToken":"t"}"#,
         ),
         1 => Answer::Json(200, r#"{"events":[]}"#),
-        2 => Answer::Json(400, r#"{"__type":"ResourceNotFoundException"}"#),
-        3 => Answer::Json(200, r#"{"events":[{"message":"a"}],"nextForwardToken":"f/1"}"#),
-        _ => Answer::Json(200, r#"{"events":[],"nextForwardToken":"f/1"}"#),
+        _ => Answer::Json(400, r#"{"__type":"ResourceNotFoundException"}"#),
     });
     let logs = scope(&server.url).await.logs();
     let query = EventsQuery {
@@ -174,7 +172,4 @@ async fn events_come_page_by_page_and_groups_may_be_missing() {
     assert_eq!((&sent["startTime"], &sent["limit"]), (&1_795_253_400_250_i64.into(), &7.into()));
     assert_eq!(logs.events(&query, Some("t")).await.unwrap().unwrap().next, None);
     assert_eq!(logs.events(&query, None).await.unwrap(), None);
-    let part = logs.stream("ops", "c/i/p/stdout", None).await.unwrap().unwrap();
-    assert_eq!((part.messages, part.next.as_deref()), (vec!["a".to_owned()], Some("f/1")));
-    assert_eq!(logs.stream("ops", "c/i/p/stdout", Some("f/1")).await.unwrap().unwrap().next, None);
 }

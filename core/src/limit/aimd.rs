@@ -46,7 +46,7 @@ const MEASURE: Duration = Duration::from_secs(60);
 pub struct LimiterOptions {
     /// Calls a second that an earlier run found, already decayed.
     pub learned: Option<f64>,
-    /// Calls a second that are never exceeded (`--rate`); without it [`MAX_RATE`].
+    /// Calls a second that are never exceeded; without it [`MAX_RATE`]. More, where the service is known to take more.
     pub cap: Option<f64>,
     /// Seed of the jitter.
     pub seed: u64,
@@ -98,7 +98,7 @@ impl Limiter {
     pub fn new(options: LimiterOptions) -> Limiter {
         let sane = |r: &f64| r.is_finite() && *r > 0.0;
         let cap = options.cap.filter(sane).unwrap_or(MAX_RATE);
-        let learned = options.learned.filter(sane).map(|r| r.clamp(MIN_RATE, MAX_RATE));
+        let learned = options.learned.filter(sane).map(|r| r.clamp(MIN_RATE, MAX_RATE.max(cap)));
         let rate = learned.map_or(DEFAULT_RATE, |r| r * 0.8).min(cap);
         let mut limiter = Limiter {
             rng: SmallRng::seed_from_u64(options.seed),
@@ -276,7 +276,7 @@ impl Limiter {
 
     fn grow(&mut self, passed: f64) {
         let grown = match self.ceiling {
-            None => (self.rate * passed.exp2()).min(MAX_RATE),
+            None => (self.rate * passed.exp2()).min(self.cap),
             Some(ceiling) if self.rate < ceiling * REST_AT => {
                 (self.rate + ADDITIVE * passed).min(ceiling * REST_AT)
             }
@@ -285,7 +285,7 @@ impl Limiter {
                 if self.cut.is_none() {
                     // Only an earlier run says so, and that may have shared the quota or seen another one.
                     let doubled = if self.pressed > 5.0 { (passed / 4.0).exp2() } else { 1.0 };
-                    self.rate = (self.rate * doubled).min(MAX_RATE.max(ceiling)).min(self.cap);
+                    self.rate = (self.rate * doubled).min(self.cap);
                     return;
                 }
                 // Rest for as long as 25 calls take, 5 s to 15 s; then probe, also in absolute terms, so that a
@@ -293,7 +293,7 @@ impl Limiter {
                 let probe = (self.pressed - (25.0 / ceiling).clamp(5.0, 15.0)).max(0.0);
                 let target =
                     ceiling * (REST_AT + 0.02 * probe + 0.002 * probe.powi(3)) + 0.004 * probe.powi(2);
-                self.rate.max(target.min(MAX_RATE.max(ceiling)))
+                self.rate.max(target.min(self.cap.max(ceiling)))
             }
         };
         self.rate = grown.min(self.cap);

@@ -32,6 +32,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAGES: usize = 20;
 /// Downloads of a target that fail in a row before it is left at what the service kept.
 const ATTEMPTS: u32 = 3;
+/// Once S3 has failed for so many targets in a row, each of the next is tried once only.
+const FAILING: u32 = 3;
+/// And after so many, none is for a while: outputs must not hold up verdicts for ever.
+const DOWN: u32 = 6;
+const DOWN_FOR: Duration = Duration::from_secs(60);
+/// A list that is to tell which results are complete may take so long; then they are read one by one, beside all else.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
 /// After so many warnings about single nodes one more is given for all others.
 const WARNINGS: u32 = 3;
 
@@ -44,15 +51,23 @@ pub(super) struct BucketOutputs {
     events: ThrottleEvents,
     commands: Mutex<HashMap<String, Arc<CommandOutputs>>>,
     lateness: Mutex<Lateness>,
+    health: Mutex<Health>,
     warnings: Mutex<Warnings>,
 }
 
 /// The outputs of one command.
 #[derive(Debug, Default)]
 struct CommandOutputs {
-    /// The latest list. Whoever makes one holds up the others, who then use it too.
-    listed: tokio::sync::Mutex<Option<(Instant, Arc<Listing>)>>,
+    /// The latest list, or why there is none. Whoever makes one holds up the others, who then use it too.
+    listed: tokio::sync::Mutex<Option<Listed>>,
     targets: Mutex<Targets>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    /// When it was asked for.
+    at: Instant,
+    listing: Result<Arc<Listing>, CallError>,
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +86,7 @@ struct Open {
 }
 
 /// What lies in the bucket, by node.
-type Listing = HashMap<String, NodeObjects>;
+type Listing = BTreeMap<String, NodeObjects>;
 
 /// A node's objects, those of several steps in the order in which they were uploaded.
 #[derive(Clone, Debug, Default)]
@@ -104,6 +119,29 @@ impl Lateness {
     }
 }
 
+/// Whether S3 answers.
+#[derive(Debug, Default)]
+struct Health {
+    /// Targets in a row whose outputs could not be read.
+    failures: u32,
+    down_until: Option<Instant>,
+}
+
+impl Health {
+    fn is_down(&self, now: Instant) -> bool {
+        self.down_until.is_some_and(|until| now < until)
+    }
+
+    fn attempts(&self) -> u32 {
+        if self.failures < FAILING { ATTEMPTS } else { 1 }
+    }
+
+    fn note(&mut self, is_good: bool, now: Instant) {
+        self.failures = if is_good { 0 } else { self.failures.saturating_add(1) };
+        self.down_until = (self.failures >= DOWN).then(|| now + DOWN_FOR);
+    }
+}
+
 /// What was warned of.
 #[derive(Debug, Default)]
 struct Warnings {
@@ -125,6 +163,7 @@ impl BucketOutputs {
             events,
             commands: Mutex::default(),
             lateness: Mutex::default(),
+            health: Mutex::default(),
             warnings: Mutex::default(),
         }
     }
@@ -151,11 +190,12 @@ impl BucketOutputs {
             may_have_output && !targets.open.contains_key(&target) && !targets.done.contains(&target)
         };
         let is_any_new = findings.iter().any(|(target, finding)| is_new(*target, finding));
-        if !is_any_new {
+        if !is_any_new || locked(&self.health).is_down(now) {
             return;
         }
         // Without a list each is read by itself, and says then what is wrong.
-        let listing = self.listing(command_id, now).await.ok();
+        let listing = tokio::time::timeout(LIST_PATIENCE, self.listing(command_id, now)).await;
+        let listing = listing.ok().and_then(Result::ok);
         for part in parts {
             let found = findings.iter_mut().find(|(t, f)| *t == part.target && is_new(*t, f));
             if let Some((target, finding)) = found {
@@ -229,14 +269,25 @@ impl BucketOutputs {
     where
         F: Future<Output = Result<Option<Outcome>, CallError>>,
     {
-        let mut not_before = open.since;
+        // Those who try again after a failure try together.
+        let mut not_before = if open.failures == 0 { open.since } else { Instant::now() - PAUSE };
+        let mut has_waited = false;
         loop {
+            if locked(&self.health).is_down(Instant::now()) {
+                return kept(&open.known, was_asked, ask).await;
+            }
             let listing = match self.listing(part.command_id, not_before).await {
                 Ok(listing) => listing,
-                Err(error) => return self.left_at_inline(part, open, error.into()).await,
+                Err(error) => {
+                    self.give_up(part, open, error.into()).await?;
+                    return kept(&open.known, was_asked, ask).await;
+                }
             };
             let objects = listing.get(&part.node.id).cloned().unwrap_or_default();
             let next = step(&open.known, objects.sizes());
+            if has_waited && next != Step::Wait {
+                self.note_lateness(open);
+            }
             match next {
                 Step::Stands => return Ok(exact(open.known.clone())),
                 Step::Ask if !was_asked => {
@@ -248,20 +299,23 @@ impl BucketOutputs {
                 // What could not be told from more than that is told by the objects.
                 Step::Fetch | Step::Ask => match self.fetch(part, &objects).await {
                     Ok((stdout, stderr)) => {
-                        self.note_lateness(open);
+                        locked(&self.health).note(true, Instant::now());
                         return Ok(exact(Outcome { stdout, stderr, ..open.known.clone() }));
                     }
-                    Err(error) => return self.left_at_inline(part, open, error).await,
+                    Err(error) => {
+                        self.give_up(part, open, error).await?;
+                        return kept(&open.known, was_asked, ask).await;
+                    }
                 },
                 Step::Wait if open.since.elapsed() < self.patience() => {
+                    has_waited = true;
                     tokio::time::sleep(PAUSE).await;
                     not_before = Instant::now() - PAUSE / 2;
                 }
                 Step::Wait => {
                     locked(&self.lateness).misses += 1;
                     self.warn_missing(part).await;
-                    let kept = if was_asked { None } else { ask().await? };
-                    return Ok(kept.unwrap_or_else(|| open.known.clone()));
+                    return kept(&open.known, was_asked, ask).await;
                 }
             }
         }
@@ -280,13 +334,20 @@ impl BucketOutputs {
     async fn listing(&self, command_id: &str, not_before: Instant) -> Result<Arc<Listing>, CallError> {
         let command = self.command(command_id);
         let mut listed = command.listed.lock().await;
-        if let Some((at, listing)) = &*listed
-            && *at >= not_before
+        if let Some(listed) = &*listed
+            && listed.at >= not_before
         {
-            return Ok(Arc::clone(listing));
+            return listed.listing.clone();
         }
-        let (at, base) = (Instant::now(), self.place.base(command_id));
-        let mut objects: BTreeMap<String, NodeObjects> = BTreeMap::new();
+        let at = Instant::now();
+        let listing = self.list(command_id).await.map(Arc::new);
+        *listed = Some(Listed { at, listing: listing.clone() });
+        listing
+    }
+
+    async fn list(&self, command_id: &str) -> Result<Listing, CallError> {
+        let base = self.place.base(command_id);
+        let mut objects = Listing::new();
         let mut token = None;
         for _ in 0..MAX_PAGES {
             let page = self.bucket.list(&base, token.as_deref()).await?;
@@ -305,9 +366,7 @@ impl BucketOutputs {
             in_order(&mut node.stdout);
             in_order(&mut node.stderr);
         }
-        let listing = Arc::new(objects.into_iter().collect());
-        *listed = Some((at, Arc::clone(&listing)));
-        Ok(listing)
+        Ok(objects)
     }
 
     async fn fetch(&self, part: Part<'_>, objects: &NodeObjects) -> Result<(Body, Body), ReadError> {
@@ -329,25 +388,27 @@ impl BucketOutputs {
     }
 
     /// What can't be read is tried again a few times; then what the service kept has to do, and somebody is told.
-    async fn left_at_inline(
-        &self,
-        part: Part<'_>,
-        open: &Open,
-        error: ReadError,
-    ) -> Result<Outcome, ReadError> {
+    async fn give_up(&self, part: Part<'_>, open: &Open, error: ReadError) -> Result<(), ReadError> {
         let is_final = match &error {
             ReadError::Call(error) => matches!(error.kind, CallErrorKind::AccessDenied { .. }),
             ReadError::Gone(_) => true,
             ReadError::Disk(_) => false,
         };
-        if is_pause(&error) || (!is_final && open.failures + 1 < ATTEMPTS) {
+        let attempts = locked(&self.health).attempts();
+        if is_pause(&error) || (!is_final && open.failures + 1 < attempts) {
             return Err(error);
         }
+        // A refusal is an answer.
+        locked(&self.health).note(is_final, Instant::now());
         let count = {
             let mut warnings = locked(&self.warnings);
             warnings.unread += 1;
             warnings.unread
         };
+        if count == WARNINGS + 1 {
+            let message = "the outputs of further nodes can't be read either".to_owned();
+            self.events.emit(Event::Warning { message, hints: Vec::new() }).await;
+        }
         if count <= WARNINGS {
             let hints = match &error {
                 ReadError::Call(error) => error.hints(),
@@ -360,7 +421,7 @@ impl BucketOutputs {
             );
             self.events.emit(Event::Warning { message, hints }).await;
         }
-        Ok(open.known.clone())
+        Ok(())
     }
 
     fn folder(&self, part: Part<'_>) -> String {
@@ -375,11 +436,11 @@ impl BucketOutputs {
         };
         let node = &part.node.id;
         let message = match count {
-            ..=WARNINGS => format!(
+            _ if count <= WARNINGS => format!(
                 "the output of {node} did not come to {}; what the service kept of it is shown",
                 self.bucket.uri(&self.folder(part))
             ),
-            4 => "the outputs of further nodes did not come either".to_owned(),
+            _ if count == WARNINGS + 1 => "the outputs of further nodes did not come either".to_owned(),
             _ => return,
         };
         let (bucket, prefix) = (&self.place.bucket, &self.place.prefix);
@@ -390,6 +451,15 @@ impl BucketOutputs {
         let hints = if count == 1 { hints } else { Vec::new() };
         self.events.emit(Event::Warning { message, hints }).await;
     }
+}
+
+/// As much as the service kept: what is known, or what it says when it is asked.
+async fn kept<F>(known: &Outcome, was_asked: bool, ask: impl Fn() -> F) -> Result<Outcome, ReadError>
+where
+    F: Future<Output = Result<Option<Outcome>, CallError>>,
+{
+    let more = if was_asked || !known.truncated { None } else { ask().await? };
+    Ok(more.unwrap_or_else(|| known.clone()))
 }
 
 /// What a finding becomes by what lies in the bucket, and whether it is complete.
@@ -411,7 +481,7 @@ fn exact(outcome: Outcome) -> Outcome {
 }
 
 /// `BASE NODE/…/stdout`: where an object belongs.
-fn place_object(objects: &mut BTreeMap<String, NodeObjects>, base: &str, object: Object) {
+fn place_object(objects: &mut Listing, base: &str, object: Object) {
     let Some((node, path)) = object.key.strip_prefix(base).and_then(|rest| rest.split_once('/')) else {
         return;
     };
@@ -445,7 +515,7 @@ mod tests {
 
     #[test]
     fn objects_are_told_by_their_keys() {
-        let mut objects = BTreeMap::new();
+        let mut objects = Listing::new();
         for (key, size) in [
             ("p/c/i-1/awsrunShellScript/0.awsrunShellScript/stdout", 5),
             ("p/c/i-1/awsrunShellScript/0.awsrunShellScript/stderr", 7),
@@ -477,6 +547,24 @@ mod tests {
             assert!(matches!(next, Some(Finding::NeedsDetail(_))) && !is_done, "{text:?}");
         }
         assert!(of(Finding::Cancelling, None).0.is_none());
+    }
+
+    #[test]
+    fn what_does_not_answer_is_left_alone_for_a_while() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let seen: Vec<(u32, bool)> = (0..6)
+            .map(|_| {
+                health.note(false, now);
+                (health.attempts(), health.is_down(now))
+            })
+            .collect();
+        assert_eq!(seen, [(3, false), (3, false), (1, false), (1, false), (1, false), (1, true)]);
+        let later = now + DOWN_FOR;
+        assert!(!health.is_down(later));
+        health.note(false, later);
+        assert!(health.is_down(later), "one more failure is enough");
+        health.note(true, later);
+        assert_eq!((health.attempts(), health.is_down(later)), (ATTEMPTS, false));
     }
 
     #[test]
