@@ -4,11 +4,14 @@ use crate::accounts;
 use crate::clock::At;
 use crate::core::Core;
 use crate::fault::FaultSpec;
+use crate::gateway::line::{Event, SessionAct};
 use crate::hold::{HoldId, HoldSpec, Release};
 use crate::outage::Down;
 use crate::request_log::{ApiStats, RequestRecord};
 use crate::service::ssm::calendar;
 use crate::service::{Here, cloudwatch};
+use crate::sessions::faults::FrameFaults;
+use crate::sessions::record::{SessionRecord, record};
 use crate::truth::{self, Floor, FloorQuery, Truth};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -166,6 +169,33 @@ impl Control {
     /// The fault settings that hold now.
     pub fn fault_settings(&self) -> FaultSpec {
         self.core.state().faults.settings.clone()
+    }
+
+    /// Every session, oldest first: what really happened in it.
+    pub fn sessions(&self) -> Vec<SessionRecord> {
+        self.core.state().sessions.all().iter().map(record).collect()
+    }
+
+    /// Does something to a session; false where it does not go on.
+    pub fn act(&self, session: &str, act: SessionAct) -> bool {
+        let state = self.core.state();
+        let session = state.sessions.get(session).filter(|session| session.is_active());
+        let line = session.and_then(|session| session.line.as_ref());
+        line.map(|line| line.say(Event::Act(act))).is_some()
+    }
+
+    /// What happens to frames from now on, in every session.
+    pub fn frame_faults(&self, faults: FrameFaults) {
+        let mut state = self.core.state();
+        for line in state.sessions.all().iter().filter_map(|session| session.line.as_ref()) {
+            line.say(Event::Faults(faults.clone()));
+        }
+        state.frame_faults = faults;
+    }
+
+    /// What happens to frames now.
+    pub fn frame_fault_settings(&self) -> FrameFaults {
+        self.core.state().frame_faults.clone()
     }
 
     /// Every key is refused as expired from now on.

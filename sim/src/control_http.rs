@@ -3,6 +3,7 @@
 #![doc = include_str!("control_http.md")]
 
 use crate::control::Control;
+use crate::gateway::line::SessionAct;
 use crate::hold::{HoldId, Release};
 use crate::outage::Down;
 use serde::de::DeserializeOwned;
@@ -60,6 +61,13 @@ struct Alarm {
     state: String,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Acted {
+    id: String,
+    act: SessionAct,
+}
+
 /// Status and body of an answer.
 pub(crate) type Answer = (u16, Vec<u8>);
 
@@ -79,6 +87,10 @@ pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &
         (false, "nodes") => ok(&control.nodes()),
         (false, "all-nodes") => ok(&control.all_nodes()),
         (false, "faults") => ok(&control.fault_settings()),
+        (false, "sessions") => ok(&control.sessions()),
+        (false, "frame-faults") => ok(&control.frame_fault_settings()),
+        (true, "session") => with(body, |acted: Acted| ok(&control.act(&acted.id, acted.act))),
+        (true, "frame-faults") => with(body, |faults| done(|| control.frame_faults(faults))),
         (true, "floor") => with(body, |query| ok(&control.floor(&query))),
         (true, "faults") => with(body, |faults| done(|| control.faults(faults))),
         (true, "hold") => with(body, |spec| ok(&control.hold(spec))),

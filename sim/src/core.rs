@@ -5,11 +5,14 @@ use crate::clock::At;
 use crate::credentials::{Credentials, Principal, Refused};
 use crate::draw::Draw;
 use crate::fault::{Fate, Faults};
+use crate::gateway::{self, Agents};
 use crate::hold::{Held, Holds, Release, When};
 use crate::outage::{Down, Outages};
 use crate::quota::Quotas;
 use crate::request_log::{Outcome, RequestLog, RequestRecord};
 use crate::service::{self, ec2};
+use crate::sessions::Sessions;
+use crate::sessions::faults::FrameFaults;
 use crate::spec::Spec;
 use crate::wire::auth::{self, Scope};
 use crate::wire::form::Form;
@@ -17,8 +20,10 @@ use crate::wire::route::{Incoming, Route, route};
 use crate::wire::{ApiError, Protocol, Reply, Service, error_reply};
 use crate::world::World;
 use serde_json::{Map, Value};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Everything that changes.
 #[derive(Debug)]
@@ -30,6 +35,9 @@ pub(crate) struct State {
     pub(crate) credentials: Credentials,
     pub(crate) holds: Holds,
     pub(crate) outages: Outages,
+    pub(crate) sessions: Sessions,
+    pub(crate) agents: Agents,
+    pub(crate) frame_faults: FrameFaults,
     /// How far the clock that callers see is off, in microseconds.
     pub(crate) skew: i64,
 }
@@ -37,9 +45,13 @@ pub(crate) struct State {
 /// A simulation.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) spec: Spec,
+    pub(crate) spec: Arc<Spec>,
     state: Mutex<State>,
+    tasks: UnboundedSender<Task>,
 }
+
+/// Something that goes on beside requests.
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What goes back: an answer, or a closed connection.
 #[derive(Debug)]
@@ -71,7 +83,7 @@ enum Gate {
     Open(Principal, Fate),
 }
 
-const MUTATING: [&str; 15] = [
+const MUTATING: [&str; 18] = [
     "SendCommand",
     "CancelCommand",
     "AddTagsToResource",
@@ -87,10 +99,14 @@ const MUTATING: [&str; 15] = [
     "CreateBucket",
     "PutObject",
     "DeleteObject",
+    "StartSession",
+    "ResumeSession",
+    "TerminateSession",
 ];
 
 impl Core {
-    pub(crate) fn new(spec: Spec) -> std::io::Result<Core> {
+    /// A simulation, and what it wants to have run beside requests.
+    pub(crate) fn new(spec: Spec) -> std::io::Result<(Arc<Core>, UnboundedReceiver<Task>)> {
         let born = At::now();
         let state = State {
             world: World::new(&spec, born),
@@ -100,9 +116,19 @@ impl Core {
             credentials: Credentials::new(spec.seed),
             holds: Holds::default(),
             outages: Outages::new(&spec, born),
+            sessions: Sessions::new(spec.seed),
+            agents: Agents::default(),
+            frame_faults: spec.session.faults.clone(),
             skew: 0,
         };
-        Ok(Core { spec, state: Mutex::new(state) })
+        let (tasks, wanted) = unbounded_channel();
+        Ok((Arc::new(Core { spec: Arc::new(spec), state: Mutex::new(state), tasks }), wanted))
+    }
+
+    /// Has something run.
+    pub(crate) fn run(&self, task: Task) {
+        // A simulation that ends runs nothing more.
+        let _ended = self.tasks.send(task);
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -110,13 +136,13 @@ impl Core {
     }
 
     /// Answers a request.
-    pub(crate) async fn process(&self, incoming: Incoming) -> Outgoing {
+    pub(crate) async fn process(self: &Arc<Self>, incoming: Incoming) -> Outgoing {
         let call = self.receive(incoming);
         let latency = Duration::from_millis(self.state().faults.latency_ms(&call.api));
         if !latency.is_zero() {
             tokio::time::sleep(latency / 2).await;
         }
-        let (reply, outcome, took_effect) = self.run(&call).await;
+        let (reply, outcome, took_effect) = self.carry_out(&call).await;
         if !latency.is_zero() {
             tokio::time::sleep(latency / 2).await;
         }
@@ -175,7 +201,7 @@ impl Core {
         Call { seq, service, protocol, api, mutating, region, scope, form, incoming, request_id }
     }
 
-    async fn run(&self, call: &Call) -> (Option<Reply>, Outcome, bool) {
+    async fn carry_out(self: &Arc<Self>, call: &Call) -> (Option<Reply>, Outcome, bool) {
         let fail =
             |error: &ApiError| Some(error_reply((call.service, call.protocol), error, &call.request_id));
         let (principal, fate) = match self.gate(call) {
@@ -194,6 +220,12 @@ impl Core {
             }
         };
         let took_effect = outcome == Outcome::Accepted;
+        if took_effect
+            && call.api == "StartSession"
+            && let Some(id) = session_id(&reply.body)
+        {
+            gateway::begin(self, &id);
+        }
         if took_effect && let Some(id) = command_id(&reply.body).filter(|_| call.api == "SendCommand") {
             self.state().log.update(call.seq, |record| {
                 record.command_id = Some(id);
@@ -261,6 +293,37 @@ impl Core {
         }
     }
 
+    /// Logs a request to the gateway, which is answered already.
+    pub(crate) fn log_visit(
+        &self,
+        incoming: &Incoming,
+        (service, api): (Service, &str),
+        account: &str,
+        outcome: Outcome,
+    ) {
+        let now = At::now();
+        let scope = auth::scope(incoming.header("authorization"));
+        let took_effect = outcome == Outcome::Accepted;
+        self.state().log.begin(RequestRecord {
+            seq: 0,
+            at: now.format("%Y-%m-%dT%H:%M:%S%.6fZ"),
+            at_us: now.0,
+            account: account.to_owned(),
+            region: scope.map(|scope| scope.region).unwrap_or_default(),
+            service: service.name().to_owned(),
+            api: api.to_owned(),
+            mutating: true,
+            outcome,
+            took_effect,
+            request_id: String::new(),
+            comment: None,
+            command_id: None,
+            targets: 0,
+            bytes: incoming.body.len() as u64,
+            reply_bytes: 0,
+        });
+    }
+
     async fn hold(&self, call: &Call, when: When) -> Release {
         let held: Option<Held> = {
             let mut state = self.state();
@@ -286,6 +349,11 @@ fn outline(body: &[u8]) -> (Option<String>, usize) {
     let parsed: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
     let comment = parsed.get("Comment").and_then(Value::as_str).map(str::to_owned);
     (comment, parsed.get("InstanceIds").and_then(Value::as_array).map_or(0, Vec::len))
+}
+
+fn session_id(body: &[u8]) -> Option<String> {
+    let parsed: Value = serde_json::from_slice(body).ok()?;
+    parsed.get("SessionId")?.as_str().map(str::to_owned)
 }
 
 fn command_id(body: &[u8]) -> Option<String> {

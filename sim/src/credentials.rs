@@ -69,6 +69,14 @@ impl Credentials {
         if over || self.are_expired { Err(Refused::Expired) } else { Ok(principal) }
     }
 
+    /// The secret that belongs to a key, and the token that has to come with it.
+    pub(crate) fn secret(&self, access_key: &str) -> Option<(&str, Option<&str>)> {
+        if access_key == ACCESS_KEY {
+            return Some((SECRET_KEY, None));
+        }
+        self.sessions.get(access_key).map(|issued| (issued.secret_key.as_str(), Some(issued.token.as_str())))
+    }
+
     /// Starts a session of a role.
     pub(crate) fn issue(&mut self, account: &str, (role, session): (&str, &str), expires_at: At) -> Issued {
         let role_id = Draw::new(3).text(account).text(role).hex(17).to_uppercase();

@@ -40,7 +40,7 @@ pub struct RequestRecord {
     /// Region of the signature.
     pub region: String,
     /// `ssm`, `ec2`, `sts`, `autoscaling`, `elasticloadbalancing`, `cloudwatch`, `resource-groups`, `s3`, `logs`,
-    /// `organizations`.
+    /// `organizations`, `kms`, `ssmmessages`.
     pub service: String,
     /// The operation.
     pub api: String,

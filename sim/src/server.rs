@@ -2,23 +2,29 @@
 
 use crate::control::Control;
 use crate::control_http;
-use crate::core::{Core, Outgoing};
+use crate::core::{Core, Outgoing, Task};
 use crate::credentials;
+use crate::gateway::{self, Door, Verdict};
 use crate::payload::Payload;
 use crate::spec::Spec;
 use crate::tls::{self, Identity};
 use crate::wire::route::Incoming;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as Body;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, SERVER};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SERVER,
+    UPGRADE,
+};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -73,21 +79,24 @@ pub async fn serve(spec: Spec, options: ServeOptions) -> Result<Server, StartErr
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let port = listener.local_addr().map_err(listen)?.port();
     let identity = if options.tls { Some(tls::identity().map_err(StartError::Certificate)?) } else { None };
-    let core = Arc::new(Core::new(spec).map_err(StartError::Log)?);
+    let (core, tasks) = Core::new(spec).map_err(StartError::Log)?;
     let (stop, stopped) = watch::channel(false);
     let (acceptor, ca_pem) = match identity {
         Some(Identity { acceptor, ca_pem }) => (Some(acceptor), Some(ca_pem)),
         None => (None, None),
     };
     let scheme = if acceptor.is_some() { "https" } else { "http" };
-    let accepting = tokio::spawn(accept(listener, acceptor, core.clone(), stopped));
-    Ok(Server {
-        endpoint: format!("{scheme}://127.0.0.1:{port}"),
-        ca_pem,
-        control: Control { core },
-        stop,
-        accepting: Some(accepting),
-    })
+    let endpoint = format!("{scheme}://127.0.0.1:{port}");
+    let shared = Shared { core: core.clone(), endpoint: endpoint.clone() };
+    let accepting = tokio::spawn(accept((listener, tasks), acceptor, shared, stopped));
+    Ok(Server { endpoint, ca_pem, control: Control { core }, stop, accepting: Some(accepting) })
+}
+
+/// What every connection needs.
+#[derive(Clone)]
+struct Shared {
+    core: Arc<Core>,
+    endpoint: String,
 }
 
 impl Server {
@@ -151,16 +160,20 @@ async fn ended(stopped: &mut watch::Receiver<bool>) {
     let _server_gone_counts_as_stopped = stopped.wait_for(|stopped| *stopped).await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "every connection is a task")]
+#[expect(clippy::disallowed_methods, reason = "every connection is a task, and every session")]
 async fn accept(
-    listener: TcpListener,
+    (listener, mut tasks): (TcpListener, UnboundedReceiver<Task>),
     acceptor: Option<TlsAcceptor>,
-    core: Arc<Core>,
+    shared: Shared,
     mut stopped: watch::Receiver<bool>,
 ) {
     loop {
         let stream = tokio::select! {
             () = ended(&mut stopped) => return,
+            Some(task) = tasks.recv() => {
+                tokio::spawn(until_stopped(task, stopped.clone()));
+                continue;
+            }
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(_) => {
@@ -169,35 +182,43 @@ async fn accept(
                 }
             },
         };
-        tokio::spawn(connection(stream, acceptor.clone(), core.clone(), stopped.clone()));
+        tokio::spawn(connection(stream, acceptor.clone(), shared.clone(), stopped.clone()));
+    }
+}
+
+async fn until_stopped(task: Task, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = task => {}
+        () = ended(&mut stopped) => {}
     }
 }
 
 async fn connection(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
-    core: Arc<Core>,
+    shared: Shared,
     stopped: watch::Receiver<bool>,
 ) {
     let _only_speed = stream.set_nodelay(true);
     match acceptor {
-        None => requests(stream, core, stopped).await,
+        None => requests(stream, shared, stopped).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(stream).await {
-                requests(stream, core, stopped).await;
+                requests(stream, shared, stopped).await;
             }
         }
     }
 }
 
 async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    core: Arc<Core>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Shared,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let service = service_fn(|request| respond(request, core.clone()));
-    let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let service = service_fn(|request| respond(request, shared.clone()));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::select! {
         // A client that goes away and an answer that is withheld both end here; neither is anybody's error.
         _ended = connection => {}
@@ -212,7 +233,11 @@ struct Dropped;
 
 /// Answers in a task of its own, so that a request takes effect even when its client is gone.
 #[expect(clippy::disallowed_methods, reason = "a request outlives its connection")]
-async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Payload>, Dropped> {
+async fn respond(
+    mut request: Request<Body>,
+    Shared { core, endpoint }: Shared,
+) -> Result<Response<Payload>, Dropped> {
+    let upgrade = is_upgrade(&request).then(|| hyper::upgrade::on(&mut request));
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Dropped)?.to_bytes();
     if let Some(name) = parts.uri.path().strip_prefix("/_sim/") {
@@ -222,7 +247,10 @@ async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Pay
         return response.body(Payload::whole(body)).map_err(|_| Dropped);
     }
     let is_head = parts.method == Method::HEAD;
-    let incoming = incoming(&parts, &body);
+    let incoming = incoming(&parts, &body, endpoint);
+    if let Some(door) = Door::of(parts.uri.path()) {
+        return visit(&core, door, &incoming, upgrade);
+    }
     let answering = tokio::spawn(async move { core.process(incoming).await });
     let Outgoing { reply, request_id, date } = answering.await.map_err(|_| Dropped)?;
     let reply = reply.ok_or(Dropped)?;
@@ -251,7 +279,47 @@ async fn respond(request: Request<Body>, core: Arc<Core>) -> Result<Response<Pay
     response.body(payload).map_err(|_| Dropped)
 }
 
-fn incoming(parts: &Parts, body: &[u8]) -> Incoming {
+/// True where a request wants to become a WebSocket.
+fn is_upgrade(request: &Request<Body>) -> bool {
+    let has = |name: HeaderName, wanted: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.to_lowercase().contains(wanted))
+    };
+    request.method() == Method::GET && has(CONNECTION, "upgrade") && has(UPGRADE, "websocket")
+}
+
+/// Answers a request to the gateway.
+fn visit(
+    core: &Arc<Core>,
+    door: Door,
+    incoming: &Incoming,
+    upgrade: Option<OnUpgrade>,
+) -> Result<Response<Payload>, Dropped> {
+    let reply = match gateway::decide(core, &door, incoming, upgrade.is_some()) {
+        Verdict::Dropped => return Err(Dropped),
+        Verdict::Reply(reply) => reply,
+        Verdict::Open => {
+            let key = incoming.header("sec-websocket-key").ok_or(Dropped)?;
+            let upgrade = upgrade.ok_or(Dropped)?;
+            let welcoming = core.clone();
+            core.run(Box::pin(async move {
+                if let Ok(io) = upgrade.await {
+                    gateway::welcome(welcoming, door, io).await;
+                }
+            }));
+            let response = Response::builder()
+                .status(101)
+                .header(CONNECTION, "Upgrade")
+                .header(UPGRADE, "websocket")
+                .header(SEC_WEBSOCKET_ACCEPT, gateway::accept_key(key));
+            return response.body(Payload::whole(Vec::new())).map_err(|_| Dropped);
+        }
+    };
+    let response = Response::builder().status(reply.status).header(CONTENT_TYPE, reply.content_type);
+    response.body(Payload::whole(reply.body)).map_err(|_| Dropped)
+}
+
+fn incoming(parts: &Parts, body: &[u8], endpoint: String) -> Incoming {
     let text = |(name, value): (&HeaderName, &HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
@@ -261,5 +329,6 @@ fn incoming(parts: &Parts, body: &[u8]) -> Incoming {
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: parts.headers.iter().filter_map(text).collect(),
         body: body.to_vec(),
+        endpoint,
     }
 }

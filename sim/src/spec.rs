@@ -5,6 +5,7 @@
 use crate::accounts;
 use crate::outage::{self, Down, Outage};
 use crate::scenario::Scenario;
+use crate::sessions::options::{self, SessionOptions};
 use crate::switches::{self, Switches};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -138,6 +139,8 @@ pub struct Spec {
     pub scenario: Option<Scenario>,
     /// Facts that are made false.
     pub switches: Switches,
+    /// Session Manager's sessions.
+    pub session: SessionOptions,
 }
 
 impl Default for Spec {
@@ -177,6 +180,7 @@ impl Default for Spec {
             log: None,
             scenario: None,
             switches: Switches::default(),
+            session: SessionOptions::default(),
         }
     }
 }
@@ -280,7 +284,7 @@ impl Spec {
                 spec.set(key.trim(), value.trim())?;
             } else if part.bytes().all(|byte| byte.is_ascii_digit()) {
                 spec.set("nodes", part)?;
-            } else if switches::KEYS.contains(&part) {
+            } else if switches::KEYS.contains(&part) || part.starts_with("session_") {
                 spec.set(part, "true")?;
             } else {
                 return Err(SpecError::Shape(part.to_owned()));
@@ -370,10 +374,11 @@ impl Spec {
             "windows" => value.parse().map(|value| self.windows = value),
             "hybrid" => value.parse().map(|value| self.hybrid = Some(value)),
             _ if switches::KEYS.contains(&key) => self.switches.set(key, value),
+            _ if options::KEYS.contains(&key) => self.session.set(key, value),
             _ => {
                 return Err(SpecError::UnknownKey {
                     key: key.to_owned(),
-                    keys: KEYS.join(", "),
+                    keys: [&KEYS[..], &options::KEYS[..]].concat().join(", "),
                     switches: switches::KEYS.join(", "),
                 });
             }
@@ -398,7 +403,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     Duration::try_from_secs_f64(number * scale).map_err(|_| ALLOWED)
 }
 
-fn share(text: &str) -> Result<f64, &'static str> {
+/// Reads `0.05` or `5%`.
+pub(crate) fn share(text: &str) -> Result<f64, &'static str> {
     const ALLOWED: &str = "a share from 0 to 1 or a percentage";
     let value = match text.strip_suffix('%') {
         Some(percent) => percent.parse::<f64>().map(|value| value / 100.0),

@@ -1,5 +1,6 @@
 //! Everything that exists: a region's fleet and commands, for each account and region that was asked for.
 
+use crate::agent::Disks;
 use crate::clock::At;
 use crate::draw::Draw;
 use crate::fleet::Fleet;
@@ -39,6 +40,8 @@ pub(crate) struct Region {
     pub(crate) alarms_set: Vec<(At, String, Setting)>,
     /// What calendars were set to: when, which, and whether it is open.
     pub(crate) calendars_set: Vec<(At, String, bool)>,
+    /// Files of nodes that had a session.
+    pub(crate) disks: Disks,
     commands: Vec<Command>,
     by_id: HashMap<String, usize>,
     /// How often a node had a text.
@@ -65,6 +68,7 @@ impl World {
                 fleet: Fleet::generate(spec, account, name, born),
                 born,
                 alarms_set: Vec::new(),
+                disks: Disks::new(),
                 calendars_set: Vec::new(),
                 commands: Vec::new(),
                 by_id: HashMap::new(),

@@ -175,6 +175,9 @@ fn another_user() {
     let sim = Sim::start("3,windows=0");
     let output = sim.run(&on_one(&["--user", "deploy", "--", "whoami"])).exits(0);
     assert_eq!(printed(&output), "deploy\n");
+    let sim = Sim::scenario(
+        "[spec]\nnodes = 3\nwindows = 0\nspeed = 1000\n[[file]]\npath = \"/srv/my app/\"\nowner = \"deploy\"",
+    );
     let output =
         sim.run(&on_one(&["--user", "deploy", "--cwd", "/srv/my app", "--", "pwd; whoami"])).exits(0);
     assert_eq!(printed(&output), "/srv/my app\ndeploy\n");

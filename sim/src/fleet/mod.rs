@@ -49,6 +49,12 @@ impl Fleet {
         for (number, rule) in spec.scenario.iter().flat_map(|scenario| &scenario.nodes).enumerate() {
             apply(rule, managed, draw.with(number as u64));
         }
+        if account == crate::credentials::ACCOUNT && spec.regions.first().is_some_and(|name| name == region) {
+            let real = spec.session.agents.iter().enumerate();
+            nodes.extend(
+                real.map(|(number, id)| expected(total + number as u32, (number, id), region, (draw, now))),
+            );
+        }
         let by_id = nodes.iter().enumerate().map(|(index, node)| (node.id.clone(), index)).collect();
         Fleet { nodes, by_id }
     }
@@ -111,11 +117,22 @@ fn born(index: u32, (role, number): (&'static str, u32), region: &str, (draw, no
         health: Health::default(),
         lifecycle: None,
         managed: true,
+        is_real: false,
         states: vec![(
             now.plus_seconds(-86_400.0 * (2.0 + draw.below(60) as f64)).floor_second(),
             State::Running,
         )],
     }
+}
+
+/// A node that a real agent is to register for.
+fn expected(index: u32, (number, id): (usize, &str), region: &str, at: (Draw, At)) -> Node {
+    let mut node = born(index, ("agent", number as u32 + 1), region, at);
+    node.id = id.to_owned();
+    node.is_real = true;
+    // Offline until its agent registers; commands that are not sessions never reach it.
+    node.health = Health { offline: true, unreachable: true, ..Health::default() };
+    node
 }
 
 /// Positions of all nodes but the first, in an order that the draw decides.

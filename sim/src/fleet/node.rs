@@ -76,6 +76,8 @@ pub(crate) struct Node {
     pub(crate) lifecycle: Option<String>,
     /// Has an agent that registered.
     pub(crate) managed: bool,
+    /// Its agent is a real one, which is online while it is registered with the gateway.
+    pub(crate) is_real: bool,
     /// Changes of state, oldest first.
     pub(crate) states: Vec<(At, State)>,
 }

@@ -1,240 +1,319 @@
-//! The shell's own commands, and shells within the shell.
+//! The shell's own commands.
 
-use super::eval::Shell;
-use super::table;
+use super::disk::Errno;
+use super::eval::{Shell, Unwind};
+use super::parse::is_name;
+use super::programs;
+use super::stream::{Stream, lock};
+use super::test::holds;
+use std::sync::{Arc, Mutex};
 
-impl Shell<'_> {
-    /// Runs one program, and says 127 for those that a node does not have.
-    pub(super) fn program(&mut self, program: &str, argv: &[String], stdin: &[u8]) -> i32 {
-        let arguments = argv.get(1..).unwrap_or_default();
-        let name = program.rsplit('/').next().unwrap_or(program);
-        if let Some(code) = self.control(name, arguments, stdin) {
-            return code;
-        }
-        if let Some(code) = self.variable_command(name, arguments) {
-            return code;
-        }
-        if let Some(code) = self.shells(name, arguments, stdin) {
-            return code;
-        }
-        if let Some(code) = self.filter(name, arguments, stdin) {
-            return code;
-        }
-        match table::answer(name, arguments, self) {
-            Some(code) => code,
-            None => {
-                self.complain(&format!("sh: 1: {program}: not found"));
-                127
-            }
-        }
+/// What the shell does itself.
+const NAMES: [&str; 37] = [
+    ":", ".", "[", "alias", "bg", "break", "builtin", "cd", "command", "continue", "eval", "exec", "exit",
+    "export", "false", "fg", "hash", "jobs", "kill", "local", "pwd", "read", "readonly", "return", "set",
+    "shift", "source", "test", "times", "trap", "true", "type", "ulimit", "umask", "unset", "wait", "which",
+];
+
+/// True for what the shell does itself.
+pub(super) fn is_known(name: &str) -> bool {
+    NAMES.contains(&name) && name != "which"
+}
+
+/// Runs a command of the shell; `None` for what is none.
+pub(super) async fn run(shell: &mut Shell, name: &str, arguments: &[String]) -> Option<i32> {
+    if !NAMES.contains(&name) {
+        return None;
     }
-
-    fn control(&mut self, name: &str, arguments: &[String], stdin: &[u8]) -> Option<i32> {
-        match name {
-            "true" | ":" | "shift" | "umask" | "ulimit" | "trap" | "wait" | "hash" => Some(0),
-            "false" => Some(1),
-            "exit" | "return" => {
-                let code = arguments.first().map_or(Some(self.last), |text| text.parse().ok()).unwrap_or(2);
-                self.exit = Some(code);
-                Some(code)
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    Some(match name {
+        ":" | "true" | "alias" | "hash" | "times" | "ulimit" | "umask" => 0,
+        "false" => 1,
+        "exit" | "return" | "break" | "continue" => unwind(shell, name, &words).await,
+        "cd" => change_directory(shell, &words).await,
+        "pwd" => shell.print(format!("{}\n", shell.process.directory)).await,
+        "export" | "readonly" | "local" => export(shell, name, &words).await,
+        "unset" => {
+            for word in words.iter().filter(|word| !word.starts_with('-')) {
+                shell.variables.remove(*word);
+                shell.exported.remove(*word);
+                shell.functions.remove(*word);
             }
-            "set" => Some(self.set(arguments)),
-            "sleep" => {
-                let seconds: f64 =
-                    arguments.iter().filter_map(|text| text.trim_end_matches('s').parse::<f64>().ok()).sum();
-                self.seconds += seconds.clamp(0.0, 1e6);
-                Some(0)
-            }
-            "test" => Some(self.test(arguments)),
-            "[" => {
-                let inner = arguments.split_last().filter(|(last, _)| *last == "]").map(|(_, rest)| rest);
-                Some(inner.map_or(2, |inner| self.test(inner)))
-            }
-            "eval" => Some(self.run_script(&arguments.join(" "), stdin, 0)),
-            "exec" | "nice" | "nohup" | "time" | "command" | "builtin" => {
-                let rest: Vec<String> =
-                    arguments.iter().skip_while(|text| text.starts_with('-')).cloned().collect();
-                let program = rest.first().cloned()?;
-                Some(self.program(&program, &rest, stdin))
-            }
-            _ => None,
+            0
         }
-    }
-
-    fn variable_command(&mut self, name: &str, arguments: &[String]) -> Option<i32> {
-        match name {
-            "export" | "readonly" | "local" => {
-                for argument in arguments {
-                    let (name, value) =
-                        argument.split_once('=').map_or((argument.as_str(), None), |(n, v)| (n, Some(v)));
-                    if let Some(value) = value {
-                        self.variables.insert(name.to_owned(), value.to_owned());
-                    }
-                    self.exported.insert(name.to_owned());
-                }
-                Some(0)
-            }
-            "unset" => {
-                for argument in arguments {
-                    self.variables.remove(argument);
-                    self.exported.remove(argument);
-                }
-                Some(0)
-            }
-            "cd" => {
-                let home = "/root".to_owned();
-                let path = arguments.first().unwrap_or(&home).clone();
-                if path.contains("nonexistent") || path.contains("no/such") {
-                    self.complain(&format!("sh: 1: cd: can't cd to {path}"));
-                    return Some(2);
-                }
-                self.variables.insert("PWD".to_owned(), path);
-                Some(0)
-            }
-            "pwd" => {
-                let path = self.variables.get("PWD").cloned().unwrap_or_default();
-                self.print(&format!("{path}\n"));
-                Some(0)
-            }
-            _ => None,
+        "set" => set(shell, arguments).await,
+        "shift" => {
+            let count = words.first().and_then(|word| word.parse().ok()).unwrap_or(1_usize);
+            let fits = count <= shell.positional.len();
+            shell.positional.drain(..count.min(shell.positional.len()));
+            i32::from(!fits)
         }
-    }
-
-    fn set(&mut self, arguments: &[String]) -> i32 {
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let on = argument.starts_with('-');
-            for letter in argument.chars().skip(1) {
-                match letter {
-                    'e' => self.options.errexit = on,
-                    'u' => self.options.nounset = on,
-                    'o' => match rest.next().map(String::as_str) {
-                        Some("pipefail") => self.options.pipefail = on,
-                        Some("errexit") => self.options.errexit = on,
-                        Some("nounset") => self.options.nounset = on,
-                        Some(_) | None => {}
-                    },
-                    _ => {}
+        "test" | "[" => test(shell, name, &words).await,
+        "eval" => {
+            let script = words.join(" ");
+            let list = super::parse::parse(&script, false);
+            match list {
+                Ok(list) => shell.list(&list, false).await,
+                Err(failure) => {
+                    shell.complain(&format!("eval: Syntax error: {}", failure.message)).await;
+                    2
                 }
             }
         }
-        0
-    }
-
-    fn test(&mut self, arguments: &[String]) -> i32 {
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let number = |text: &str| text.parse::<i64>().unwrap_or_default();
-        let truth = match words.as_slice() {
-            [] => false,
-            ["!", rest @ ..] => {
-                let rest: Vec<String> = rest.iter().map(|text| (*text).to_owned()).collect();
-                self.test(&rest) != 0
+        "." | "source" => source(shell, &words).await,
+        "exec" => exec(shell, arguments).await,
+        "command" | "builtin" | "type" | "which" => described(shell, name, arguments).await,
+        "read" => read(shell, &words).await,
+        "trap" => {
+            if let [script, rest @ ..] = words.as_slice()
+                && rest.iter().any(|signal| matches!(*signal, "EXIT" | "0"))
+            {
+                shell.at_exit =
+                    Some((*script).to_owned()).filter(|script| script != "-" && !script.is_empty());
             }
-            ["-n", text] => !text.is_empty(),
-            ["-z", text] => text.is_empty(),
-            ["-f" | "-e" | "-r" | "-s", path] => self.file(path).is_some(),
-            ["-d", path] => ["/", "/etc", "/tmp", "/var", "/root", "/usr", "/opt", "/home"].contains(path),
-            ["-x", path] => path.starts_with("/usr/bin/") || path.starts_with("/bin/"),
-            [text] => !text.is_empty(),
-            [left, "=" | "==", right] => left == right,
-            [left, "!=", right] => left != right,
-            [left, "-eq", right] => number(left) == number(right),
-            [left, "-ne", right] => number(left) != number(right),
-            [left, "-gt", right] => number(left) > number(right),
-            [left, "-ge", right] => number(left) >= number(right),
-            [left, "-lt", right] => number(left) < number(right),
-            [left, "-le", right] => number(left) <= number(right),
-            _ => false,
+            0
+        }
+        "wait" => shell.wait_for_jobs().await,
+        "jobs" => shell.list_jobs().await,
+        "fg" => shell.foreground(words.first().copied()).await,
+        "bg" => shell.background(words.first().copied()).await,
+        _ => {
+            let ended = words.iter().filter(|word| word.starts_with('%')).any(|word| shell.kill_job(word));
+            i32::from(words.iter().any(|word| word.starts_with('%')) && !ended)
+        }
+    })
+}
+
+async fn unwind(shell: &mut Shell, name: &str, words: &[&str]) -> i32 {
+    let given = words.first().map(|word| word.parse::<i32>());
+    if let Some(Err(_)) = given {
+        shell
+            .complain(&format!("{name}: Illegal number: {}", words.first().copied().unwrap_or_default()))
+            .await;
+        shell.unwind = Some(Unwind::Exit(2));
+        return 2;
+    }
+    let given = given.and_then(Result::ok);
+    let levels = given.unwrap_or(1).max(1).unsigned_abs();
+    let code = given.unwrap_or(shell.last);
+    shell.unwind = Some(match name {
+        "exit" => Unwind::Exit(code),
+        "return" => Unwind::Return(code),
+        "break" => Unwind::Break(levels),
+        _ => Unwind::Continue(levels),
+    });
+    if matches!(name, "break" | "continue") { 0 } else { code }
+}
+
+async fn change_directory(shell: &mut Shell, words: &[&str]) -> i32 {
+    let path = words.iter().find(|word| !word.starts_with('-') || **word == "-").copied();
+    let target = match path {
+        None => shell.variables.get("HOME").cloned().unwrap_or_else(|| "/".to_owned()),
+        Some("-") => shell.variables.get("OLDPWD").cloned().unwrap_or_default(),
+        Some(path) => path.to_owned(),
+    };
+    let found = lock(&shell.process.machine.disk).find(&shell.process.path(&target));
+    let place = match found {
+        Ok((place, entry)) if entry.is_directory() => Ok(place),
+        Ok(_) => Err(Errno::NotDirectory),
+        Err(error) => Err(error),
+    };
+    match place {
+        Ok(place) => {
+            shell.variables.insert("OLDPWD".to_owned(), shell.process.directory.clone());
+            shell.variables.insert("PWD".to_owned(), place.clone());
+            shell.process.directory = place;
+            if path == Some("-") {
+                return shell.print(format!("{}\n", shell.process.directory)).await;
+            }
+            0
+        }
+        Err(_) => {
+            shell.complain(&format!("cd: can't cd to {target}")).await;
+            2
+        }
+    }
+}
+
+async fn export(shell: &mut Shell, name: &str, words: &[&str]) -> i32 {
+    for word in words.iter().filter(|word| !word.starts_with('-')) {
+        let (variable, value) =
+            word.split_once('=').map_or((*word, None), |(name, value)| (name, Some(value)));
+        if !is_name(variable) {
+            shell.complain(&format!("{name}: {variable}: bad variable name")).await;
+            return 2;
+        }
+        if name == "local" {
+            let before = shell.variables.get(variable).cloned();
+            if let Some(frame) = shell.locals.last_mut() {
+                frame.push((variable.to_owned(), before));
+            }
+        }
+        if let Some(value) = value {
+            shell.variables.insert(variable.to_owned(), value.to_owned());
+        }
+        if name == "export" {
+            shell.exported.insert(variable.to_owned());
+        }
+    }
+    0
+}
+
+async fn set(shell: &mut Shell, arguments: &[String]) -> i32 {
+    if arguments.is_empty() {
+        let lines: String =
+            shell.variables.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
+        return shell.print(lines).await;
+    }
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            shell.positional = rest.cloned().collect();
+            return 0;
+        }
+        let Some(letters) = argument.strip_prefix(['-', '+']) else {
+            shell.positional = std::iter::once(argument).chain(rest).cloned().collect();
+            return 0;
         };
-        i32::from(!truth)
-    }
-
-    fn shells(&mut self, name: &str, arguments: &[String], stdin: &[u8]) -> Option<i32> {
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        match name {
-            "sh" | "bash" | "dash" | "ash" | "zsh" => {
-                let script = words.iter().position(|word| word.starts_with('-') && word.contains('c'));
-                if let Some(script) = script.and_then(|at| words.get(at + 1)) {
-                    return Some(self.run_apart(script, stdin));
-                }
-                let file = words.iter().find(|word| !word.starts_with('-'));
-                match file {
-                    Some(path) if !words.contains(&"-s") => match self.file(path) {
-                        Some(content) => Some(self.run_apart(&String::from_utf8_lossy(&content), stdin)),
-                        None => {
-                            self.complain(&format!("{name}: 0: cannot open {path}: No such file"));
-                            Some(2)
-                        }
-                    },
-                    Some(_) | None => Some(self.run_apart(&String::from_utf8_lossy(stdin), b"")),
-                }
+        let on = argument.starts_with('-');
+        for letter in letters.chars() {
+            let name = if letter == 'o' { rest.next().map(String::as_str).unwrap_or_default() } else { "" };
+            match (letter, name) {
+                ('e', _) | ('o', "errexit") => shell.options.errexit = on,
+                ('u', _) | ('o', "nounset") => shell.options.nounset = on,
+                ('f', _) | ('o', "noglob") => shell.options.noglob = on,
+                ('x', _) | ('o', "xtrace") => shell.options.xtrace = on,
+                ('o', "pipefail") => shell.options.pipefail = on,
+                _ => {}
             }
-            "runuser" | "su" | "sudo" => Some(self.as_user(arguments, stdin)),
-            "env" if !words.is_empty() => Some(self.with_environment(arguments, stdin)),
-            "env" => Some(self.print_environment()),
-            "timeout" => {
-                let rest: Vec<String> =
-                    arguments.iter().skip_while(|text| text.starts_with('-')).skip(1).cloned().collect();
-                let program = rest.first().cloned()?;
-                Some(self.program(&program, &rest, stdin))
-            }
-            _ => None,
         }
     }
+    0
+}
 
-    /// `runuser -l USER -c SCRIPT`, `sudo -u USER PROGRAM …`
-    fn as_user(&mut self, arguments: &[String], stdin: &[u8]) -> i32 {
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let user = words
-            .iter()
-            .position(|word| matches!(*word, "-l" | "-u" | "-" | "--user"))
-            .and_then(|at| words.get(at + 1))
-            .filter(|word| !word.starts_with('-'));
-        let before = std::mem::replace(
-            &mut self.user,
-            user.map_or_else(|| "root".to_owned(), |user| (*user).to_owned()),
-        );
-        let code = match words.iter().position(|word| *word == "-c") {
-            Some(at) => self.run_apart(words.get(at + 1).copied().unwrap_or_default(), stdin),
-            None => {
-                let skip = words.iter().position(|word| *word == "--").map_or_else(
-                    || words.iter().take_while(|word| word.starts_with('-') || Some(*word) == user).count(),
-                    |at| at + 1,
-                );
-                let rest = arguments.get(skip..).unwrap_or_default().to_vec();
-                let program = rest.first().cloned();
-                program.map_or(0, |program| self.program(&program, &rest, stdin))
-            }
-        };
-        self.user = before;
-        code
-    }
-
-    /// `env NAME=VALUE … PROGRAM …`
-    fn with_environment(&mut self, arguments: &[String], stdin: &[u8]) -> i32 {
-        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let assignments = words.iter().take_while(|word| word.contains('=') || word.starts_with('-')).count();
-        let kept = self.variables.clone();
-        for (name, value) in words.iter().take(assignments).filter_map(|word| word.split_once('=')) {
-            self.variables.insert(name.to_owned(), value.to_owned());
-            self.exported.insert(name.to_owned());
+async fn test(shell: &mut Shell, name: &str, words: &[&str]) -> i32 {
+    let inner = match (name, words.split_last()) {
+        ("[", Some((&"]", inner))) => inner,
+        ("[", _) => {
+            shell.complain("[: missing ]").await;
+            return 2;
         }
-        let rest = arguments.get(assignments..).unwrap_or_default().to_vec();
-        let code = match rest.first().cloned() {
-            Some(program) => self.program(&program, &rest, stdin),
-            None => self.print_environment(),
-        };
-        self.variables = kept;
-        code
+        _ => words,
+    };
+    match holds(&shell.process, inner) {
+        Ok(truth) => i32::from(!truth),
+        Err(message) => {
+            shell.complain(&format!("{name}: {message}")).await;
+            2
+        }
     }
+}
 
-    pub(super) fn print_environment(&mut self) -> i32 {
-        let lines: String = self
-            .exported
-            .iter()
-            .filter_map(|name| self.variables.get(name).map(|value| format!("{name}={value}\n")))
-            .collect();
-        self.print(&lines);
-        0
+async fn source(shell: &mut Shell, words: &[&str]) -> i32 {
+    let Some(path) = words.first() else { return 2 };
+    let script = match shell.process.open(path) {
+        Ok(stream) => stream.whole(1 << 20).await,
+        Err(error) => Err(error),
+    };
+    match script {
+        Ok(script) => shell.run_script(&String::from_utf8_lossy(&script)).await,
+        Err(_) => {
+            shell.complain(&format!("{}: cannot open {path}: No such file", ".")).await;
+            2
+        }
     }
+}
+
+async fn exec(shell: &mut Shell, arguments: &[String]) -> i32 {
+    if arguments.is_empty() {
+        shell.keeps_streams = true;
+        return 0;
+    }
+    let code = shell.program(arguments).await;
+    shell.unwind = Some(Unwind::Exit(code));
+    code
+}
+
+/// `command`, `builtin`, `type`, `which`
+async fn described(shell: &mut Shell, name: &str, arguments: &[String]) -> i32 {
+    let asks = matches!(name, "type" | "which")
+        || arguments.first().is_some_and(|word| matches!(word.as_str(), "-v" | "-V"));
+    let rest: Vec<String> = arguments.iter().skip_while(|word| word.starts_with('-')).cloned().collect();
+    if !asks {
+        return match rest.split_first() {
+            None => 0,
+            Some((first, others)) => match Box::pin(run(shell, first, others)).await {
+                Some(code) => code,
+                None => shell.program(&rest).await,
+            },
+        };
+    }
+    let mut code = 0;
+    for wanted in &rest {
+        let line = if shell.functions.contains_key(wanted) && name != "which" {
+            if name == "type" { format!("{wanted} is a shell function\n") } else { format!("{wanted}\n") }
+        } else if is_known(wanted) && name != "which" {
+            if name == "type" { format!("{wanted} is a shell builtin\n") } else { format!("{wanted}\n") }
+        } else if programs::is_known(wanted) {
+            if name == "type" {
+                format!("{wanted} is /usr/bin/{wanted}\n")
+            } else {
+                format!("/usr/bin/{wanted}\n")
+            }
+        } else {
+            code = if name == "command" { 127 } else { 1 };
+            if name == "type" { format!("{wanted}: not found\n") } else { String::new() }
+        };
+        shell.print(line).await;
+    }
+    code
+}
+
+async fn read(shell: &mut Shell, words: &[&str]) -> i32 {
+    let is_raw = words.contains(&"-r");
+    let names: Vec<&str> = words.iter().filter(|word| !word.starts_with('-')).copied().collect();
+    let names = if names.is_empty() { vec!["REPLY"] } else { names };
+    let input = shell.process.streams.input.clone();
+    let kept: Arc<Mutex<String>> = Arc::default();
+    let line = kept.clone();
+    let code = shell.attend(Box::pin(async move { line_of(&input, is_raw, &line).await }), "read").await;
+    if code > 1 {
+        return code;
+    }
+    let line = std::mem::take(&mut *lock(&kept));
+    let separators = shell.variables.get("IFS").map_or(" \t\n", String::as_str).to_owned();
+    let mut rest = line.trim_matches(|letter: char| separators.contains(letter) && letter.is_whitespace());
+    for (position, name) in names.iter().enumerate() {
+        let value = if position + 1 == names.len() {
+            std::mem::take(&mut rest)
+        } else {
+            let (value, after) =
+                rest.split_once(|letter: char| separators.contains(letter)).unwrap_or((rest, ""));
+            rest = after
+                .trim_start_matches(|letter: char| separators.contains(letter) && letter.is_whitespace());
+            value
+        };
+        shell.variables.insert((*name).to_owned(), value.to_owned());
+    }
+    code
+}
+
+/// One line of the input, read so that nothing of the next is lost: 1 where the input ended first.
+async fn line_of(input: &Stream, is_raw: bool, kept: &Mutex<String>) -> i32 {
+    let mut line = Vec::new();
+    let code = loop {
+        match input.read(1).await {
+            Ok(byte) if byte.is_empty() => break 1,
+            Ok(byte) if byte == "\n" => break 0,
+            Ok(byte) if byte == "\\" && !is_raw => match input.read(1).await {
+                Ok(next) if next == "\n" => {}
+                Ok(next) => line.extend_from_slice(&next),
+                Err(_) => break 1,
+            },
+            Ok(byte) => line.extend_from_slice(&byte),
+            Err(_) => break 1,
+        }
+    };
+    *lock(kept) = String::from_utf8_lossy(&line).into_owned();
+    code
 }

@@ -1,257 +1,446 @@
-//! Evaluates commands: expansion, redirections, exit codes. What programs print is in `builtins` and `table`.
+//! Evaluates commands: lists, pipelines, compound commands, redirections. What programs do is in `programs`.
 
+use super::builtins;
+use super::disk::Errno;
+use super::jobs::{JobState, Jobs};
+use super::machine::Running;
 use super::parse::{After, Command, List, Pipeline, Redirection, parse};
-use super::words::{Part, Word, expansions};
-use super::{Answer, OUTPUT_LIMIT, Surroundings};
+use super::pattern::matches;
+use super::process::{Process, Streams};
+use super::programs;
+use super::stream::{Stream, pipe};
+use super::words::{Word, expansions};
+use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
-/// Most simple commands that one answer evaluates.
-const STEPS: u32 = 20_000;
-/// Deepest nesting of scripts in scripts.
-const DEPTH: u32 = 16;
+/// Deepest nesting of commands in commands: each level takes of the host's stack.
+pub(super) const DEPTH: u32 = 48;
 
-/// A shell's state.
-pub(super) struct Shell<'a> {
-    pub(super) around: &'a Surroundings<'a>,
-    pub(super) variables: BTreeMap<String, String>,
-    pub(super) exported: BTreeSet<String>,
-    pub(super) files: BTreeMap<String, Vec<u8>>,
-    pub(super) user: String,
-    pub(super) out: Vec<u8>,
-    pub(super) err: Vec<u8>,
-    pub(super) seconds: f64,
-    pub(super) is_slow: bool,
-    pub(super) exit: Option<i32>,
-    pub(super) options: Options,
-    pub(super) last: i32,
-    pub(super) depth: u32,
-    steps: u32,
+/// Something that is done later.
+pub(super) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Why the commands that follow are not evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unwind {
+    Exit(i32),
+    Return(i32),
+    Break(u32),
+    Continue(u32),
+    /// A key or the end of the terminal.
+    Interrupted,
 }
 
-/// `set -e`, `set -u`, `set -o pipefail`.
+/// `set -e`, `-u`, `-o pipefail`, `-f`, `-x`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options {
     pub(super) errexit: bool,
     pub(super) nounset: bool,
     pub(super) pipefail: bool,
+    pub(super) noglob: bool,
+    pub(super) xtrace: bool,
 }
 
-#[derive(Clone, PartialEq)]
-enum Sink {
-    Out,
-    Err,
-    File(String),
+/// A shell's state.
+pub(super) struct Shell {
+    pub(super) process: Process,
+    /// `$0`
+    pub(super) name: String,
+    pub(super) positional: Vec<String>,
+    pub(super) variables: BTreeMap<String, String>,
+    pub(super) exported: BTreeSet<String>,
+    pub(super) functions: BTreeMap<String, Arc<Command>>,
+    /// What `local` put aside, for each function that runs.
+    pub(super) locals: Vec<Vec<(String, Option<String>)>>,
+    pub(super) options: Options,
+    pub(super) last: i32,
+    pub(super) unwind: Option<Unwind>,
+    pub(super) depth: u32,
+    /// What it left in the background.
+    pub(super) left: Vec<Arc<Mutex<JobState>>>,
+    /// Of a shell that somebody types into.
+    pub(super) jobs: Option<Jobs>,
+    /// `trap … EXIT`
+    pub(super) at_exit: Option<String>,
+    /// The streams stay as they are after this command: `exec >file`.
+    pub(super) keeps_streams: bool,
 }
 
-impl<'a> Shell<'a> {
-    pub(super) fn new(around: &'a Surroundings<'a>, environment: BTreeMap<String, String>) -> Shell<'a> {
+impl Shell {
+    /// A shell that is a process.
+    pub(super) fn new(process: Process) -> Shell {
+        let mut variables = process.environment.clone();
+        variables.insert("PWD".to_owned(), process.directory.clone());
         Shell {
-            around,
-            exported: environment.keys().cloned().collect(),
-            variables: environment,
-            files: BTreeMap::new(),
-            user: "root".to_owned(),
-            out: Vec::new(),
-            err: Vec::new(),
-            seconds: 0.0,
-            is_slow: false,
-            exit: None,
+            name: "sh".to_owned(),
+            positional: Vec::new(),
+            exported: variables.keys().cloned().collect(),
+            variables,
+            functions: BTreeMap::new(),
+            locals: Vec::new(),
             options: Options::default(),
             last: 0,
-            depth: 0,
-            steps: 0,
+            unwind: None,
+            depth: process.depth,
+            left: Vec::new(),
+            jobs: None,
+            at_exit: None,
+            keeps_streams: false,
+            process,
         }
     }
 
-    pub(super) fn finish(self) -> Answer {
-        let code = self.exit.unwrap_or(self.last) & 0xFF;
-        Answer {
-            stdout: self.out,
-            stderr: self.err,
-            code,
-            asked_seconds: self.seconds,
-            is_slow: self.is_slow,
+    /// A copy whose changes do not come back.
+    pub(super) fn apart(&self) -> Shell {
+        Shell {
+            process: self.process.clone(),
+            name: self.name.clone(),
+            positional: self.positional.clone(),
+            variables: self.variables.clone(),
+            exported: self.exported.clone(),
+            functions: self.functions.clone(),
+            locals: self.locals.clone(),
+            options: self.options,
+            last: self.last,
+            unwind: None,
+            depth: self.depth + 1,
+            left: Vec::new(),
+            jobs: None,
+            at_exit: None,
+            keeps_streams: false,
         }
     }
 
-    /// Runs a script in this shell; `line` offsets nothing but messages.
-    pub(super) fn run_script(&mut self, script: &str, stdin: &[u8], line: u32) -> i32 {
-        if self.depth >= DEPTH {
-            self.complain("sh: maximum nesting exceeded");
-            return 2;
-        }
-        self.depth += 1;
-        self.last = match parse(script) {
-            Ok(list) => self.list(&list, stdin, false),
-            Err(message) => {
-                self.complain(&format!("sh: {}: Syntax error: {message}", line + 1));
-                self.exit = Some(2);
+    /// Runs a script.
+    pub(super) async fn run_script(&mut self, script: &str) -> i32 {
+        match parse(script, false) {
+            Ok(list) => self.list(&list, false).await,
+            Err(failure) => {
+                self.complain(&format!("Syntax error: {}", failure.message)).await;
+                self.unwind = Some(Unwind::Exit(2));
                 2
             }
+        }
+    }
+
+    /// The exit code of a shell whose script ended with a code.
+    pub(super) async fn exit_code(&mut self, code: i32) -> i32 {
+        let code = match self.unwind.take() {
+            Some(Unwind::Exit(code) | Unwind::Return(code)) => code,
+            Some(Unwind::Interrupted) => 130,
+            Some(Unwind::Break(_) | Unwind::Continue(_)) | None => code,
         };
-        self.depth -= 1;
-        self.last
-    }
-
-    /// Runs a script in a shell of its own, whose variables and exit do not come back.
-    pub(super) fn run_apart(&mut self, script: &str, stdin: &[u8]) -> i32 {
-        let kept = (self.variables.clone(), self.exported.clone(), self.options, self.user.clone());
-        self.options = Options::default();
-        self.run_script(script, stdin, 0);
-        let code = self.exit.take().unwrap_or(self.last);
-        (self.variables, self.exported, self.options, self.user) = kept;
+        let Some(script) = self.at_exit.take() else { return code & 0xFF };
         self.last = code;
-        code
-    }
-
-    pub(super) fn print(&mut self, text: &str) {
-        self.print_bytes(text.as_bytes());
-    }
-
-    pub(super) fn print_bytes(&mut self, bytes: &[u8]) {
-        let room = OUTPUT_LIMIT.saturating_sub(self.out.len());
-        self.out.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
-    }
-
-    pub(super) fn complain(&mut self, line: &str) {
-        let room = OUTPUT_LIMIT.saturating_sub(self.err.len());
-        self.err.extend(line.bytes().chain(std::iter::once(b'\n')).take(room));
-    }
-
-    fn list(&mut self, list: &List, stdin: &[u8], tested: bool) -> i32 {
-        let mut code = 0;
-        for (position, (after, pipeline)) in list.iter().enumerate() {
-            if self.exit.is_some() {
-                break;
-            }
-            let skipped = match after {
-                After::Always => false,
-                After::Success => self.last != 0,
-                After::Failure => self.last == 0,
-            };
-            if skipped {
-                continue;
-            }
-            let followed = list.get(position + 1).is_some_and(|(after, _)| *after != After::Always);
-            code = self.pipeline(pipeline, stdin, tested || followed);
-            self.last = code;
-            if code != 0
-                && self.options.errexit
-                && !tested
-                && !followed
-                && !pipeline.negated
-                && self.exit.is_none()
-            {
-                self.exit = Some(code);
-            }
+        let _what_the_trap_returns = self.run_script(&script).await;
+        match self.unwind.take() {
+            Some(Unwind::Exit(code)) => code & 0xFF,
+            _ => code & 0xFF,
         }
-        if list.is_empty() {
+    }
+
+    pub(super) async fn print(&self, text: impl Into<String>) -> i32 {
+        match self.process.print(text).await {
+            Ok(()) => 0,
+            Err(_) => 1,
+        }
+    }
+
+    /// A complaint of the shell itself.
+    pub(super) async fn complain(&self, what: &str) {
+        self.process.complain(&format!("sh: 1: {what}")).await;
+    }
+
+    pub(super) fn list<'a>(&'a mut self, list: &'a List, tested: bool) -> Later<'a, i32> {
+        Box::pin(async move {
+            self.depth += 1;
+            if self.depth > DEPTH {
+                self.complain("maximum nesting exceeded").await;
+                self.unwind = Some(Unwind::Exit(2));
+            }
+            for (position, (after, pipeline)) in list.iter().enumerate() {
+                self.look_at_keys();
+                if self.unwind.is_some() {
+                    break;
+                }
+                let is_skipped = match after {
+                    After::Always => false,
+                    After::Success => self.last != 0,
+                    After::Failure => self.last == 0,
+                };
+                if is_skipped {
+                    continue;
+                }
+                let is_followed = list.get(position + 1).is_some_and(|(after, _)| *after != After::Always);
+                self.last = self.pipeline(pipeline, tested || is_followed).await;
+                let ends =
+                    self.last != 0 && self.options.errexit && !tested && !is_followed && !pipeline.negated;
+                if ends && self.unwind.is_none() {
+                    self.unwind = Some(Unwind::Exit(self.last));
+                }
+            }
+            self.depth -= 1;
             self.last
-        } else if self.exit.is_some() {
-            code
-        } else {
-            self.last
-        }
+        })
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, stdin: &[u8], tested: bool) -> i32 {
-        let (mut input, mut code, mut worst) = (stdin.to_vec(), 0, 0);
-        let count = pipeline.commands.len();
-        for (position, command) in pipeline.commands.iter().enumerate() {
-            if position + 1 == count {
-                code = self.command(command, &input, tested);
-            } else {
-                let before = std::mem::take(&mut self.out);
-                let exit = self.exit;
-                code = self.command(command, &input, true);
-                self.exit = exit;
-                input = std::mem::replace(&mut self.out, before);
-            }
-            if code != 0 {
-                worst = code;
-            }
+    async fn pipeline(&mut self, pipeline: &Pipeline, tested: bool) -> i32 {
+        if pipeline.background && self.process.machine.has_background() {
+            let mut apart = self.apart();
+            apart.process.streams.input = Stream::Null;
+            let running = apart.into_running(pipeline.commands.clone());
+            return self.leave(running, pipeline.text.clone()).await;
         }
-        let code = if self.options.pipefail { worst } else { code };
+        let code = match pipeline.commands.as_slice() {
+            [single] => self.command(single, tested || pipeline.negated).await,
+            several => {
+                let running = self.apart().into_running(several.to_vec());
+                self.attend(running, &pipeline.text).await
+            }
+        };
         if pipeline.negated { i32::from(code == 0) } else { code }
     }
 
-    fn command(&mut self, command: &Command, stdin: &[u8], tested: bool) -> i32 {
-        self.steps += 1;
-        if self.steps > STEPS {
-            self.complain("sh: Killed");
-            self.exit = Some(137);
-            return 137;
+    /// Commands of a pipeline, each in a shell of its own.
+    fn into_running(self, commands: Vec<Arc<Command>>) -> Running {
+        let pipefail = self.options.pipefail;
+        let count = commands.len();
+        let mut stages: Vec<Option<Running>> = Vec::with_capacity(count);
+        let mut input = self.process.streams.input.clone();
+        for (position, command) in commands.into_iter().enumerate() {
+            let mut stage = self.apart();
+            stage.process.streams.input = input;
+            input = Stream::Null;
+            if position + 1 < count {
+                let (reader, writer) = pipe();
+                stage.process.streams.out = Stream::Writer(writer);
+                input = Stream::Reader(reader);
+            }
+            stages.push(Some(Box::pin(async move {
+                let code = stage.command(&command, true).await;
+                stage.exit_code(code).await
+            })));
         }
-        match command {
-            Command::Simple { assignments, words, redirections } => {
-                self.simple(assignments, words, redirections, stdin)
-            }
-            Command::Group { body, subshell, redirections } => {
-                let kept = subshell.then(|| (self.variables.clone(), self.exported.clone(), self.options));
-                let code =
-                    self.redirected(redirections, stdin, |shell, input| shell.list(body, input, tested));
-                match kept {
-                    Some(kept) => {
-                        (self.variables, self.exported, self.options) = kept;
-                        self.exit.take().unwrap_or(code)
-                    }
-                    None => code,
+        // What only the stages may hold open.
+        drop((self, input));
+        let mut codes = vec![0; count];
+        Box::pin(poll_fn(move |context| {
+            for (stage, code) in stages.iter_mut().zip(&mut codes) {
+                if let Some(running) = stage
+                    && let Poll::Ready(ended) = running.as_mut().poll(context)
+                {
+                    *code = ended;
+                    *stage = None;
                 }
             }
-            Command::If { branches, otherwise } => {
-                for (condition, body) in branches {
-                    self.last = 0;
-                    if self.list(condition, stdin, true) == 0 && self.exit.is_none() {
-                        self.last = 0;
-                        return self.list(body, stdin, tested);
-                    }
+            if stages.iter().any(Option::is_some) {
+                return Poll::Pending;
+            }
+            let last = codes.last().copied().unwrap_or_default();
+            let worst = codes.iter().rev().copied().find(|code| *code != 0).unwrap_or(0);
+            Poll::Ready(if pipefail { worst } else { last })
+        }))
+    }
+
+    pub(super) fn command<'a>(&'a mut self, command: &'a Command, tested: bool) -> Later<'a, i32> {
+        Box::pin(async move {
+            self.process.machine.step().await;
+            match command {
+                Command::Simple { assignments, words, redirections } => {
+                    self.simple(assignments, words, redirections).await
                 }
+                Command::Redirected { body, redirections } => {
+                    let before = self.process.streams.clone();
+                    if let Err(code) = self.redirect(redirections).await {
+                        return code;
+                    }
+                    let code = self.command(body, tested).await;
+                    self.process.streams = before;
+                    code
+                }
+                Command::Group(body) => self.list(body, tested).await,
+                Command::Subshell(body) => {
+                    let mut apart = self.apart();
+                    let body = body.clone();
+                    let running = Box::pin(async move {
+                        let code = apart.list(&body, tested).await;
+                        apart.exit_code(code).await
+                    });
+                    self.attend(running, "( … )").await
+                }
+                Command::If { branches, otherwise } => {
+                    self.conditional((branches, otherwise.as_ref()), tested).await
+                }
+                Command::For { name, words, body } => {
+                    self.repeated(name, words.as_deref(), (body, tested)).await
+                }
+                Command::While { condition, until, body } => {
+                    self.loops((condition, *until), (body, tested)).await
+                }
+                Command::Case { word, arms } => self.case(word, arms, tested).await,
+                Command::Function { name, body } => {
+                    self.functions.insert(name.clone(), body.clone());
+                    0
+                }
+            }
+        })
+    }
+
+    async fn conditional(
+        &mut self,
+        (branches, otherwise): (&[(List, List)], Option<&List>),
+        tested: bool,
+    ) -> i32 {
+        for (condition, body) in branches {
+            self.last = 0;
+            let holds = self.list(condition, true).await == 0;
+            if self.unwind.is_some() {
+                return self.last;
+            }
+            if holds {
                 self.last = 0;
-                otherwise.as_ref().map_or(0, |body| self.list(body, stdin, tested))
+                return self.list(body, tested).await;
             }
-            Command::For { name, words, body } => {
-                let values = words.iter().flat_map(|word| self.expand(word)).collect::<Vec<_>>();
-                let mut code = 0;
-                for value in values {
-                    self.variables.insert(name.clone(), value);
-                    code = self.list(body, stdin, tested);
-                    if self.exit.is_some() {
-                        break;
-                    }
+        }
+        self.last = 0;
+        match otherwise {
+            Some(body) => self.list(body, tested).await,
+            None => 0,
+        }
+    }
+
+    async fn repeated(&mut self, name: &str, words: Option<&[Word]>, (body, tested): (&List, bool)) -> i32 {
+        let mut values = Vec::new();
+        match words {
+            None => values.clone_from(&self.positional),
+            Some(words) => {
+                for word in words {
+                    values.extend(self.expand(word).await);
                 }
-                code
+            }
+        }
+        let mut code = 0;
+        for value in values {
+            self.variables.insert(name.to_owned(), value);
+            code = self.list(body, tested).await;
+            if self.leaves_loop() {
+                break;
+            }
+        }
+        code
+    }
+
+    async fn loops(&mut self, (condition, until): (&List, bool), (body, tested): (&List, bool)) -> i32 {
+        let mut code = 0;
+        loop {
+            self.last = 0;
+            let holds = self.list(condition, true).await == 0;
+            if self.unwind.is_some() {
+                if self.leaves_loop() {
+                    return code;
+                }
+                continue;
+            }
+            if holds == until {
+                return code;
+            }
+            self.last = 0;
+            code = self.list(body, tested).await;
+            if self.leaves_loop() {
+                return code;
             }
         }
     }
 
-    fn simple(
+    /// Takes `break` and `continue` in; true where the loop is over.
+    fn leaves_loop(&mut self) -> bool {
+        match self.unwind {
+            None => false,
+            Some(Unwind::Break(levels)) => {
+                self.unwind = (levels > 1).then_some(Unwind::Break(levels.saturating_sub(1)));
+                true
+            }
+            Some(Unwind::Continue(levels)) if levels > 1 => {
+                self.unwind = Some(Unwind::Continue(levels - 1));
+                true
+            }
+            Some(Unwind::Continue(_)) => {
+                self.unwind = None;
+                false
+            }
+            Some(Unwind::Exit(_) | Unwind::Return(_) | Unwind::Interrupted) => true,
+        }
+    }
+
+    async fn case(&mut self, word: &Word, arms: &[(Vec<Word>, List)], tested: bool) -> i32 {
+        let text = self.expand_text(word).await;
+        for (patterns, body) in arms {
+            for pattern in patterns {
+                let pattern = self.expand_pattern(pattern).await;
+                if matches(&pattern, &text) {
+                    self.last = 0;
+                    return self.list(body, tested).await;
+                }
+            }
+        }
+        0
+    }
+
+    async fn simple(
         &mut self,
         assigned: &[(String, Word)],
         words: &[Word],
         redirections: &[Redirection],
-        stdin: &[u8],
     ) -> i32 {
-        let values: Vec<(String, String)> =
-            assigned.iter().map(|(name, word)| (name.clone(), self.expand_joined(word))).collect();
-        let argv: Vec<String> = words.iter().flat_map(|word| self.expand(word)).collect();
-        if self.exit.is_some() {
-            return self.exit.unwrap_or(1);
+        let before_expansion = self.last;
+        self.last = 0;
+        let mut argv = Vec::new();
+        self.last = before_expansion;
+        for word in words {
+            argv.extend(self.expand(word).await);
         }
-        let Some(program) = argv.first().cloned() else {
+        if argv.is_empty() {
+            self.last = 0;
+        }
+        let mut values = Vec::new();
+        for (name, word) in assigned {
+            values.push((name.clone(), self.expand_text(word).await));
+        }
+        if let Some(unwind) = self.unwind {
+            return if let Unwind::Exit(code) = unwind { code } else { 1 };
+        }
+        let before = self.process.streams.clone();
+        if let Err(code) = self.redirect(redirections).await {
+            return code;
+        }
+        if self.options.xtrace && !argv.is_empty() {
+            self.process.complain(&format!("+ {}", argv.join(" "))).await;
+        }
+        let code = if argv.is_empty() {
             self.variables.extend(values);
-            return self.redirected(redirections, stdin, |_, _| 0);
+            self.last
+        } else {
+            self.with_values(values, argv).await
         };
+        if !std::mem::take(&mut self.keeps_streams) {
+            self.process.streams = before;
+        }
+        code
+    }
+
+    /// Runs a command with values for variables that are its own.
+    async fn with_values(&mut self, values: Vec<(String, String)>, argv: Vec<String>) -> i32 {
         let mut before = Vec::new();
         for (name, value) in values {
-            before.push((
-                name.clone(),
-                self.variables.insert(name.clone(), value),
-                self.exported.insert(name),
-            ));
+            let old = self.variables.insert(name.clone(), value);
+            before.push((name.clone(), old, self.exported.insert(name)));
         }
-        let code = self.redirected(redirections, stdin, |shell, input| shell.program(&program, &argv, input));
-        for (name, value, newly_exported) in before {
-            if newly_exported {
+        let code = self.run(argv).await;
+        for (name, value, is_newly_exported) in before.into_iter().rev() {
+            if is_newly_exported {
                 self.exported.remove(&name);
             }
             match value {
@@ -262,139 +451,138 @@ impl<'a> Shell<'a> {
         code
     }
 
-    /// Runs something with its streams put where the redirections say.
-    fn redirected(
-        &mut self,
-        redirections: &[Redirection],
-        stdin: &[u8],
-        run: impl FnOnce(&mut Self, &[u8]) -> i32,
-    ) -> i32 {
-        if redirections.is_empty() {
-            return run(self, stdin);
-        }
-        let (mut one, mut two, mut input) = (Sink::Out, Sink::Err, stdin.to_vec());
-        for redirection in redirections {
-            match redirection {
-                Redirection::Here { text, expand } => {
-                    input = if *expand {
-                        expansions(text)
-                            .map(|word| self.expand_joined(&word))
-                            .unwrap_or_default()
-                            .into_bytes()
-                    } else {
-                        text.clone().into_bytes()
+    /// Runs a function, a command of the shell, or a program.
+    pub(super) fn run(&mut self, argv: Vec<String>) -> Later<'_, i32> {
+        Box::pin(async move {
+            let Some((name, arguments)) = argv.split_first() else { return 0 };
+            if let Some(body) = self.functions.get(name).cloned() {
+                let before = std::mem::replace(&mut self.positional, arguments.to_vec());
+                self.locals.push(Vec::new());
+                let code = self.command(&body, false).await;
+                self.positional = before;
+                for (name, value) in self.locals.pop().unwrap_or_default().into_iter().rev() {
+                    match value {
+                        Some(value) => self.variables.insert(name, value),
+                        None => self.variables.remove(&name),
                     };
                 }
-                Redirection::Input(word) => {
-                    let path = self.expand_joined(word);
-                    match self.file(&path) {
-                        Some(content) => input = content,
-                        None => {
-                            self.complain(&format!("sh: 1: cannot open {path}: No such file"));
-                            return 2;
-                        }
+                return match self.unwind {
+                    Some(Unwind::Return(code)) => {
+                        self.unwind = None;
+                        code
                     }
-                }
-                Redirection::Duplicate { from: 1, to: 2 } => one = two.clone(),
-                Redirection::Duplicate { from: 2, to: 1 } => two = one.clone(),
-                Redirection::Duplicate { .. } => {}
-                Redirection::File { from, append, target } => {
-                    let path = self.expand_joined(target);
-                    if !append {
-                        self.files.remove(&path);
-                    }
-                    let sink = Sink::File(path);
-                    if *from == 3 {
-                        (one, two) = (sink.clone(), sink);
-                    } else if *from == 2 {
-                        two = sink;
-                    } else {
-                        one = sink;
-                    }
-                }
+                    _ => code,
+                };
             }
-        }
-        let (out, err) = (std::mem::take(&mut self.out), std::mem::take(&mut self.err));
-        let code = run(self, &input);
-        let printed = std::mem::replace(&mut self.out, out);
-        let complained = std::mem::replace(&mut self.err, err);
-        self.put(&one, printed);
-        self.put(&two, complained);
-        code
+            if let Some(code) = builtins::run(self, name, arguments).await {
+                return code;
+            }
+            self.program(&argv).await
+        })
     }
 
-    fn put(&mut self, sink: &Sink, mut bytes: Vec<u8>) {
-        match sink {
-            Sink::Out => self.print_bytes(&bytes),
-            Sink::Err => self.err.append(&mut bytes),
-            Sink::File(path) if path == "/dev/null" => {}
-            Sink::File(path) => self.files.entry(path.clone()).or_default().append(&mut bytes),
-        }
-        self.err.truncate(OUTPUT_LIMIT);
-    }
-
-    /// Expands a word into arguments: unquoted expansions are split at white space.
-    fn expand(&mut self, word: &Word) -> Vec<String> {
-        let (mut fields, mut open): (Vec<String>, Option<String>) = (Vec::new(), None);
-        for part in &word.0 {
-            let (text, quoted) = self.part(part);
-            if quoted || matches!(part, Part::Text { .. }) {
-                open.get_or_insert_default().push_str(&text);
-                continue;
+    /// Runs a program, and says 127 for those that a node does not have.
+    pub(super) async fn program(&mut self, argv: &[String]) -> i32 {
+        let Some((name, arguments)) = argv.split_first() else { return 0 };
+        let process = self.process_of(name, arguments);
+        match programs::start(process) {
+            Ok(running) => self.attend(running, &argv.join(" ")).await,
+            Err(Errno::NotFound) => {
+                self.complain(&format!("{name}: not found")).await;
+                127
             }
-            if text.starts_with(char::is_whitespace) {
-                fields.extend(open.take());
-            }
-            let mut pieces = text.split_whitespace().peekable();
-            while let Some(piece) = pieces.next() {
-                open.get_or_insert_default().push_str(piece);
-                if pieces.peek().is_some() || text.ends_with(char::is_whitespace) {
-                    fields.extend(open.take());
-                }
-            }
-        }
-        fields.extend(open);
-        fields
-    }
-
-    fn expand_joined(&mut self, word: &Word) -> String {
-        word.0.iter().map(|part| self.part(part).0).collect()
-    }
-
-    fn part(&mut self, part: &Part) -> (String, bool) {
-        match part {
-            Part::Text { text, quoted } => (text.clone(), *quoted),
-            Part::Variable { name, default, quoted } => (self.variable(name, default.as_deref()), *quoted),
-            Part::Output { script, quoted } => {
-                let before = std::mem::take(&mut self.out);
-                self.last = self.run_apart(script, b"");
-                let printed = std::mem::replace(&mut self.out, before);
-                let text = String::from_utf8_lossy(&printed);
-                (text.trim_end_matches('\n').to_owned(), *quoted)
+            Err(error) => {
+                self.complain(&format!("{name}: {}", error.text())).await;
+                126
             }
         }
     }
 
-    fn variable(&mut self, name: &str, default: Option<&str>) -> String {
-        let value = match name {
-            "?" => Some(self.last.to_string()),
-            "$" => Some("4242".to_owned()),
-            "#" => Some("0".to_owned()),
-            "0" => Some("sh".to_owned()),
-            "@" | "*" | "!" => Some(String::new()),
-            _ => self.variables.get(name).cloned(),
+    /// A program's process, as this shell would start it.
+    pub(super) fn process_of(&self, name: &str, arguments: &[String]) -> Process {
+        let exported = |name: &String| Some((name.clone(), self.variables.get(name)?.clone()));
+        Process {
+            name: name.to_owned(),
+            arguments: arguments.to_vec(),
+            environment: self.exported.iter().filter_map(exported).collect(),
+            depth: self.depth,
+            ..self.process.clone()
+        }
+    }
+
+    /// Puts the streams where redirections say; the error is an exit code.
+    async fn redirect(&mut self, redirections: &[Redirection]) -> Result<(), i32> {
+        if redirections.is_empty() {
+            return Ok(());
+        }
+        let mut streams = self.process.streams.clone();
+        for redirection in redirections {
+            self.redirect_one(redirection, &mut streams).await?;
+        }
+        self.process.streams = streams;
+        Ok(())
+    }
+
+    async fn redirect_one(&mut self, redirection: &Redirection, streams: &mut Streams) -> Result<(), i32> {
+        let (descriptors, target, opened): (&[u8], String, Result<Stream, Errno>) = match redirection {
+            Redirection::Here { from, text, expand } => {
+                let text = match expansions(text) {
+                    Ok(word) if *expand => self.expand_text(&word).await,
+                    Ok(_) | Err(_) => text.clone(),
+                };
+                (&[*from], String::new(), Ok(Stream::memory(Bytes::from(text))))
+            }
+            Redirection::In { from, target } => {
+                let path = self.expand_text(target).await;
+                let opened = self.process.open(if path == "-" { "./-" } else { &path });
+                (&[*from], path, opened)
+            }
+            Redirection::Out { from, append, target } => {
+                let path = self.expand_text(target).await;
+                let opened = self.process.create(&path, *append);
+                (&[*from], path, opened)
+            }
+            Redirection::Both { target } => {
+                let path = self.expand_text(target).await;
+                let opened = self.process.create(&path, false);
+                (&[1, 2], path, opened)
+            }
+            Redirection::Duplicate { from, of } => {
+                let name = self.expand_text(of).await;
+                let of = if name == "-" {
+                    Ok(Stream::Null)
+                } else {
+                    let number = name.parse::<u8>().ok();
+                    number.and_then(|number| streams.get(number)).cloned().ok_or(Errno::BadDescriptor)
+                };
+                (&[*from], name, of)
+            }
         };
-        match (value, default) {
-            (Some(value), Some(default)) if value.is_empty() => default.to_owned(),
-            (Some(value), _) => value,
-            (None, Some(default)) => default.to_owned(),
-            (None, None) => {
-                if self.options.nounset {
-                    self.complain(&format!("sh: 1: {name}: parameter not set"));
-                    self.exit = Some(2);
+        match opened {
+            Ok(stream) => {
+                for descriptor in descriptors {
+                    streams.set(*descriptor, stream.clone());
                 }
-                String::new()
+                Ok(())
+            }
+            Err(error) => {
+                let verb = if matches!(redirection, Redirection::In { .. }) { "open" } else { "create" };
+                let text = match error {
+                    Errno::BadDescriptor => format!("{target}: Bad file descriptor"),
+                    Errno::NotFound => format!("cannot {verb} {target}: No such file"),
+                    error => format!("cannot {verb} {target}: {}", error.text()),
+                };
+                self.complain(&text).await;
+                Err(2)
             }
         }
+    }
+
+    /// Waits for something that runs in the foreground.
+    pub(super) async fn attend(&mut self, running: Running, text: &str) -> i32 {
+        if self.jobs.is_none() {
+            return running.await;
+        }
+        self.attend_job(running, text).await
     }
 }

@@ -1,32 +1,71 @@
-//! Makes commands of words: lists, pipelines, redirections, `if`, `for`, groups.
+//! Makes commands of words: lists, pipelines, redirections, `if`, `for`, `while`, `case`, functions, groups.
 
-use super::words::{Token, Word, tokens};
+use super::words::{Failure, Part, Token, Word, tokens};
+use std::sync::Arc;
 
 /// Deepest nesting that is read.
 const DEPTH: u32 = 40;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Command {
-    Simple { assignments: Vec<(String, Word)>, words: Vec<Word>, redirections: Vec<Redirection> },
-    Group { body: List, subshell: bool, redirections: Vec<Redirection> },
-    If { branches: Vec<(List, List)>, otherwise: Option<List> },
-    For { name: String, words: Vec<Word>, body: List },
+    Simple {
+        assignments: Vec<(String, Word)>,
+        words: Vec<Word>,
+        redirections: Vec<Redirection>,
+    },
+    /// A compound command with redirections of its own.
+    Redirected {
+        body: Box<Command>,
+        redirections: Vec<Redirection>,
+    },
+    Group(List),
+    Subshell(List),
+    If {
+        branches: Vec<(List, List)>,
+        otherwise: Option<List>,
+    },
+    For {
+        name: String,
+        words: Option<Vec<Word>>,
+        body: List,
+    },
+    While {
+        condition: List,
+        until: bool,
+        body: List,
+    },
+    Case {
+        word: Word,
+        arms: Vec<(Vec<Word>, List)>,
+    },
+    Function {
+        name: String,
+        body: Arc<Command>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Redirection {
-    File {
+    Out {
         from: u8,
         append: bool,
         target: Word,
     },
-    /// `2>&1`
+    /// Output and errors.
+    Both {
+        target: Word,
+    },
+    In {
+        from: u8,
+        target: Word,
+    },
+    /// `2>&1`, `<&3`; `-` closes.
     Duplicate {
         from: u8,
-        to: u8,
+        of: Word,
     },
-    Input(Word),
     Here {
+        from: u8,
         text: String,
         expand: bool,
     },
@@ -35,7 +74,10 @@ pub(super) enum Redirection {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Pipeline {
     pub(super) negated: bool,
-    pub(super) commands: Vec<Command>,
+    pub(super) background: bool,
+    pub(super) commands: Vec<Arc<Command>>,
+    /// As it was typed, about.
+    pub(super) text: String,
 }
 
 /// How a pipeline follows the one before it.
@@ -46,11 +88,17 @@ pub(super) enum After {
     Failure,
 }
 
-pub(super) type List = Vec<(After, Pipeline)>;
+pub(super) type List = Arc<Vec<(After, Pipeline)>>;
 
-/// Reads a script; the error is what a shell would say after `Syntax error:`.
-pub(super) fn parse(script: &str) -> Result<List, String> {
-    let mut parser = Parser { tokens: tokens(script)?, at: 0, depth: 0 };
+/// Reads a script; at a terminal (`typed`) a here-document without its end is to go on.
+pub(super) fn parse(script: &str, typed: bool) -> Result<List, Failure> {
+    let mut tokens = tokens(script)?;
+    let has_open_document = tokens.contains(&Token::Operator("<<"));
+    if typed && has_open_document {
+        return Err(Failure::unfinished("end of file unexpected"));
+    }
+    tokens.retain(|token| *token != Token::Operator("<<"));
+    let mut parser = Parser { tokens, at: 0, depth: 0 };
     let list = parser.list(&[])?;
     match parser.peek() {
         None => Ok(list),
@@ -58,14 +106,14 @@ pub(super) fn parse(script: &str) -> Result<List, String> {
     }
 }
 
-fn unexpected(token: Option<&Token>) -> String {
-    match token {
-        None => "end of file unexpected".to_owned(),
+fn unexpected(token: Option<&Token>) -> Failure {
+    Failure::new(match token {
+        None => return Failure::unfinished("end of file unexpected"),
         Some(Token::Operator("\n")) => "newline unexpected".to_owned(),
         Some(Token::Operator(text)) => format!("\"{text}\" unexpected"),
         Some(Token::Word(word)) => format!("word unexpected ({})", word.bare().unwrap_or("…")),
         Some(Token::Redirect { .. } | Token::Here { .. }) => "redirection unexpected".to_owned(),
-    }
+    })
 }
 
 struct Parser {
@@ -97,24 +145,25 @@ impl Parser {
         }
     }
 
-    fn expect_word(&mut self, text: &str) -> Result<(), String> {
+    fn expect_word(&mut self, text: &str) -> Result<(), Failure> {
         if self.keyword() == Some(text) {
             self.at += 1;
             return Ok(());
         }
-        Err(format!("{} (expecting \"{text}\")", unexpected(self.peek())))
+        let failure = unexpected(self.peek());
+        Err(Failure { message: format!("{} (expecting \"{text}\")", failure.message), ..failure })
     }
 
     fn newlines(&mut self) {
         while self.takes(&["\n"]).is_some() {}
     }
 
-    fn list(&mut self, ends: &[&str]) -> Result<List, String> {
+    fn list(&mut self, ends: &[&str]) -> Result<List, Failure> {
         self.depth += 1;
         if self.depth > DEPTH {
-            return Err("too deeply nested".to_owned());
+            return Err(Failure::new("too deeply nested"));
         }
-        let mut list = List::new();
+        let mut list: Vec<(After, Pipeline)> = Vec::new();
         let mut after = After::Always;
         loop {
             while self.takes(&["\n", ";"]).is_some() {}
@@ -124,9 +173,13 @@ impl Parser {
             if ended {
                 break;
             }
-            let pipeline = self.pipeline()?;
+            let start = self.at;
+            let mut pipeline = self.pipeline()?;
+            pipeline.text = self.text(start);
+            let follows = self.takes(&["&&", "||", ";", "&", "\n"]);
+            pipeline.background = follows == Some("&");
             list.push((after, pipeline));
-            after = match self.takes(&["&&", "||", ";", "&", "\n"]) {
+            after = match follows {
                 Some("&&") => After::Success,
                 Some("||") => After::Failure,
                 Some(_) => After::Always,
@@ -140,10 +193,30 @@ impl Parser {
             }
         }
         self.depth -= 1;
-        if after == After::Always { Ok(list) } else { Err(unexpected(self.peek())) }
+        if after == After::Always { Ok(Arc::new(list)) } else { Err(unexpected(self.peek())) }
     }
 
-    fn pipeline(&mut self) -> Result<Pipeline, String> {
+    /// The text of the tokens from one on, about as it was typed.
+    fn text(&self, from: usize) -> String {
+        let word = |token: &Token| match token {
+            Token::Word(word) => word
+                .0
+                .iter()
+                .map(|part| match part {
+                    Part::Text { text, .. } => text.clone(),
+                    Part::Variable { name, .. } => format!("${name}"),
+                    Part::Output { script, .. } => format!("$({script})"),
+                    Part::Arithmetic { .. } => "$((…))".to_owned(),
+                })
+                .collect(),
+            Token::Operator(text) => (*text).to_owned(),
+            Token::Redirect { operator, .. } => (*operator).to_owned(),
+            Token::Here { .. } => "<<".to_owned(),
+        };
+        self.tokens.get(from..self.at).unwrap_or_default().iter().map(word).collect::<Vec<String>>().join(" ")
+    }
+
+    fn pipeline(&mut self) -> Result<Pipeline, Failure> {
         let mut pipeline = Pipeline::default();
         if self.keyword() == Some("!") {
             self.at += 1;
@@ -151,7 +224,7 @@ impl Parser {
         }
         loop {
             let command = self.command()?;
-            pipeline.commands.push(command);
+            pipeline.commands.push(Arc::new(command));
             if self.takes(&["|"]).is_none() {
                 return Ok(pipeline);
             }
@@ -159,29 +232,66 @@ impl Parser {
         }
     }
 
-    fn command(&mut self) -> Result<Command, String> {
+    fn command(&mut self) -> Result<Command, Failure> {
+        let Some(body) = self.compound()? else { return self.simple() };
+        let redirections = self.redirections()?;
+        Ok(if redirections.is_empty() {
+            body
+        } else {
+            Command::Redirected { body: Box::new(body), redirections }
+        })
+    }
+
+    fn compound(&mut self) -> Result<Option<Command>, Failure> {
         if self.takes(&["("]).is_some() {
             let body = self.list(&[])?;
             if self.takes(&[")"]).is_none() {
                 return Err(unexpected(self.peek()));
             }
-            return Ok(Command::Group { body, subshell: true, redirections: self.redirections()? });
+            return Ok(Some(Command::Subshell(body)));
         }
-        match self.keyword() {
+        let is_function = matches!(
+            (self.tokens.get(self.at + 1), self.tokens.get(self.at + 2)),
+            (Some(Token::Operator("(")), Some(Token::Operator(")")))
+        );
+        let command = match self.keyword() {
+            Some(name) if is_function => {
+                let name = name.to_owned();
+                self.at += 3;
+                self.newlines();
+                Command::Function { name, body: Arc::new(self.command()?) }
+            }
             Some("{") => {
                 self.at += 1;
                 let body = self.list(&["}"])?;
                 self.expect_word("}")?;
-                Ok(Command::Group { body, subshell: false, redirections: self.redirections()? })
+                Command::Group(body)
             }
-            Some("if") => self.conditional(),
-            Some("for") => self.repetition(),
-            Some("then" | "fi" | "do" | "done" | "else" | "elif" | "}") => Err(unexpected(self.peek())),
-            Some(_) | None => self.simple(),
-        }
+            Some("if") => self.conditional()?,
+            Some("for") => self.repetition()?,
+            Some(word @ ("while" | "until")) => {
+                let until = word == "until";
+                self.at += 1;
+                let condition = self.list(&["do"])?;
+                Command::While { condition, until, body: self.body()? }
+            }
+            Some("case") => self.case()?,
+            Some("then" | "fi" | "do" | "done" | "else" | "elif" | "esac" | "}") => {
+                return Err(unexpected(self.peek()));
+            }
+            Some(_) | None => return Ok(None),
+        };
+        Ok(Some(command))
     }
 
-    fn conditional(&mut self) -> Result<Command, String> {
+    fn body(&mut self) -> Result<List, Failure> {
+        self.expect_word("do")?;
+        let body = self.list(&["done"])?;
+        self.expect_word("done")?;
+        Ok(body)
+    }
+
+    fn conditional(&mut self) -> Result<Command, Failure> {
         let mut branches = Vec::new();
         let mut otherwise = None;
         self.at += 1;
@@ -203,26 +313,64 @@ impl Parser {
         Ok(Command::If { branches, otherwise })
     }
 
-    fn repetition(&mut self) -> Result<Command, String> {
+    fn repetition(&mut self) -> Result<Command, Failure> {
         self.at += 1;
         let Some(name) = self.keyword().map(str::to_owned) else { return Err(unexpected(self.peek())) };
         self.at += 1;
-        let mut words = Vec::new();
+        self.newlines();
+        let mut words = None;
         if self.keyword() == Some("in") {
             self.at += 1;
-            while let Some(Token::Word(word)) = self.peek() {
-                words.push(word.clone());
-                self.at += 1;
-            }
+            words = Some(self.words());
         }
         while self.takes(&[";", "\n"]).is_some() {}
-        self.expect_word("do")?;
-        let body = self.list(&["done"])?;
-        self.expect_word("done")?;
-        Ok(Command::For { name, words, body })
+        Ok(Command::For { name, words, body: self.body()? })
     }
 
-    fn simple(&mut self) -> Result<Command, String> {
+    fn words(&mut self) -> Vec<Word> {
+        let mut words = Vec::new();
+        while let Some(Token::Word(word)) = self.peek() {
+            words.push(word.clone());
+            self.at += 1;
+        }
+        words
+    }
+
+    fn case(&mut self) -> Result<Command, Failure> {
+        self.at += 1;
+        let Some(Token::Word(word)) = self.peek().cloned() else { return Err(unexpected(self.peek())) };
+        self.at += 1;
+        self.newlines();
+        self.expect_word("in")?;
+        let mut arms = Vec::new();
+        loop {
+            self.newlines();
+            if self.keyword() == Some("esac") {
+                self.at += 1;
+                return Ok(Command::Case { word, arms });
+            }
+            self.takes(&["("]);
+            let mut patterns = Vec::new();
+            loop {
+                let Some(Token::Word(pattern)) = self.peek().cloned() else {
+                    return Err(unexpected(self.peek()));
+                };
+                self.at += 1;
+                patterns.push(pattern);
+                if self.takes(&["|"]).is_none() {
+                    break;
+                }
+            }
+            if self.takes(&[")"]).is_none() {
+                return Err(unexpected(self.peek()));
+            }
+            let body = self.list(&["esac"])?;
+            self.takes(&[";;"]);
+            arms.push((patterns, body));
+        }
+    }
+
+    fn simple(&mut self) -> Result<Command, Failure> {
         let (mut assignments, mut words, mut redirections) = (Vec::new(), Vec::new(), Vec::new());
         loop {
             match self.peek() {
@@ -244,7 +392,7 @@ impl Parser {
         Ok(Command::Simple { assignments, words, redirections })
     }
 
-    fn redirections(&mut self) -> Result<Vec<Redirection>, String> {
+    fn redirections(&mut self) -> Result<Vec<Redirection>, Failure> {
         let mut found = Vec::new();
         while matches!(self.peek(), Some(Token::Redirect { .. } | Token::Here { .. })) {
             found.push(self.redirection()?);
@@ -252,43 +400,46 @@ impl Parser {
         Ok(found)
     }
 
-    fn redirection(&mut self) -> Result<Redirection, String> {
+    fn redirection(&mut self) -> Result<Redirection, Failure> {
         let token = self.peek().cloned();
         self.at += 1;
         let (from, operator) = match token {
-            Some(Token::Here { text, expand }) => return Ok(Redirection::Here { text, expand }),
+            Some(Token::Here { from, text, expand }) => return Ok(Redirection::Here { from, text, expand }),
             Some(Token::Redirect { from, operator }) => (from, operator),
             Some(Token::Word(_) | Token::Operator(_)) | None => {
-                return Err("redirection unexpected".to_owned());
+                return Err(Failure::new("redirection unexpected"));
             }
         };
         let Some(Token::Word(target)) = self.peek().cloned() else { return Err(unexpected(self.peek())) };
         self.at += 1;
+        let is_descriptor = target.bare() == Some("-")
+            || target.bare().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         Ok(match operator {
-            "<" | "<&" => Redirection::Input(target),
-            ">&" => match target.bare().and_then(|text| text.parse().ok()) {
-                Some(to) => Redirection::Duplicate { from, to },
-                None => Redirection::File { from, append: false, target },
-            },
-            "&>" => Redirection::File { from: 3, append: false, target },
-            _ => Redirection::File { from, append: operator == ">>", target },
+            "<" | "<>" => Redirection::In { from, target },
+            "<&" => Redirection::Duplicate { from, of: target },
+            ">&" if is_descriptor || target.bare().is_none() => Redirection::Duplicate { from, of: target },
+            ">&" | "&>" => Redirection::Both { target },
+            _ => Redirection::Out { from, append: operator == ">>", target },
         })
     }
 }
 
+/// True where a text can be a variable's name.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|letter: char| letter.is_ascii_digit())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
 /// `NAME=value` at the start of a command.
 fn assignment(word: &Word) -> Option<(String, Word)> {
-    use super::words::Part;
     let (first, rest) = word.0.split_first()?;
     let Part::Text { text, quoted: false } = first else { return None };
     let (name, value) = text.split_once('=')?;
-    let is_name = !name.is_empty()
-        && !name.starts_with(|letter: char| letter.is_ascii_digit())
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-    if !is_name {
+    if !is_name(name) {
         return None;
     }
-    let mut parts = vec![Part::Text { text: value.to_owned(), quoted: true }];
+    let mut parts = vec![Part::Text { text: value.to_owned(), quoted: false }];
     parts.extend(rest.iter().cloned());
     Some((name.to_owned(), Word(parts)))
 }

@@ -1,18 +1,146 @@
 //! PowerShell, as far as a rehearsal needs it: statements, quoting, a few cmdlets.
 
+use super::jobs::Note;
+use super::process::Process;
+use super::terminal::{Signal, Terminal};
 use super::{Answer, Surroundings};
+use base64::Engine as _;
+use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
 
 /// Answers a script.
 pub(super) fn run(script: &str, around: &Surroundings<'_>) -> Answer {
-    let mut host = Host { around, variables: BTreeMap::new(), answer: Answer::default() };
+    continued(script, around, &mut BTreeMap::new()).0
+}
+
+/// Answers a script in a shell that has variables already; true where the shell ends with it.
+fn continued(
+    script: &str,
+    around: &Surroundings<'_>,
+    variables: &mut BTreeMap<String, String>,
+) -> (Answer, bool) {
+    let mut host = Host { around, variables: std::mem::take(variables), answer: Answer::default() };
+    let mut has_ended = false;
     for statement in statements(script) {
         if let Some(code) = host.statement(&statement) {
             host.answer.code = code;
+            has_ended = true;
             break;
         }
     }
-    host.answer
+    *variables = host.variables;
+    (host.answer, has_ended)
+}
+
+/// Runs a script for a session, with its time.
+async fn one(process: &Process, script: &str, variables: &mut BTreeMap<String, String>) -> (i32, bool) {
+    let identity = &process.machine.identity;
+    let around = Surroundings {
+        node: &identity.node,
+        region: &identity.region,
+        command_id: "",
+        at: process.machine.now(),
+        draw: identity.draw,
+        directory: "",
+        files: Vec::new(),
+    };
+    let (answer, has_ended) = continued(script, &around, variables);
+    process.machine.sleep(answer.asked_seconds).await;
+    // A terminal makes its line ends itself.
+    let shown = |text: Vec<u8>| match process.terminal {
+        Some(_) => Bytes::from(String::from_utf8_lossy(&text).replace("\r\n", "\n")),
+        None => Bytes::from(text),
+    };
+    let _nobody_looks = process.streams.out.write(shown(answer.stdout)).await;
+    let _nobody_looks = process.streams.err.write(shown(answer.stderr)).await;
+    (answer.code, has_ended)
+}
+
+/// Runs a command line without a terminal.
+pub(crate) async fn execute(process: Process, line: String) -> i32 {
+    one(&process, &unwrapped(&line), &mut BTreeMap::new()).await.0
+}
+
+/// The script of `powershell -Command …` and of `powershell -EncodedCommand …`; anything else is one.
+fn unwrapped(line: &str) -> String {
+    let words = statements(line).into_iter().flatten().map(|(text, _)| text).collect::<Vec<String>>();
+    let is_powershell = words
+        .first()
+        .is_some_and(|word| matches!(word.to_lowercase().trim_end_matches(".exe"), "powershell" | "pwsh"));
+    let at = words.iter().position(|word| {
+        let word = word.to_lowercase();
+        matches!(word.as_str(), "-command" | "-c" | "-encodedcommand" | "-enc" | "-e")
+    });
+    let Some(at) = at.filter(|_| is_powershell) else { return line.to_owned() };
+    let rest = words.get(at + 1..).unwrap_or_default();
+    let is_encoded = words.get(at).is_some_and(|word| word.to_lowercase().starts_with("-e"));
+    if !is_encoded {
+        return rest.join(" ");
+    }
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(rest.first().map_or("", String::as_str))
+        .unwrap_or_default();
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    String::from_utf16_lossy(&units)
+}
+
+/// Runs a shell on a terminal, or one command line on it.
+pub(crate) async fn interact(
+    process: Process,
+    terminal: Arc<Terminal>,
+    line: Option<String>,
+    note: Note,
+) -> i32 {
+    let depth = terminal.enter();
+    let mut variables = BTreeMap::new();
+    if let Some(line) = line {
+        note(&line);
+        let code = one(&process, &unwrapped(&line), &mut variables).await.0;
+        terminal.leave();
+        return code;
+    }
+    let banner = "Windows PowerShell\nCopyright (C) Microsoft Corporation. All rights reserved.\n\n";
+    let _nobody_looks = process.streams.out.write(Bytes::from(banner)).await;
+    let mut last = 0;
+    loop {
+        let _nobody_looks = process.streams.out.write(Bytes::from("PS C:\\Windows\\system32> ")).await;
+        let input = process.streams.input.clone();
+        let mut reading = Box::pin(input.read(4096));
+        let typed = poll_fn(|context| match terminal.poll_signal(depth, context) {
+            Poll::Ready(signal) => Poll::Ready(Err(signal)),
+            Poll::Pending => reading.as_mut().poll(context).map(Ok),
+        })
+        .await;
+        let line = match typed {
+            Err(Signal::Hangup) | Ok(Err(_)) => break,
+            Err(Signal::Interrupt | Signal::Quit | Signal::Stop) => {
+                let _nobody_looks = process.streams.out.write(Bytes::from("\n")).await;
+                continue;
+            }
+            Ok(Ok(bytes)) if bytes.is_empty() => break,
+            Ok(Ok(bytes)) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+        };
+        if line.is_empty() {
+            continue;
+        }
+        note(&line);
+        let mut running = Box::pin(one(&process, &line, &mut variables));
+        let ended = poll_fn(|context| match running.as_mut().poll(context) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending => terminal.poll_signal(depth, context).map(|_| None),
+        })
+        .await;
+        drop(running);
+        if let Some((code, true)) = ended {
+            last = code;
+            break;
+        }
+    }
+    terminal.leave();
+    last
 }
 
 struct Host<'a> {

@@ -1,62 +1,170 @@
 //! What ordinary programs print: a table of plausible outputs that differ from node to node as real ones do.
 
-use super::eval::Shell;
+use super::machine::Identity;
+use super::process::Process;
+use crate::clock::At;
 use crate::fleet::names::Platform;
 use crate::fleet::node::Node;
 
-impl Shell<'_> {
-    /// A file that every node has, or that the script wrote.
-    pub(super) fn file(&self, path: &str) -> Option<Vec<u8>> {
-        if let Some(content) = self.files.get(path) {
-            return Some(content.clone());
-        }
-        let node = self.around.node;
-        let text = match path {
-            "/dev/null" => String::new(),
-            "/etc/os-release" => os_release(node.platform),
-            "/etc/hostname" => format!("{}\n", node.computer_name()),
-            "/etc/hosts" => {
-                "127.0.0.1   localhost localhost.localdomain\n::1         localhost6\n".to_owned()
-            }
-            "/etc/passwd" => {
-                "root:x:0:0:root:/root:/bin/bash\nec2-user:x:1000:1000::/home/ec2-user:/bin/bash\n".to_owned()
-            }
-            "/proc/uptime" => format!("{}.42 {}.17\n", self.up_seconds(), self.up_seconds() * 2),
-            "/proc/loadavg" => format!("{} 0.08 0.05 1/142 4242\n", self.load()),
-            "/proc/meminfo" => {
-                "MemTotal:        7893412 kB\nMemFree:         5120332 kB\nMemAvailable:    6712040 kB\n"
-                    .to_owned()
-            }
-            "/proc/version" => format!("Linux version {} (gcc 11.5.0) #1 SMP PREEMPT_DYNAMIC\n", node.kernel),
-            _ => return None,
-        };
-        Some(text.into_bytes())
+/// What a program printed.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) out: String,
+    pub(super) err: String,
+    pub(super) code: i32,
+    pub(super) is_slow: bool,
+}
+
+/// Somebody who looks at the table.
+pub(super) struct Asker<'a> {
+    identity: &'a Identity,
+    user: &'a str,
+    now: At,
+    answer: Answer,
+}
+
+impl Asker<'_> {
+    fn print(&mut self, text: &str) {
+        self.answer.out.push_str(text);
+    }
+
+    fn complain(&mut self, line: &str) {
+        self.answer.err.push_str(line);
+        self.answer.err.push('\n');
     }
 
     fn up_seconds(&self) -> i64 {
-        self.around.at.seconds_since(self.around.node.launched()).max(60.0) as i64
+        up_seconds(self.identity, self.now)
     }
 
     fn load(&self) -> String {
-        let mut draw = self.around.draw.text("load");
-        format!("0.{:02}", draw.below(40))
+        load(self.identity)
     }
 }
 
-/// Prints what a program prints; `None` for programs that a node does not have.
-pub(super) fn answer(name: &str, arguments: &[String], shell: &mut Shell<'_>) -> Option<i32> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    system(name, &words, shell)
-        .or_else(|| identity(name, &words, shell))
-        .or_else(|| resources(name, &words, shell))
-        .or_else(|| services(name, &words, shell))
-        .or_else(|| packages(name, &words, shell))
-        .or_else(|| files(name, &words, shell))
+fn up_seconds(identity: &Identity, now: At) -> i64 {
+    now.seconds_since(identity.node.launched()).max(60.0) as i64
 }
 
-fn system(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
-    let node = shell.around.node;
-    let at = shell.around.at;
+fn load(identity: &Identity) -> String {
+    let mut draw = identity.draw.text("load");
+    format!("0.{:02}", draw.below(40))
+}
+
+/// What is in a file that every node has.
+pub(super) fn file(path: &str, identity: &Identity) -> Option<String> {
+    let node = &identity.node;
+    Some(match path {
+        "/etc/os-release" => os_release(node.platform),
+        "/etc/hostname" => format!("{}\n", node.computer_name()),
+        "/etc/hosts" => "127.0.0.1   localhost localhost.localdomain\n::1         localhost6\n".to_owned(),
+        "/etc/passwd" => {
+            "root:x:0:0:root:/root:/bin/bash\nec2-user:x:1000:1000::/home/ec2-user:/bin/bash\nssm-user:x:1001:1001::/home/ssm-user:/bin/sh\n".to_owned()
+        }
+        "/proc/uptime" => {
+            let up = up_seconds(identity, identity.at);
+            format!("{up}.42 {}.17\n", up * 2)
+        }
+        "/proc/loadavg" => format!("{} 0.08 0.05 1/142 4242\n", load(identity)),
+        "/proc/meminfo" => {
+            "MemTotal:        7893412 kB\nMemFree:         5120332 kB\nMemAvailable:    6712040 kB\n".to_owned()
+        }
+        "/proc/version" => format!("Linux version {} (gcc 11.5.0) #1 SMP PREEMPT_DYNAMIC\n", node.kernel),
+        "/var/log/messages" | "/var/log/cloud-init.log" | "/var/log/secure" => {
+            format!("{} {} systemd[1]: Started {}.\n", identity.at.format("%b %d %H:%M:%S"), node.computer_name(), main_service(node))
+        }
+        _ => return None,
+    })
+}
+
+/// Programs that are in the table.
+pub(super) const NAMES: [&str; 65] = [
+    "apt",
+    "apt-get",
+    "apt-cache",
+    "arch",
+    "curl",
+    "date",
+    "df",
+    "dnf",
+    "docker",
+    "dpkg",
+    "dpkg-query",
+    "free",
+    "getent",
+    "hostname",
+    "hostnamectl",
+    "ifconfig",
+    "iostat",
+    "ip",
+    "java",
+    "journalctl",
+    "kill",
+    "killall",
+    "last",
+    "logger",
+    "logname",
+    "lsblk",
+    "lscpu",
+    "mount",
+    "netstat",
+    "nginx",
+    "node",
+    "nproc",
+    "openssl",
+    "pgrep",
+    "pidof",
+    "pkill",
+    "podman",
+    "ps",
+    "python3",
+    "reboot",
+    "rpm",
+    "service",
+    "shutdown",
+    "ss",
+    "sync",
+    "sysctl",
+    "systemctl",
+    "timedatectl",
+    "top",
+    "uname",
+    "uptime",
+    "vmstat",
+    "w",
+    "wget",
+    "who",
+    "whoami",
+    "yum",
+    "amazon-ssm-agent",
+    "chronyc",
+    "clear",
+    "less",
+    "more",
+    "tput",
+    "reset",
+    "vi",
+];
+
+/// What a program prints; `None` for programs that a node does not have.
+pub(super) fn answer(name: &str, words: &[&str], process: &Process) -> Option<Answer> {
+    let identity = &process.machine.identity;
+    let mut asker =
+        Asker { identity, user: &process.user, now: process.machine.now(), answer: Answer::default() };
+    let shell = &mut asker;
+    let code = system(name, words, shell)
+        .or_else(|| identity_of(name, words, shell))
+        .or_else(|| resources(name, words, shell))
+        .or_else(|| services(name, words, shell))
+        .or_else(|| packages(name, words, shell))
+        .or_else(|| matches!(name, "mount" | "clear" | "reset" | "tput").then_some(0))?;
+    asker.answer.code = code;
+    Some(asker.answer)
+}
+
+fn system(name: &str, words: &[&str], shell: &mut Asker<'_>) -> Option<i32> {
+    let node = &shell.identity.node;
+    let at = shell.now;
     let text = match name {
         "uptime" => {
             let up = shell.up_seconds();
@@ -104,17 +212,10 @@ fn system(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
     Some(0)
 }
 
-fn identity(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
-    let node = shell.around.node;
+fn identity_of(name: &str, words: &[&str], shell: &mut Asker<'_>) -> Option<i32> {
+    let node = &shell.identity.node;
     let text = match name {
         "whoami" | "logname" => format!("{}\n", shell.user),
-        "id" => match (words.first(), shell.user.as_str()) {
-            (Some(&"-u"), "root") => "0\n".to_owned(),
-            (Some(&"-u"), _) => "1000\n".to_owned(),
-            (Some(&"-un"), user) => format!("{user}\n"),
-            (_, "root") => "uid=0(root) gid=0(root) groups=0(root)\n".to_owned(),
-            (_, user) => format!("uid=1000({user}) gid=1000({user}) groups=1000({user})\n"),
-        },
         "arch" => "x86_64\n".to_owned(),
         "hostnamectl" => format!(
             " Static hostname: {}\nOperating System: {} {}\n          Kernel: Linux {}\n    Architecture: x86-64\n",
@@ -134,9 +235,9 @@ fn identity(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
     Some(0)
 }
 
-fn resources(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
-    let node = shell.around.node;
-    let mut draw = shell.around.draw.text("disk").text(&node.id);
+fn resources(name: &str, words: &[&str], shell: &mut Asker<'_>) -> Option<i32> {
+    let node = &shell.identity.node;
+    let mut draw = shell.identity.draw.text("disk").text(&node.id);
     let used = 20 + draw.below(55);
     let text = match name {
         "df" => format!(
@@ -193,8 +294,8 @@ fn main_service(node: &Node) -> &'static str {
     }
 }
 
-fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
-    let node = shell.around.node;
+fn services(name: &str, words: &[&str], shell: &mut Asker<'_>) -> Option<i32> {
+    let node = &shell.identity.node;
     let unit = words.iter().rev().find(|word| !word.starts_with('-')).copied().unwrap_or_default();
     let unit = unit.trim_end_matches(".service");
     let known = [
@@ -211,7 +312,7 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
     match (name, words.iter().find(|word| !word.starts_with('-')).copied()) {
         ("systemctl" | "service", Some(_)) => systemctl(words, (unit, known), shell),
         ("journalctl", _) => {
-            let stamp = shell.around.at.format("%b %d %H:%M:%S");
+            let stamp = shell.now.format("%b %d %H:%M:%S");
             shell.print(&format!(
                 "{stamp} {} systemd[1]: Started {}.\n",
                 node.computer_name(),
@@ -224,13 +325,13 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
             if matches!(node.role, "api" | "worker") {
                 shell.print(&format!(
                     "{}   app:2026.5.1   \"app\"     Up 2 days    app\n",
-                    &shell.around.draw.text(&node.id).hex(12)
+                    &shell.identity.draw.text(&node.id).hex(12)
                 ));
             }
             Some(0)
         }
         ("docker" | "podman", Some(_)) => {
-            shell.is_slow = true;
+            shell.answer.is_slow = true;
             Some(0)
         }
         ("curl" | "wget", _) => {
@@ -249,7 +350,7 @@ fn services(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
     }
 }
 
-fn nginx(words: &[&str], shell: &mut Shell<'_>) -> i32 {
+fn nginx(words: &[&str], shell: &mut Asker<'_>) -> i32 {
     if words.contains(&"-v") {
         shell.complain("nginx version: nginx/1.26.3");
     } else {
@@ -259,7 +360,7 @@ fn nginx(words: &[&str], shell: &mut Shell<'_>) -> i32 {
     0
 }
 
-fn systemctl(words: &[&str], (unit, known): (&str, bool), shell: &mut Shell<'_>) -> Option<i32> {
+fn systemctl(words: &[&str], (unit, known): (&str, bool), shell: &mut Asker<'_>) -> Option<i32> {
     match words.iter().find(|word| !word.starts_with('-')).copied()? {
         "is-active" | "is-enabled" => {
             let verb = if words.contains(&"is-enabled") { "enabled" } else { "active" };
@@ -278,7 +379,7 @@ fn systemctl(words: &[&str], (unit, known): (&str, bool), shell: &mut Shell<'_>)
             Some(0)
         }
         verb => {
-            shell.is_slow = true;
+            shell.answer.is_slow = true;
             if known || verb == "daemon-reload" || verb == "list-units" {
                 return Some(0);
             }
@@ -288,8 +389,8 @@ fn systemctl(words: &[&str], (unit, known): (&str, bool), shell: &mut Shell<'_>)
     }
 }
 
-fn packages(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
-    let node = shell.around.node;
+fn packages(name: &str, words: &[&str], shell: &mut Asker<'_>) -> Option<i32> {
+    let node = &shell.identity.node;
     let ubuntu = node.platform == Platform::Ubuntu;
     let package = words.last().copied().unwrap_or_default();
     match name {
@@ -305,12 +406,12 @@ fn packages(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
             Some(0)
         }
         "yum" | "dnf" if !ubuntu => {
-            shell.is_slow = true;
+            shell.answer.is_slow = true;
             shell.print("Last metadata expiration check: 0:12:08 ago.\nDependencies resolved.\nNothing to do.\nComplete!\n");
             Some(0)
         }
         "apt" | "apt-get" if ubuntu => {
-            shell.is_slow = true;
+            shell.answer.is_slow = true;
             shell.print("Reading package lists...\nBuilding dependency tree...\n0 upgraded, 0 newly installed, 0 to remove and 0 not upgraded.\n");
             Some(0)
         }
@@ -336,70 +437,6 @@ fn package_version(node: &Node, package: &str) -> String {
     let mut draw = crate::draw::Draw::new(11).text(package);
     let (major, minor) = (1 + draw.below(8), draw.below(30));
     format!("{major}.{minor}.{}-1", if old { 0 } else { 2 })
-}
-
-fn files(name: &str, words: &[&str], shell: &mut Shell<'_>) -> Option<i32> {
-    let paths: Vec<&str> = words.iter().copied().filter(|word| !word.starts_with('-')).collect();
-    match name {
-        "ls" => Some(list(paths.first().copied().unwrap_or("/usr/bin"), shell)),
-        "rm" | "mkdir" | "touch" | "chmod" | "chown" | "mv" | "cp" | "ln" | "install" | "mount"
-        | "truncate" => {
-            if name == "touch" {
-                for path in paths {
-                    shell.files.entry(path.to_owned()).or_default();
-                }
-            }
-            Some(0)
-        }
-        "mktemp" => {
-            let path = format!("/tmp/tmp.{}", shell.around.draw.text("mktemp").hex(10));
-            shell.files.insert(path.clone(), Vec::new());
-            shell.print(&format!("{path}\n"));
-            Some(0)
-        }
-        "which" | "type" => {
-            let found = paths.first().copied().unwrap_or_default();
-            let has =
-                ["sh", "bash", "cat", "ls", "curl", "python3", "systemctl", "uptime", "df", "gzip", "base64"]
-                    .contains(&found);
-            if has {
-                shell.print(&format!("/usr/bin/{found}\n"));
-            }
-            Some(i32::from(!has))
-        }
-        "md5sum" | "sha256sum" => {
-            let path = paths.first().copied().unwrap_or("-");
-            let digest = crate::draw::Draw::new(5).text(path).hex(if name == "md5sum" { 32 } else { 64 });
-            shell.print(&format!("{digest}  {path}\n"));
-            Some(0)
-        }
-        "find" | "stat" | "readlink" | "basename" | "dirname" => {
-            shell.print(&format!("{}\n", paths.first().copied().unwrap_or(".")));
-            Some(0)
-        }
-        _ => None,
-    }
-}
-
-fn list(path: &str, shell: &mut Shell<'_>) -> i32 {
-    let listing = match path {
-        "/" => "bin\nboot\ndev\netc\nhome\nlib\nopt\nproc\nroot\nrun\nsrv\nsys\ntmp\nusr\nvar\n",
-        "/tmp" | "/root" => "",
-        "/var/log" => "amazon\nbtmp\ncloud-init.log\njournal\nlastlog\nmessages\nsecure\n",
-        "/etc" => "hostname\nhosts\nos-release\npasswd\nssh\nsystemd\n",
-        "/usr/bin" => "amazon-ssm-agent\nbash\ncat\nls\nsh\n",
-        other if shell.file(other).is_some() => {
-            let line = format!("{other}\n");
-            shell.print(&line);
-            return 0;
-        }
-        other => {
-            shell.complain(&format!("ls: cannot access '{other}': No such file or directory"));
-            return 2;
-        }
-    };
-    shell.print(listing);
-    0
 }
 
 fn os_release(platform: Platform) -> String {

@@ -13,6 +13,7 @@ fn run(script: &str) -> Answer {
         at: At(1_700_000_100_000_000),
         draw: Draw::new(1),
         directory: "",
+        files: Vec::new(),
     };
     shell(script, &around)
 }
@@ -31,6 +32,7 @@ fn windows(script: &str) -> Answer {
         at: At(1_700_000_100_000_000),
         draw: Draw::new(1),
         directory: "",
+        files: Vec::new(),
     };
     powershell(script, &around)
 }
@@ -178,10 +180,87 @@ proptest! {
     }
 
     #[test]
+    fn programs_never_panic(
+        program in proptest::sample::select(programs::names().collect::<Vec<_>>()),
+        words in proptest::collection::vec("(-[a-zA-Z]{1,3}|--[a-z]{1,6}(=.{0,4})?|[0-9kMG+-]{1,6}|.{0,6}|/tmp/[a-c]|if=/dev/zero|count=3)", 0..5),
+        input in ".{0,20}",
+    ) {
+        let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
+        run(&format!("mkdir -p /tmp/a/b; echo x > /tmp/b; printf '%s' '{}' | {program} {}", input.replace('\'', ""), quoted.join(" ")));
+    }
+
+    #[test]
     fn quoted_words_arrive_as_they_are(words in proptest::collection::vec("[ -~\n]{0,12}", 1..4)) {
         let quoted: Vec<String> = words.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
         let answer = run(&format!("printf '%s\\n' {}", quoted.join(" ")));
         let expected: String = words.iter().map(|word| format!("{word}\n")).collect();
         prop_assert_eq!(String::from_utf8(answer.stdout).unwrap(), expected);
+    }
+}
+
+/// Scripts with what a POSIX shell and the ordinary programs of a Linux system print for them, byte for byte.
+#[test]
+fn scripts_do_what_they_do_elsewhere() {
+    #[derive(serde::Deserialize)]
+    struct Case {
+        script: String,
+        /// Each letter is a byte.
+        stdout: String,
+        code: i32,
+    }
+    let cases: Vec<Case> = serde_json::from_str(include_str!("cases.json")).unwrap();
+    let fleet = Fleet::generate(&"5".parse().unwrap(), "1", "us-east-1", At(1_700_000_000_000_000));
+    for case in &cases {
+        let around = Surroundings {
+            node: &fleet.nodes[0],
+            region: "us-east-1",
+            command_id: "c",
+            at: At(1_700_000_100_000_000),
+            draw: Draw::new(1),
+            directory: "/tmp",
+            files: Vec::new(),
+        };
+        let answer = shell(&case.script, &around);
+        let stdout: String = answer.stdout.iter().map(|byte| char::from(*byte)).collect();
+        let stderr = String::from_utf8_lossy(&answer.stderr);
+        assert_eq!(
+            (stdout.as_str(), answer.code),
+            (case.stdout.as_str(), case.code),
+            "{}\n{stderr}",
+            case.script
+        );
+    }
+    assert!(cases.len() > 75);
+}
+
+#[test]
+fn what_never_ends_is_cut_off() {
+    for script in [
+        "yes",
+        "while :; do :; done",
+        "yes | cat > /dev/null",
+        "f() { f; }; f; f",
+        "cat /dev/zero > /dev/null",
+    ] {
+        let answer = run(script);
+        assert!(answer.code != 0, "{script}");
+        assert!(answer.asked_seconds >= 1e6 || script.starts_with('f'), "{script}");
+    }
+    assert_eq!(run("yes").stdout.len(), OUTPUT_LIMIT);
+    assert_eq!(run("head -c 20000000 /dev/zero | wc -c").stdout, b"20000000\n");
+    assert_eq!(run("head -c 100000000 /dev/zero > /tmp/x").code, 1);
+}
+
+#[test]
+fn deep_nesting_is_an_error_and_no_crash() {
+    let deep = format!("{}echo x{}", "(".repeat(20), ")".repeat(20));
+    assert_eq!(run(&deep).stdout, b"x\n");
+    for script in [
+        format!("{}x{}", "(".repeat(500), ")".repeat(500)),
+        "$(".repeat(500),
+        "if ".repeat(500),
+        "f() { (f); }; f".into(),
+    ] {
+        assert_ne!(run(&script).code, 0, "{script}");
     }
 }

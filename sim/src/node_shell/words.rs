@@ -1,5 +1,24 @@
 //! Splits a script into words and operators, as POSIX sh quotes them.
 
+/// What is wrong with a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// As a shell would say it after `Syntax error:`.
+    pub(super) message: String,
+    /// More text could mend it.
+    pub(super) is_unfinished: bool,
+}
+
+impl Failure {
+    pub(super) fn new(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), is_unfinished: false }
+    }
+
+    pub(super) fn unfinished(message: impl Into<String>) -> Failure {
+        Failure { message: message.into(), is_unfinished: true }
+    }
+}
+
 /// A piece of a word.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part {
@@ -7,10 +26,10 @@ pub(super) enum Part {
         text: String,
         quoted: bool,
     },
-    /// `$NAME`, `${NAME}`, `${NAME:-default}`, `$?`
+    /// `$NAME`, `${NAME}`, `${NAME:-word}`, `$?`
     Variable {
         name: String,
-        default: Option<String>,
+        change: Option<(Change, Word)>,
         quoted: bool,
     },
     /// `$(script)` or backquotes.
@@ -18,6 +37,30 @@ pub(super) enum Part {
         script: String,
         quoted: bool,
     },
+    /// `$((expression))`
+    Arithmetic {
+        expression: Word,
+        quoted: bool,
+    },
+}
+
+/// What is done to a variable's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// `${name-word}`; with `:` also where it is empty, here and below.
+    Default { empty_too: bool },
+    /// `${name=word}`
+    Assign { empty_too: bool },
+    /// `${name+word}`
+    Alternative { empty_too: bool },
+    /// `${name?word}`
+    Demand { empty_too: bool },
+    /// `${name#pattern}`, or `##` for the longest
+    Prefix { longest: bool },
+    /// `${name%pattern}`, or `%%` for the longest
+    Suffix { longest: bool },
+    /// `${#name}`
+    Length,
 }
 
 /// A word.
@@ -46,24 +89,37 @@ pub(super) enum Token {
     },
     /// A here-document; `expand` where its end was not quoted.
     Here {
+        from: u8,
         text: String,
         expand: bool,
     },
 }
 
 /// Reads a script.
-pub(super) fn tokens(script: &str) -> Result<Vec<Token>, String> {
-    let mut lexer =
-        Lexer { letters: script.chars().collect(), at: 0, tokens: Vec::new(), waiting: Vec::new() };
+pub(super) fn tokens(script: &str) -> Result<Vec<Token>, Failure> {
+    let mut lexer = Lexer::new(script);
     lexer.run()?;
     Ok(lexer.tokens)
 }
 
 /// Reads text in which only expansions are special, such as a here-document's.
-pub(super) fn expansions(text: &str) -> Result<Word, String> {
-    let mut lexer = Lexer { letters: text.chars().collect(), at: 0, tokens: Vec::new(), waiting: Vec::new() };
+pub(super) fn expansions(text: &str) -> Result<Word, Failure> {
+    let mut lexer = Lexer::new(text);
     let mut word = Word::default();
     lexer.double_quoted(&mut word, None)?;
+    Ok(word)
+}
+
+/// Reads text as one word, spaces and all.
+fn whole(text: &str, quoted: bool) -> Result<Word, Failure> {
+    if quoted {
+        return expansions(text);
+    }
+    let mut lexer = Lexer::new(text);
+    let mut word = Word::default();
+    while lexer.peek().is_some() {
+        lexer.piece(&mut word)?;
+    }
     Ok(word)
 }
 
@@ -76,6 +132,10 @@ struct Lexer {
 }
 
 impl Lexer {
+    fn new(text: &str) -> Lexer {
+        Lexer { letters: text.chars().collect(), at: 0, tokens: Vec::new(), waiting: Vec::new() }
+    }
+
     fn peek(&self) -> Option<char> {
         self.letters.get(self.at).copied()
     }
@@ -90,14 +150,19 @@ impl Lexer {
         Some(letter)
     }
 
-    fn run(&mut self) -> Result<(), String> {
+    fn run(&mut self) -> Result<(), Failure> {
         while let Some(letter) = self.peek() {
             match letter {
                 ' ' | '\t' | '\r' => self.at += 1,
-                '\\' if self.looks_at("\\\n") => self.at += 2,
+                '\\' if self.looks_at("\\\n") => {
+                    self.at += 2;
+                    if self.peek().is_none() {
+                        return Err(Failure::unfinished("end of file unexpected"));
+                    }
+                }
                 '\n' => {
                     self.at += 1;
-                    self.here_documents();
+                    self.here_documents()?;
                     self.tokens.push(Token::Operator("\n"));
                 }
                 '#' => {
@@ -108,11 +173,10 @@ impl Lexer {
                 _ => self.token()?,
             }
         }
-        self.here_documents();
-        Ok(())
+        self.here_documents()
     }
 
-    fn token(&mut self) -> Result<(), String> {
+    fn token(&mut self) -> Result<(), Failure> {
         for operator in ["&&", "||", ";;", ";", "|", "(", ")"] {
             if self.looks_at(operator) {
                 self.at += operator.len();
@@ -141,9 +205,10 @@ impl Lexer {
         Ok(())
     }
 
-    fn redirection(&mut self, digit: Option<char>) -> Result<(), String> {
-        let operator =
-            ["<<-", "<<", "<&", "<", ">>", ">&", ">|", ">"].into_iter().find(|text| self.looks_at(text));
+    fn redirection(&mut self, digit: Option<char>) -> Result<(), Failure> {
+        let operator = ["<<-", "<<", "<&", "<>", "<", ">>", ">&", ">|", ">"]
+            .into_iter()
+            .find(|text| self.looks_at(text));
         let operator = operator.unwrap_or(">");
         self.at += operator.len();
         let number = digit.and_then(|digit| digit.to_digit(10)).and_then(|value| u8::try_from(value).ok());
@@ -153,15 +218,11 @@ impl Lexer {
             }
             let word = self.word()?;
             let quoted = word.0.iter().any(|part| matches!(part, Part::Text { quoted: true, .. }));
-            let end: String = word
-                .0
-                .iter()
-                .filter_map(
-                    |part| if let Part::Text { text, .. } = part { Some(text.as_str()) } else { None },
-                )
-                .collect();
+            let text =
+                |part: &Part| if let Part::Text { text, .. } = part { Some(text.clone()) } else { None };
+            let end: String = word.0.iter().filter_map(text).collect();
             self.waiting.push((self.tokens.len(), end, operator == "<<-"));
-            self.tokens.push(Token::Here { text: String::new(), expand: !quoted });
+            self.tokens.push(Token::Here { from: number.unwrap_or(0), text: String::new(), expand: !quoted });
             return Ok(());
         }
         let from = number.unwrap_or(if operator.starts_with('<') { 0 } else { 1 });
@@ -169,10 +230,10 @@ impl Lexer {
         Ok(())
     }
 
-    fn here_documents(&mut self) {
+    fn here_documents(&mut self) -> Result<(), Failure> {
         for (position, end, strip) in std::mem::take(&mut self.waiting) {
-            let mut body = String::new();
-            while self.at < self.letters.len() {
+            let (mut body, mut has_ended) = (String::new(), false);
+            while self.at < self.letters.len() && !has_ended {
                 let mut line = String::new();
                 while let Some(letter) = self.next() {
                     if letter == '\n' {
@@ -181,55 +242,68 @@ impl Lexer {
                     line.push(letter);
                 }
                 let shown = if strip { line.trim_start_matches('\t') } else { &line };
-                if shown == end {
-                    break;
+                has_ended = shown == end;
+                if !has_ended {
+                    body.push_str(shown);
+                    body.push('\n');
                 }
-                body.push_str(shown);
-                body.push('\n');
             }
             if let Some(Token::Here { text, .. }) = self.tokens.get_mut(position) {
                 *text = body;
             }
+            if !has_ended {
+                // A script may end here; somebody at a terminal goes on.
+                self.tokens.push(Token::Operator("<<"));
+            }
         }
+        Ok(())
     }
 
-    fn word(&mut self) -> Result<Word, String> {
+    fn word(&mut self) -> Result<Word, Failure> {
         let mut word = Word::default();
         while let Some(letter) = self.peek() {
-            match letter {
-                ' ' | '\t' | '\n' | '\r' | ';' | '&' | '|' | '(' | ')' | '<' | '>' => break,
-                '\'' => {
-                    self.at += 1;
-                    let text = self.until('\'')?;
-                    word.0.push(Part::Text { text, quoted: true });
-                }
-                '"' => {
-                    self.at += 1;
-                    let before = word.0.len();
-                    self.double_quoted(&mut word, Some('"'))?;
-                    if word.0.len() == before {
-                        word.0.push(Part::Text { text: String::new(), quoted: true });
-                    }
-                }
-                '\\' => {
-                    self.at += 1;
-                    match self.next() {
-                        Some('\n') => {}
-                        Some(escaped) => push(&mut word, escaped, true),
-                        None => push(&mut word, '\\', false),
-                    }
-                }
-                '$' | '`' => self.expansion(&mut word, false)?,
-                _ => {
-                    self.at += 1;
-                    push(&mut word, letter, false);
-                }
+            if matches!(letter, ' ' | '\t' | '\n' | '\r' | ';' | '&' | '|' | '(' | ')' | '<' | '>') {
+                break;
             }
+            self.piece(&mut word)?;
         }
         Ok(word)
     }
 
-    fn double_quoted(&mut self, word: &mut Word, end: Option<char>) -> Result<(), String> {
+    fn piece(&mut self, word: &mut Word) -> Result<(), Failure> {
+        match self.peek() {
+            Some('\'') => {
+                self.at += 1;
+                let text = self.until('\'')?;
+                word.0.push(Part::Text { text, quoted: true });
+            }
+            Some('"') => {
+                self.at += 1;
+                let before = word.0.len();
+                self.double_quoted(word, Some('"'))?;
+                if word.0.len() == before {
+                    word.0.push(Part::Text { text: String::new(), quoted: true });
+                }
+            }
+            Some('\\') => {
+                self.at += 1;
+                match self.next() {
+                    Some('\n') => {}
+                    Some(escaped) => push(word, escaped, true),
+                    None => push(word, '\\', false),
+                }
+            }
+            Some('$' | '`') => self.expansion(word, false)?,
+            Some(letter) => {
+                self.at += 1;
+                push(word, letter, false);
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn double_quoted(&mut self, word: &mut Word, end: Option<char>) -> Result<(), Failure> {
         while let Some(letter) = self.peek() {
             match letter {
                 _ if Some(letter) == end => {
@@ -254,33 +328,44 @@ impl Lexer {
                 }
             }
         }
-        if end.is_some() { Err("unterminated quoted string".to_owned()) } else { Ok(()) }
+        if end.is_some() { Err(Failure::unfinished("unterminated quoted string")) } else { Ok(()) }
     }
 
-    fn expansion(&mut self, word: &mut Word, quoted: bool) -> Result<(), String> {
+    fn expansion(&mut self, word: &mut Word, quoted: bool) -> Result<(), Failure> {
         if self.next() == Some('`') {
-            let script = self.until('`')?;
+            let script = self.backquoted()?;
             word.0.push(Part::Output { script, quoted });
             return Ok(());
         }
         match self.peek() {
+            Some('(') if self.looks_at("((") => {
+                let start = self.at;
+                self.at += 1;
+                let inside = self.balanced('(', ')')?;
+                match inside.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
+                    Some(expression) => {
+                        word.0.push(Part::Arithmetic { expression: expansions(expression)?, quoted });
+                    }
+                    None => {
+                        self.at = start + 1;
+                        let script = self.balanced('(', ')')?;
+                        word.0.push(Part::Output { script, quoted });
+                    }
+                }
+            }
             Some('(') => {
                 self.at += 1;
-                let script = self.balanced()?;
+                let script = self.balanced('(', ')')?;
                 word.0.push(Part::Output { script, quoted });
             }
             Some('{') => {
                 self.at += 1;
-                let inside = self.until('}')?;
-                let (name, default) = match inside.split_once(":-").or_else(|| inside.split_once('-')) {
-                    Some((name, default)) => (name.to_owned(), Some(default.to_owned())),
-                    None => (inside, None),
-                };
-                word.0.push(Part::Variable { name, default, quoted });
+                let inside = self.balanced('{', '}')?;
+                word.0.push(braced(&inside, quoted)?);
             }
-            Some(letter @ ('?' | '$' | '#' | '@' | '*' | '!' | '0'..='9')) => {
+            Some(letter @ ('?' | '$' | '#' | '@' | '*' | '!' | '-' | '0'..='9')) => {
                 self.at += 1;
-                word.0.push(Part::Variable { name: letter.to_string(), default: None, quoted });
+                word.0.push(Part::Variable { name: letter.to_string(), change: None, quoted });
             }
             Some(letter) if letter.is_ascii_alphabetic() || letter == '_' => {
                 let mut name = String::new();
@@ -290,14 +375,14 @@ impl Lexer {
                     self.at += 1;
                     name.push(letter);
                 }
-                word.0.push(Part::Variable { name, default: None, quoted });
+                word.0.push(Part::Variable { name, change: None, quoted });
             }
             Some(_) | None => push(word, '$', quoted),
         }
         Ok(())
     }
 
-    fn until(&mut self, end: char) -> Result<String, String> {
+    fn until(&mut self, end: char) -> Result<String, Failure> {
         let mut text = String::new();
         while let Some(letter) = self.next() {
             if letter == end {
@@ -305,19 +390,36 @@ impl Lexer {
             }
             text.push(letter);
         }
-        Err("unterminated quoted string".to_owned())
+        Err(Failure::unfinished("unterminated quoted string"))
     }
 
-    /// Text up to the parenthesis that closes, quotes respected.
-    fn balanced(&mut self) -> Result<String, String> {
+    fn backquoted(&mut self) -> Result<String, Failure> {
+        let mut text = String::new();
+        while let Some(letter) = self.next() {
+            match letter {
+                '`' => return Ok(text),
+                '\\' if matches!(self.peek(), Some('`' | '\\' | '$')) => text.extend(self.next()),
+                _ => text.push(letter),
+            }
+        }
+        Err(Failure::unfinished("EOF in backquote substitution"))
+    }
+
+    /// Text up to the bracket that closes, quotes respected.
+    fn balanced(&mut self, open: char, close: char) -> Result<String, Failure> {
         let (mut text, mut depth, mut quote) = (String::new(), 1_u32, None);
         while let Some(letter) = self.next() {
             match (quote, letter) {
+                (quote, '\\') if quote != Some('\'') => {
+                    text.push(letter);
+                    text.extend(self.next());
+                    continue;
+                }
                 (Some(mark), _) if letter == mark => quote = None,
                 (Some(_), _) => {}
                 (None, '\'' | '"') => quote = Some(letter),
-                (None, '(') => depth += 1,
-                (None, ')') => depth -= 1,
+                (None, _) if letter == open => depth += 1,
+                (None, _) if letter == close => depth -= 1,
                 (None, _) => {}
             }
             if depth == 0 {
@@ -325,8 +427,47 @@ impl Lexer {
             }
             text.push(letter);
         }
-        Err("expecting \")\"".to_owned())
+        Err(Failure::unfinished(format!("expecting \"{close}\"")))
     }
+}
+
+/// What is between `${` and `}`.
+fn braced(inside: &str, quoted: bool) -> Result<Part, Failure> {
+    let variable = |name: &str, change| Part::Variable { name: name.to_owned(), change, quoted };
+    if let Some(name) = inside.strip_prefix('#').filter(|name| !name.is_empty()) {
+        return Ok(variable(name, Some((Change::Length, Word::default()))));
+    }
+    let is_special = inside.starts_with(['?', '$', '#', '@', '*', '!', '-']);
+    let end = if is_special {
+        1
+    } else {
+        inside.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(inside.len())
+    };
+    let (name, rest) = inside.split_at(end);
+    if name.is_empty() {
+        return Err(Failure::new("Bad substitution"));
+    }
+    let operators = [
+        (":-", Change::Default { empty_too: true }),
+        ("-", Change::Default { empty_too: false }),
+        (":=", Change::Assign { empty_too: true }),
+        ("=", Change::Assign { empty_too: false }),
+        (":+", Change::Alternative { empty_too: true }),
+        ("+", Change::Alternative { empty_too: false }),
+        (":?", Change::Demand { empty_too: true }),
+        ("?", Change::Demand { empty_too: false }),
+        ("##", Change::Prefix { longest: true }),
+        ("#", Change::Prefix { longest: false }),
+        ("%%", Change::Suffix { longest: true }),
+        ("%", Change::Suffix { longest: false }),
+    ];
+    if rest.is_empty() {
+        return Ok(variable(name, None));
+    }
+    let found = operators.into_iter().find_map(|(text, change)| Some((change, rest.strip_prefix(text)?)));
+    let Some((change, text)) = found else { return Err(Failure::new("Bad substitution")) };
+    let is_pattern = matches!(change, Change::Prefix { .. } | Change::Suffix { .. });
+    Ok(variable(name, Some((change, whole(text, quoted && !is_pattern)?))))
 }
 
 fn push(word: &mut Word, letter: char, is_quoted: bool) {

@@ -3,12 +3,16 @@
 #![doc = include_str!("scenario.md")]
 
 mod cloud;
+mod files;
 
 pub use cloud::{
     AccountRule, AlarmRule, BucketRule, CalendarRule, OutageRule, ResourceGroupRule, StateChange,
     TargetGroupRule, TargetHealthRule,
 };
+pub use files::FileRule;
+pub(crate) use files::files_of;
 
+use crate::sessions::Kind;
 use crate::spec::{Durations, Share};
 use crate::switches::Switches;
 use serde::{Deserialize, Deserializer};
@@ -34,6 +38,9 @@ pub struct Scenario {
     /// Answers to commands; the first that matches is given.
     #[serde(default, rename = "answer")]
     pub answers: Vec<AnswerRule>,
+    /// Files on nodes.
+    #[serde(default, rename = "file")]
+    pub files: Vec<FileRule>,
     /// Documents beside the shipped ones.
     #[serde(default, rename = "document")]
     pub documents: Vec<DocumentRule>,
@@ -174,6 +181,24 @@ pub struct DocumentRule {
     /// Its parameters.
     #[serde(default)]
     pub parameters: BTreeMap<String, ParameterRule>,
+    /// It starts sessions, and so.
+    #[serde(default)]
+    pub session: Option<SessionRule>,
+}
+
+/// What makes a document one of type Session.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRule {
+    /// `Standard_Stream`, `InteractiveCommands`, `NonInteractiveCommands` or `Port`.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// What the agent gets, with `{{ name }}` for parameters.
+    #[serde(default)]
+    pub properties: Option<serde_json::Value>,
+    /// Preferences instead of the account's.
+    #[serde(default)]
+    pub inputs: Option<serde_json::Value>,
 }
 
 /// A document's parameter.
@@ -287,9 +312,15 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused() {
-        for text in
-            ["nodes = 3", "[[answer]]\nexti = 3", "[switches]\nnothing = true", "[[node]]\nshare = \"x\""]
-        {
+        for text in [
+            "nodes = 3",
+            "[[answer]]\nexti = 3",
+            "[switches]\nnothing = true",
+            "[[node]]\nshare = \"x\"",
+            "[[file]]\npath = \"etc/motd\"",
+            "[[file]]\npath = \"/etc/../motd\"",
+            "[[file]]\nmode = \"8\"",
+        ] {
             assert!(toml::from_str::<Scenario>(text).is_err(), "{text}");
         }
     }

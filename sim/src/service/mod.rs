@@ -5,6 +5,7 @@ pub(crate) mod change;
 pub(crate) mod cloudwatch;
 pub(crate) mod ec2;
 pub(crate) mod elb;
+pub(crate) mod kms;
 pub(crate) mod logs;
 pub(crate) mod organizations;
 pub(crate) mod resource_groups;
@@ -61,6 +62,11 @@ pub(crate) fn answer(
             let answer = organizations::answer(spec, principal, &call.api, &body);
             answer.map(|answer| answer.map(|answer| aws_json::ok(&answer)))
         }
+        Service::Kms => {
+            let body = aws_json::parse(&call.incoming.body)?;
+            let answer = kms::answer(&kms::Kms::new(spec, principal, &call.region), &call.api, &body);
+            answer.map(|answer| answer.map(|answer| aws_json::ok(&answer)))
+        }
         Service::S3 => {
             let mut s3 = s3::S3 { spec, world: &mut state.world, principal, now, skew };
             s3::answer(&mut s3, call)
@@ -68,7 +74,9 @@ pub(crate) fn answer(
         Service::Ssm => {
             let (documents, region) = state.world.region(spec, &principal.account, &call.region);
             let body = aws_json::parse(&call.incoming.body)?;
-            let mut ssm = ssm::Ssm { spec, documents, region, now, skew };
+            let endpoint = &call.incoming.endpoint;
+            let sessions = &mut state.sessions;
+            let mut ssm = ssm::Ssm { spec, documents, region, sessions, principal, endpoint, now, skew };
             let answer = ssm::answer(&mut ssm, &call.api, &body);
             answer.map(|answer| answer.map(|answer| aws_json::ok(&answer)))
         }
@@ -105,7 +113,13 @@ fn regional(here: &mut Here<'_>, call: &Call) -> Option<Result<Reply, ApiError>>
             }
             Err(error) => Some(Err(error)),
         },
-        Service::Ssm | Service::Ec2 | Service::Sts | Service::S3 | Service::Organizations => None,
+        Service::Ssm
+        | Service::Ec2
+        | Service::Sts
+        | Service::S3
+        | Service::Organizations
+        | Service::Kms
+        | Service::Gateway => None,
     }
 }
 

@@ -32,10 +32,10 @@ pub(crate) fn scope(header: Option<&str>) -> Option<Scope> {
 /// What a service says to a request without a signature.
 pub(crate) fn missing(service: Service) -> ApiError {
     match service {
-        Service::Ssm | Service::Logs | Service::Organizations => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
             ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token")
         }
-        Service::ResourceGroups => {
+        Service::ResourceGroups | Service::Gateway => {
             ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token").status(403)
         }
         Service::Ec2 => ApiError::new(
@@ -53,10 +53,12 @@ pub(crate) fn missing(service: Service) -> ApiError {
 pub(crate) fn unknown(service: Service) -> ApiError {
     let message = "The security token included in the request is invalid.";
     match service {
-        Service::Ssm | Service::Logs | Service::Organizations => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
             ApiError::new("UnrecognizedClientException", message)
         }
-        Service::ResourceGroups => ApiError::new("UnrecognizedClientException", message).status(403),
+        Service::ResourceGroups | Service::Gateway => {
+            ApiError::new("UnrecognizedClientException", message).status(403)
+        }
         Service::Ec2 => {
             ApiError::new("AuthFailure", "AWS was not able to validate the provided access credentials")
                 .status(401)
@@ -76,10 +78,12 @@ pub(crate) fn unknown(service: Service) -> ApiError {
 pub(crate) fn expired(service: Service) -> ApiError {
     let message = "The security token included in the request is expired";
     match service {
-        Service::Ssm | Service::Logs | Service::Organizations => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
             ApiError::new("ExpiredTokenException", message)
         }
-        Service::ResourceGroups => ApiError::new("ExpiredTokenException", message).status(403),
+        Service::ResourceGroups | Service::Gateway => {
+            ApiError::new("ExpiredTokenException", message).status(403)
+        }
         Service::Ec2 => ApiError::new("RequestExpired", "Request has expired."),
         Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch => {
             ApiError::new("ExpiredToken", message).status(403)

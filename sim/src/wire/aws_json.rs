@@ -1,6 +1,6 @@
 //! awsJson1.1, as Systems Manager, CloudWatch Logs and Organizations speak it.
 
-use super::{ApiError, Reply};
+use super::{ApiError, Reply, Service};
 use serde_json::{Map, Value, json};
 
 const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
@@ -22,8 +22,8 @@ pub(crate) fn ok(body: &Value) -> Reply {
     Reply::new(200, CONTENT_TYPE, body.to_string().into_bytes())
 }
 
-/// Writes an error. The member is `Message` for modeled errors and `message` for the framework's own.
-pub(crate) fn error(error: &ApiError) -> Reply {
+/// Writes an error. The member is `message` for the framework's own and KMS's, `Message` for others that are modeled.
+pub(crate) fn error(service: Service, error: &ApiError) -> Reply {
     const FRAMEWORK: [&str; 8] = [
         "ThrottlingException",
         "ValidationException",
@@ -37,7 +37,11 @@ pub(crate) fn error(error: &ApiError) -> Reply {
     let mut body = Map::new();
     body.insert("__type".to_owned(), json!(error.code));
     if let Some(message) = &error.message {
-        let key = if FRAMEWORK.contains(&error.code.as_ref()) { "message" } else { "Message" };
+        let key = if service == Service::Kms || FRAMEWORK.contains(&error.code.as_ref()) {
+            "message"
+        } else {
+            "Message"
+        };
         body.insert(key.to_owned(), json!(message));
     }
     Reply::new(error.status, CONTENT_TYPE, Value::Object(body).to_string().into_bytes())

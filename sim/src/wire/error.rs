@@ -44,7 +44,9 @@ impl ApiError {
     /// The throttling error of a service.
     pub(crate) fn throttled(service: Service) -> ApiError {
         match service {
-            Service::Ssm | Service::Logs => ApiError::new("ThrottlingException", "Rate exceeded"),
+            Service::Ssm | Service::Logs | Service::Kms | Service::Gateway => {
+                ApiError::new("ThrottlingException", "Rate exceeded")
+            }
             Service::Ec2 => ApiError::new("RequestLimitExceeded", "Request limit exceeded.").status(503),
             Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch => {
                 ApiError::new("Throttling", "Rate exceeded")
@@ -63,7 +65,8 @@ impl ApiError {
     /// The 5xx of a service.
     pub(crate) fn internal(service: Service) -> ApiError {
         let code = match service {
-            Service::Ssm => "InternalServerError",
+            Service::Ssm | Service::Gateway => "InternalServerError",
+            Service::Kms => "KMSInternalException",
             Service::Ec2 | Service::S3 => "InternalError",
             Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::Logs => "InternalFailure",
             Service::CloudWatch => "InternalServiceError",
@@ -77,7 +80,7 @@ impl ApiError {
     pub(crate) fn unavailable(service: Service) -> ApiError {
         let code = match service {
             Service::Ec2 => "Unavailable",
-            Service::Logs | Service::Ssm => "ServiceUnavailableException",
+            Service::Logs | Service::Ssm | Service::Kms | Service::Gateway => "ServiceUnavailableException",
             _ => "ServiceUnavailable",
         };
         ApiError::new(code, "Service is unable to handle request.").status(503)
@@ -89,7 +92,7 @@ impl ApiError {
         let who = format!("User: {principal} is not authorized to perform: {name}:{api}");
         let why = format!("because no identity-based policy allows the {name}:{api} action");
         match service {
-            Service::Ssm | Service::Logs => {
+            Service::Ssm | Service::Logs | Service::Kms => {
                 ApiError::new("AccessDeniedException", format!("{who} on resource: {resource} {why}"))
             }
             Service::Ec2 => ApiError::new(
@@ -103,7 +106,7 @@ impl ApiError {
             Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch | Service::S3 => {
                 ApiError::new("AccessDenied", format!("{who} on resource: {resource} {why}")).status(403)
             }
-            Service::ResourceGroups => {
+            Service::ResourceGroups | Service::Gateway => {
                 ApiError::new("AccessDeniedException", format!("{who} on resource: {resource} {why}"))
                     .status(403)
             }

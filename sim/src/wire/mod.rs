@@ -34,6 +34,9 @@ pub(crate) enum Service {
     S3,
     Logs,
     Organizations,
+    Kms,
+    /// The message gateway of Session Manager.
+    Gateway,
 }
 
 impl Service {
@@ -50,6 +53,8 @@ impl Service {
             Service::S3 => "s3",
             Service::Logs => "logs",
             Service::Organizations => "organizations",
+            Service::Kms => "kms",
+            Service::Gateway => "ssmmessages",
         }
     }
 }
@@ -106,7 +111,7 @@ pub(crate) fn error_reply(
 ) -> Reply {
     match protocol {
         Protocol::Json if service == Service::CloudWatch => rpc_cbor::json_error(error),
-        Protocol::Json => aws_json::error(error),
+        Protocol::Json => aws_json::error(service, error),
         Protocol::Query => aws_query::error(service, error, request_id),
         Protocol::Ec2 => ec2_query::error(error, request_id),
         Protocol::RestJson => rest_json::error(error),

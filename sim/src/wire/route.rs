@@ -15,6 +15,8 @@ pub(crate) struct Incoming {
     /// By their names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
+    /// Where it came in: `http://127.0.0.1:4566`.
+    pub(crate) endpoint: String,
 }
 
 impl Incoming {
@@ -33,10 +35,11 @@ pub(crate) struct Route {
     pub(crate) form: Form,
 }
 
-const TARGETS: [(&str, Service); 4] = [
+const TARGETS: [(&str, Service); 5] = [
     ("AmazonSSM.", Service::Ssm),
     ("GraniteServiceVersion20100801.", Service::CloudWatch),
     ("Logs_20140328.", Service::Logs),
+    ("TrentService.", Service::Kms),
     ("AWSOrganizationsV20161128.", Service::Organizations),
 ];
 
@@ -105,6 +108,7 @@ mod tests {
             query: query.into(),
             headers: BTreeMap::from([("host".to_owned(), "127.0.0.1:1".to_owned())]),
             body: body.as_bytes().to_vec(),
+            endpoint: String::new(),
         }
     }
 

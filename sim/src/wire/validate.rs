@@ -12,6 +12,7 @@ pub(crate) struct Checked<'a> {
 }
 
 /// A pattern: its text as the model prints it, and the check itself.
+#[derive(Debug)]
 pub(crate) struct Pattern {
     pub(crate) text: &'static str,
     pub(crate) fits: fn(&str) -> bool,

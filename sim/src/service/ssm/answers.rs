@@ -8,7 +8,7 @@ use crate::fleet::is_in_share;
 use crate::fleet::names::Platform;
 use crate::fleet::node::{Node, State};
 use crate::node_shell::{Answer, Surroundings, powershell, shell};
-use crate::scenario::AnswerRule;
+use crate::scenario::{AnswerRule, files_of};
 use crate::spec::{Durations, Spec};
 
 /// A command, as a node sees it.
@@ -139,6 +139,48 @@ fn filled(template: &str, node: &Node) -> Vec<u8> {
         .into_bytes()
 }
 
+/// What a scenario says of a command in a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    pub(crate) stdout: Content,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) code: i32,
+    /// How long it takes, before `speed`; no time at all where nothing says so.
+    pub(crate) seconds: f64,
+    pub(crate) dies: bool,
+}
+
+/// The first answer that is about a command in a session; the node's shell has to say where there is none.
+pub(crate) fn prepared(spec: &Spec, (document, script): (&str, &str), node: &Node) -> Option<Prepared> {
+    let rule = rule(spec, (document, script), node)?;
+    let mut draw = Draw::new(spec.seed).text(&node.id).text(document).text(script);
+    let seconds = match rule.duration.or(spec.duration) {
+        Some(Durations::Fixed(time)) => time.as_secs_f64(),
+        Some(Durations::Fleet) => drawn(&mut draw, FLEET),
+        Some(Durations::Quick) => drawn(&mut draw, QUICK),
+        None => 0.0,
+    };
+    let text = || Content::Bytes(filled(&rule.stdout, node));
+    Some(Prepared {
+        stdout: rule.bytes.map_or_else(text, |bytes| Content::Drawn(draw.text("bytes"), bytes)),
+        stderr: filled(&rule.stderr, node),
+        code: rule.exit,
+        seconds: seconds * if node.health.slow { SLOWNESS } else { 1.0 },
+        dies: rule.dies,
+    })
+}
+
+fn rule<'a>(spec: &'a Spec, (document, script): (&str, &str), node: &Node) -> Option<&'a AnswerRule> {
+    let rules = spec.scenario.iter().flat_map(|scenario| &scenario.answers);
+    rules.enumerate().find_map(|(number, rule)| {
+        let draw = Draw::new(spec.seed).text("answer").with(number as u64);
+        let fits = rule.is_about(document, script)
+            && rule.nodes.as_deref().is_none_or(|pattern| node.is_meant(pattern))
+            && is_in_share(rule.share, draw, node);
+        fits.then_some(rule)
+    })
+}
+
 impl<'a> Order<'a> {
     fn draw(&self, node: &Node, occurrence: u32) -> Draw {
         Draw::new(self.spec.seed)
@@ -149,14 +191,7 @@ impl<'a> Order<'a> {
     }
 
     fn rule(&self, node: &Node) -> Option<&'a AnswerRule> {
-        let rules = self.spec.scenario.iter().flat_map(|scenario| &scenario.answers);
-        rules.enumerate().find_map(|(number, rule)| {
-            let draw = Draw::new(self.spec.seed).text("answer").with(number as u64);
-            let fits = rule.is_about(self.document, self.script)
-                && rule.nodes.as_deref().is_none_or(|pattern| node.is_meant(pattern))
-                && is_in_share(rule.share, draw, node);
-            fits.then_some(rule)
-        })
+        rule(self.spec, (self.document, self.script), node)
     }
 
     /// Code and time, without making output that is only printed.
@@ -179,6 +214,7 @@ impl<'a> Order<'a> {
             at,
             draw,
             directory: self.directory,
+            files: files_of(self.spec, node),
         };
         match self.plugin {
             "aws:runPowerShellScript" if node.platform == Platform::Windows => {

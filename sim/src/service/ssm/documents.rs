@@ -1,6 +1,7 @@
 //! The documents that nodes can run: a few of AWS's own, and a scenario's.
 
 use super::Ssm;
+use super::session_documents::{self, SessionForm};
 use crate::scenario::DocumentRule;
 use crate::spec::Spec;
 use crate::wire::ApiError;
@@ -16,9 +17,10 @@ pub(crate) struct Parameter {
     pub(crate) description: String,
     pub(crate) default: Option<String>,
     pub(crate) allowed: Vec<String>,
+    pub(crate) pattern: Option<&'static Pattern>,
 }
 
-/// A Command document.
+/// A document: of type Command, or of type Session where it has a form of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) name: String,
@@ -27,6 +29,7 @@ pub(crate) struct Document {
     pub(crate) platforms: Vec<String>,
     pub(crate) plugin: String,
     pub(crate) parameters: Vec<Parameter>,
+    pub(crate) session: Option<SessionForm>,
 }
 
 /// `DocumentARN` in the model.
@@ -52,6 +55,7 @@ fn parameter(name: &str, is_list: bool, default: Option<&str>, allowed: &[&str])
         description: String::new(),
         default: default.map(str::to_owned),
         allowed: allowed.iter().map(|value| (*value).to_owned()).collect(),
+        pattern: None,
     }
 }
 
@@ -69,12 +73,14 @@ fn shipped(
         platforms: platforms.iter().map(|platform| (*platform).to_owned()).collect(),
         plugin: plugin.to_owned(),
         parameters,
+        session: None,
     }
 }
 
 /// Every document of a simulation.
 pub(crate) fn all(spec: &Spec) -> Vec<Document> {
     let mut documents = amazon();
+    documents.extend(session_documents::shipped(&spec.session));
     documents.extend(spec.scenario.iter().flat_map(|scenario| &scenario.documents).map(own));
     documents
 }
@@ -163,6 +169,12 @@ fn own(rule: &DocumentRule) -> Document {
         description: rule.description.clone(),
         default: rule.default.clone().or(if rule.required { None } else { Some(String::new()) }),
         allowed: rule.allowed.clone(),
+        pattern: None,
+    });
+    let session = rule.session.as_ref().map(|session| SessionForm {
+        kind: session.kind,
+        properties: session.properties.clone().unwrap_or_default(),
+        inputs: session.inputs.clone(),
     });
     Document {
         name: rule.name.clone(),
@@ -171,6 +183,7 @@ fn own(rule: &DocumentRule) -> Document {
         platforms: rule.platforms.clone(),
         plugin: rule.plugin.clone(),
         parameters: parameters.collect(),
+        session,
     }
 }
 
@@ -196,12 +209,29 @@ impl Document {
                 if !parameter.allowed.is_empty() {
                     body["allowedValues"] = json!(parameter.allowed);
                 }
+                if let Some(pattern) = parameter.pattern {
+                    body["allowedPattern"] = json!(pattern.text);
+                }
                 (parameter.name.clone(), body)
             })
             .collect();
+        if let Some(form) = &self.session {
+            let document = session_documents::content(form, &self.description, parameters);
+            return serde_json::to_string_pretty(&document).unwrap_or_default();
+        }
         let steps = json!([{"action": self.plugin, "name": self.plugin.replace("aws:", ""), "inputs": {}}]);
         let document = json!({"schemaVersion": "2.2", "description": self.description, "parameters": parameters, "mainSteps": steps});
         serde_json::to_string_pretty(&document).unwrap_or_default()
+    }
+
+    /// As `DocumentType`.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.session.is_some() { "Session" } else { "Command" }
+    }
+
+    /// As `SchemaVersion`.
+    fn schema(&self) -> &'static str {
+        if self.session.is_some() { "1.0" } else { "2.2" }
     }
 
     pub(crate) fn hash(&self) -> String {
@@ -227,6 +257,14 @@ impl Document {
                 return invalid(format!(
                     "Parameter {name} has the value {wrong}; allowed values are [{}].",
                     parameter.allowed.join(", ")
+                ));
+            }
+            if let Some(pattern) = parameter.pattern
+                && let Some(wrong) = texts.iter().find(|text| !(pattern.fits)(text))
+            {
+                return invalid(format!(
+                    "Parameter {name} has the value {wrong}, which does not match the pattern {}.",
+                    pattern.text
                 ));
             }
             if name == "executionTimeout" && !texts.iter().all(|text| is_execution_timeout(text)) {
@@ -291,7 +329,7 @@ pub(crate) fn describe(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value
     Ok(json!({"Document": {
         "Hash": document.hash(), "HashType": "Sha256", "Name": document.name, "Owner": document.owner,
         "CreatedDate": 1_700_000_000, "Status": "Active", "DocumentVersion": "1", "Description": document.description,
-        "Parameters": parameters, "PlatformTypes": document.platforms, "DocumentType": "Command", "SchemaVersion": "2.2",
+        "Parameters": parameters, "PlatformTypes": document.platforms, "DocumentType": document.kind(), "SchemaVersion": document.schema(),
         "LatestVersion": "1", "DefaultVersion": "1", "DocumentFormat": "JSON", "Tags": [],
     }}))
 }
@@ -301,7 +339,7 @@ pub(crate) fn get(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, Api
     let document = asked(ssm, body)?;
     Ok(json!({
         "Name": document.name, "CreatedDate": 1_700_000_000, "DocumentVersion": "1", "Status": "Active",
-        "Content": document.content(), "DocumentType": "Command", "DocumentFormat": "JSON",
+        "Content": document.content(), "DocumentType": document.kind(), "DocumentFormat": "JSON",
     }))
 }
 
@@ -335,7 +373,7 @@ pub(crate) fn list(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, Ap
                 "PlatformTypes" => {
                     values.iter().any(|value| document.platforms.iter().any(|platform| platform == value))
                 }
-                "DocumentType" => values.contains(&"Command"),
+                "DocumentType" => values.contains(&document.kind()),
                 _ => true,
             }
         })
@@ -348,7 +386,7 @@ pub(crate) fn list(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, Ap
         .take(most)
         .map(|document| {
             json!({"Name": document.name, "Owner": document.owner, "PlatformTypes": document.platforms, "DocumentVersion": "1",
-                   "DocumentType": "Command", "SchemaVersion": "2.2", "DocumentFormat": "JSON", "Tags": [], "CreatedDate": 1_700_000_000})
+                   "DocumentType": document.kind(), "SchemaVersion": document.schema(), "DocumentFormat": "JSON", "Tags": [], "CreatedDate": 1_700_000_000})
         })
         .collect();
     let mut answer = json!({"DocumentIdentifiers": page});

@@ -11,15 +11,21 @@ mod list;
 mod nodes;
 mod output;
 mod send;
+pub(crate) mod session_documents;
+mod sessions;
 
 pub(crate) use list::noted;
 
 #[cfg(test)]
 mod fanout_tests;
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::clock::At;
+use crate::credentials::Principal;
+use crate::sessions::Sessions;
 use crate::spec::Spec;
 use crate::wire::ApiError;
 use crate::wire::validate::Pattern;
@@ -34,6 +40,10 @@ pub(crate) struct Ssm<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) documents: &'a [Document],
     pub(crate) region: &'a mut Region,
+    pub(crate) sessions: &'a mut Sessions,
+    pub(crate) principal: &'a Principal,
+    /// Where the call came in: `http://127.0.0.1:4566`.
+    pub(crate) endpoint: &'a str,
     pub(crate) now: At,
     /// How far the clock that callers see is off, in microseconds.
     pub(crate) skew: i64,
@@ -50,7 +60,7 @@ impl Ssm<'_> {
 pub(crate) const INSTANCE_ID: Pattern =
     Pattern { text: "(^i-(\\w{8}|\\w{17})$)|(^mi-\\w{17}$)", fits: is_instance_id };
 
-fn is_instance_id(text: &str) -> bool {
+pub(crate) fn is_instance_id(text: &str) -> bool {
     let word = |text: &str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
     match (text.strip_prefix("i-"), text.strip_prefix("mi-")) {
         (Some(rest), _) => matches!(rest.len(), 8 | 17) && word(rest),
@@ -73,8 +83,14 @@ pub(crate) fn answer(
         "CancelCommand" => cancel::cancel(ssm, body),
         "DescribeInstanceInformation" => nodes::information(ssm, body),
         "DescribeInstanceProperties" => nodes::properties(ssm, body),
-        "GetConnectionStatus" => nodes::connection(ssm, body),
         "GetCalendarState" => calendar::state(ssm, body),
+        "StartSession" => sessions::start(ssm, body),
+        "ResumeSession" => sessions::resume(ssm, body),
+        "TerminateSession" => sessions::terminate(ssm, body),
+        "DescribeSessions" => sessions::describe(ssm, body),
+        "GetConnectionStatus" => sessions::connection(ssm, body),
+        "UpdateInstanceInformation" => nodes::update(ssm, body),
+        "ListInstanceAssociations" => nodes::associations(body),
         "DescribeDocument" => documents::describe(ssm, body),
         "GetDocument" => documents::get(ssm, body),
         "ListDocuments" => documents::list(ssm, body),

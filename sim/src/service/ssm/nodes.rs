@@ -223,17 +223,6 @@ fn shown_properties(ssm: &Ssm<'_>, node: &Node) -> Value {
     shown
 }
 
-/// `GetConnectionStatus`
-pub(super) fn connection(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
-    let mut checked = Checked::new(body);
-    let target = checked.required("Target", (1, 400));
-    checked.finish()?;
-    let node = ssm.region.fleet.get(&target);
-    let connected =
-        node.is_some_and(|node| node.managed && node.ping(ssm.now) == "Online" && !node.health.unreachable);
-    Ok(json!({"Target": target, "Status": if connected { "connected" } else { "notconnected" }}))
-}
-
 fn tagged<'a>(ssm: &'a mut Ssm<'_>, body: &Map<String, Value>) -> Result<&'a mut Node, ApiError> {
     let mut checked = Checked::new(body);
     let kind = checked.required("ResourceType", (1, 64));
@@ -278,4 +267,26 @@ pub(super) fn list_tags(ssm: &mut Ssm<'_>, body: &Map<String, Value>) -> Result<
     let node = tagged(ssm, body)?;
     let tags: Vec<Value> = node.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(json!({"TagList": tags}))
+}
+
+/// `UpdateInstanceInformation`, which agents call every five minutes.
+pub(super) fn update(ssm: &mut Ssm<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
+    let mut checked = Checked::new(body);
+    let id = checked.required("InstanceId", (1, 256));
+    let version = checked.string("AgentVersion", (0, 64));
+    checked.finish()?;
+    let node = ssm.region.fleet.get_mut(&id).filter(|node| node.managed);
+    let node = node.ok_or_else(|| ApiError::bare("InvalidInstanceId"))?;
+    if let Some(version) = version.filter(|_| node.is_real) {
+        node.agent = version;
+    }
+    Ok(json!({}))
+}
+
+/// `ListInstanceAssociations`: there are none.
+pub(super) fn associations(body: &Map<String, Value>) -> Result<Value, ApiError> {
+    let mut checked = Checked::new(body);
+    checked.required("InstanceId", (1, 256));
+    checked.finish()?;
+    Ok(json!({"Associations": []}))
 }

@@ -150,6 +150,11 @@ pub(super) fn send(ssm: &mut Ssm<'_>, body: &Map<String, Value>) -> Result<Value
         (true, false) | (false, true) => {}
     }
     let document = find(ssm.documents, &request.document, request.version.as_deref())?.clone();
+    if document.session.is_some() {
+        let message =
+            "Document type: 'Session' is not supported. Only type: 'Command' is supported in this context.";
+        return Err(ApiError::new("InvalidDocument", message));
+    }
     check_parameters(ssm, &document, &request.parameters)?;
     let unique: HashSet<&String> = request.instance_ids.iter().collect();
     if unique.len() != request.instance_ids.len() {

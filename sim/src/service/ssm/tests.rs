@@ -1,6 +1,7 @@
 //! Run Command through its operations, with a clock that tests move.
 
 use super::*;
+use crate::credentials::{ACCESS_KEY, Credentials};
 use crate::switches::StatusFilter;
 use crate::world::World;
 use serde_json::json;
@@ -8,6 +9,7 @@ use serde_json::json;
 pub(super) struct Bench {
     spec: Spec,
     pub(super) world: World,
+    pub(super) sessions: Sessions,
     pub(super) now: At,
 }
 
@@ -15,12 +17,22 @@ impl Bench {
     pub(super) fn new(spec: &str) -> Bench {
         let spec: Spec = spec.parse().unwrap();
         let now = At(1_777_636_800_000_000);
-        Bench { world: World::new(&spec, now), spec, now }
+        Bench { world: World::new(&spec, now), sessions: Sessions::new(spec.seed), spec, now }
     }
 
     pub(super) fn call(&mut self, api: &str, body: Value) -> Result<Value, ApiError> {
         let (documents, region) = self.world.region(&self.spec, "123456789012", "us-east-1");
-        let mut ssm = Ssm { spec: &self.spec, documents, region, now: self.now, skew: 0 };
+        let principal = Credentials::new(1).principal(ACCESS_KEY, self.now).unwrap();
+        let mut ssm = Ssm {
+            spec: &self.spec,
+            documents,
+            region,
+            sessions: &mut self.sessions,
+            principal: &principal,
+            endpoint: "http://127.0.0.1:4566",
+            now: self.now,
+            skew: 0,
+        };
         let body = body.as_object().cloned().unwrap();
         answer(&mut ssm, api, &body).unwrap()
     }
@@ -29,7 +41,7 @@ impl Bench {
         self.now = self.now.plus_seconds(seconds);
     }
 
-    fn ids(&mut self) -> Vec<String> {
+    pub(super) fn ids(&mut self) -> Vec<String> {
         let (_, region) = self.world.region(&self.spec, "123456789012", "us-east-1");
         region.fleet.nodes.iter().map(|node| node.id.clone()).collect()
     }
@@ -44,7 +56,7 @@ impl Bench {
     }
 }
 
-fn code(answer: Result<Value, ApiError>) -> String {
+pub(super) fn code(answer: Result<Value, ApiError>) -> String {
     answer.unwrap_err().code.into_owned()
 }
 
