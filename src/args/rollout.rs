@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use herder_core::event::RunGuards;
 use herder_core::target::{Share, wave_ends};
 use herder_core::time::{Bounds, parse_duration};
 
 use crate::failure::Failure;
 use crate::ops::exec::{Recipe, Rollout};
+use crate::ops::guards::Gate;
 
 /// How a change goes over many targets.
 #[derive(Args, Clone, Debug)]
@@ -33,11 +35,23 @@ pub(crate) struct RolloutArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "waves")]
     pub soak: Option<Duration>,
 
-    /// Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)
+    /// Ask between waves: a command, alarm:NAME or tg:ARN; a no, or no answer within 60 s, stops the run (can be repeated)
     ///
-    /// It is a local `sh -c`, with HERDER_RUN and HERDER_WAVE set.
-    #[arg(long, value_name = "CMD", requires = "waves", value_parser = gate)]
+    /// A command is a local `sh -c`, with HERDER_RUN and HERDER_WAVE set; not zero is a no. An alarm must not be in ALARM. Of a target
+    /// group, by name or ARN, every registered target must be healthy; those that are not yet are waited for.
+    #[arg(long, value_name = "CMD|alarm:NAME|tg:ARN", requires = "waves", value_parser = gate)]
     pub gate: Vec<String>,
+
+    /// Stop when this alarm goes into ALARM, at any time: nothing new is sent, what runs finishes (can be repeated)
+    ///
+    /// A CloudWatch alarm, metric, composite or log, by name or ARN. In ALARM already, the run is refused; so that nobody can look at
+    /// it for 60 s stops the run too. Too little data stops nothing.
+    #[arg(long, value_name = "NAME", value_parser = named)]
+    pub stop_on_alarm: Vec<String>,
+
+    /// Run only while this calendar of Change Calendar is OPEN, at the start and before each wave
+    #[arg(long, value_name = "NAME", value_parser = named)]
+    pub calendar: Option<String>,
 
     /// Send to so many targets a second at the most
     #[arg(long, value_name = "N/s", value_parser = rate)]
@@ -74,7 +88,11 @@ impl RolloutArgs {
             concurrency: self.concurrency.at_least_one_of(targets),
             max_errors: self.max_errors.of(targets),
             soak_ms: u64::try_from(self.soak.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
-            gates: self.gate.clone(),
+            guards: RunGuards {
+                gates: self.gate.clone(),
+                stop_on_alarms: self.stop_on_alarm.clone(),
+                calendar: self.calendar.clone(),
+            },
             rate: self.rate,
             ..Rollout::default()
         };
@@ -95,12 +113,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text, Bounds::ANY).map_err(|error| error.to_string())
 }
 
-/// `alarm:` and `tg:` are words of the contract that this version doesn't know yet; as commands they would only ever fail.
 fn gate(text: &str) -> Result<String, String> {
-    if text.starts_with("alarm:") || text.starts_with("tg:") {
-        return Err("names an alarm or a target group; this version asks commands only".to_owned());
+    match Gate::of(text) {
+        Gate::Alarm("") => Err("names no alarm; write alarm:NAME".to_owned()),
+        Gate::TargetGroup("") => Err("names no target group; write tg:ARN or tg:NAME".to_owned()),
+        Gate::Calendar(name) => Err(format!("is not a gate; give --calendar {name}")),
+        Gate::Command(line) if line.trim().is_empty() => Err("is empty".to_owned()),
+        Gate::Command(_) | Gate::Alarm(_) | Gate::TargetGroup(_) => Ok(text.to_owned()),
     }
-    Ok(text.to_owned())
+}
+
+/// A name or an ARN.
+fn named(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// `20/s`, `30/m`, or a bare number a second.

@@ -19,9 +19,11 @@ use crate::ops::exec::{
     ExecOptions, GivenValues, OpenChannels, Places, Prepared, Recipe, Rollout, WorkSource, prepare, preview,
     split_env, split_parameters,
 };
+use crate::ops::guards::{Checked, check};
+use crate::ops::place::Place;
 use crate::ops::run::{End, ThrottleEvents, drive};
 use crate::ops::targets::{TargetSpec, resolve};
-use crate::render::{Column, Format, ListOptions, renderer};
+use crate::render::{Column, Format, ListOptions, renderer, shown};
 
 /// Run a command on many nodes
 ///
@@ -36,6 +38,8 @@ Examples:
   herder exec -t tag:env=prod -c 10% --max-errors 2% -- 'df -h / | tail -1'
   herder exec -t tag:env=prod --waves 1,10%,100% --dry-run -- ./update.sh
   herder exec -t asg:web --waves 1,10%,100% --soak 5m --gate ./healthy.sh -- ./update.sh
+  herder exec -t asg:web --waves 1,10%,100% --gate tg:web --stop-on-alarm web-5xx --calendar release -- ./update.sh
+  herder exec -t 'tg:web and not az:us-east-1a' -- systemctl reload nginx
   herder exec -t @nodes.txt --script ./fix.sh -- --force
   herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
   herder exec -t @last:failed -- journalctl -u nginx -n 20
@@ -225,7 +229,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     };
     let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
-        return launch.show_plan(&options);
+        return launch.show_plan(&options).await;
     }
     confirm(ctx, io, &open, &options).await?;
     let end = launch.run(options).await?;
@@ -244,7 +248,9 @@ pub(crate) struct Launch<'a> {
 impl Launch<'_> {
     /// Makes the run and drives it to its end.
     pub(crate) async fn run(&self, options: ExecOptions) -> Result<End, Failure> {
-        let Prepared { start, _lock: lock } = prepare(self.ctx, self.open, options)?;
+        let checked = self.check(&options).await?;
+        checked.allow()?;
+        let Prepared { start, _lock: lock } = prepare(self.ctx, self.open, options, checked)?;
         let renderer = renderer(self.io, &self.output.render_options(self.ctx));
         let run = start.run.clone();
         let end = drive(self.ctx, self.open, self.throttles, start, renderer).await?;
@@ -253,12 +259,20 @@ impl Launch<'_> {
         Ok(end)
     }
 
+    /// Looks up what guards the run.
+    async fn check(&self, options: &ExecOptions) -> Result<Checked, Failure> {
+        let places = vec![Place::from(self.open)];
+        self.ctx.until_interrupted(check(places, &options.recipe.rollout.guards)).await
+    }
+
     /// `--dry-run`. The list of targets is data, what it comes to is talk.
-    pub(crate) fn show_plan(&self, options: &ExecOptions) -> Result<Exit, Failure> {
+    pub(crate) async fn show_plan(&self, options: &ExecOptions) -> Result<Exit, Failure> {
+        let checked = self.check(options).await?;
+        checked.require_all()?;
         let preview = preview(self.ctx, options)?;
         let mut stderr = self.io.stderr();
-        for line in preview.lines(self.open, options) {
-            let _ = writeln!(stderr, "{line}");
+        for line in preview.lines(self.open, options).into_iter().chain(checked.lines()) {
+            let _ = writeln!(stderr, "{}", shown(self.io, &line));
         }
         let list = ListOptions {
             format: self.output.format(),

@@ -11,6 +11,7 @@ use herder_core::target::{
 };
 use herder_core::verdict::{Reason, Verdict};
 
+use super::groups::{Groups, look_up, require_all};
 use super::nodes::{Node, fetch};
 use crate::args::{Spread, TargetArgs};
 use crate::ctx::{Ctx, OpenScope};
@@ -69,19 +70,31 @@ impl TargetSpec {
         TargetSpec { chosen: vec![nodes], excluded: Vec::new(), sample: None, limit: None, spread }
     }
 
-    /// The selectors with every list read.
+    /// The groups that the selectors name, as they are in one account and region.
     ///
     /// # Errors
-    /// A list can't be read, or this version can't resolve a selector.
-    pub(crate) fn query(&self, ctx: &Ctx, open: &OpenScope, stdin: Option<&[u8]>) -> Result<Query, Failure> {
-        let lists = Lists { ctx, open, stdin };
+    /// AWS can't be asked, or a group holds no nodes.
+    pub(crate) async fn groups(&self, open: &OpenScope) -> Result<Groups, Failure> {
+        let terms: Vec<&Term> = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms).collect();
+        look_up(open, &terms).await
+    }
+
+    /// The selectors with every list read, and with the groups' members in one account and region.
+    ///
+    /// # Errors
+    /// A list can't be read.
+    pub(crate) fn query(
+        &self,
+        ctx: &Ctx,
+        open: &OpenScope,
+        stdin: Option<&[u8]>,
+        groups: &Groups,
+    ) -> Result<Query, Failure> {
+        let lists = Lists { ctx, open, stdin, groups };
         let chosen = lists.replace(self.chosen.clone())?;
         let excluded = lists.replace(self.excluded.clone())?;
-        Query::new(chosen, excluded).map_err(|error| {
-            Failure::usage(error.to_string()).hint(
-                "This version chooses by id, name, tag, asg:, az:, vpc:, subnet:, ami:, platform:, ping: and agent:.",
-            )
-        })
+        Query::new(chosen, excluded)
+            .map_err(|error| Failure::new(Kind::Bug, "a selector was not looked up").caused_by(&error))
     }
 
     /// Whether standard input is a list of targets.
@@ -102,7 +115,9 @@ pub(crate) async fn resolve(
     stdin: Option<&[u8]>,
 ) -> Result<Resolved, Failure> {
     let asked = spec.chosen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let query = spec.query(ctx, open, stdin)?;
+    let named_groups = spec.groups(open).await?;
+    require_all(&[&named_groups])?;
+    let query = spec.query(ctx, open, stdin, &named_groups)?;
     let mut nodes: Vec<Node> = Vec::new();
     let mut left_out = LeftOut::default();
     let named = query.named_ids();
@@ -150,6 +165,7 @@ pub(crate) async fn resolve(
     let targets = in_order(targets.as_slice().to_vec(), spec.spread, &groups);
     let judged = targets.iter().enumerate().filter_map(|(n, t)| Some((n, outcomes.remove(&t.id)?))).collect();
     let mut warnings = fleet.warnings;
+    warnings.extend(named_groups.warnings);
     warnings.extend(left_out.warnings());
     Ok(Resolved { targets, judged, warnings, is_all: query.is_all() })
 }
@@ -270,13 +286,14 @@ struct Lists<'a> {
     ctx: &'a Ctx,
     open: &'a OpenScope,
     stdin: Option<&'a [u8]>,
+    groups: &'a Groups,
 }
 
 impl Lists<'_> {
     fn replace(&self, selectors: Vec<Selector>) -> Result<Vec<Selector>, Failure> {
         let mut replace = |term: &Term| match term {
             Term::Source(source) => self.read(source).map(|set| Some(Term::Nodes(set))),
-            _ => Ok(None),
+            term => Ok(self.groups.term(term)),
         };
         selectors.into_iter().map(|selector| selector.replace_terms(&mut replace)).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use herder_core::event::{Body, Envelope};
+use herder_core::event::{Body, Envelope, RunGuards};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::verdict::Tally;
 use jiff::Timestamp;
@@ -32,6 +32,8 @@ struct Run<'a> {
     regions: &'a [String],
     herder: Option<&'a str>,
     note: Option<&'a str>,
+    #[serde(flatten)]
+    guards: Option<&'a RunGuards>,
     started: Option<Timestamp>,
     finished: Option<Timestamp>,
     exit: Option<i32>,
@@ -61,6 +63,7 @@ impl Json {
             regions: started.map_or(&[], |s| &s.regions),
             herder: started.map(|s| s.herder.as_str()),
             note: started.and_then(|s| s.note.as_deref()),
+            guards: started.map(|s| &s.guards),
             started: self.records.started.as_ref().map(|(at, _)| *at),
             finished: self.records.finished.as_ref().map(|(at, _)| *at),
             exit: finished.map(|f| f.exit),

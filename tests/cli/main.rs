@@ -10,6 +10,7 @@ mod crash;
 mod exec;
 mod exits;
 mod faults;
+mod gates;
 mod interrupts;
 mod nodes;
 mod proxy;

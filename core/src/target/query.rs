@@ -97,7 +97,7 @@ impl Query {
     /// Takes the union of `chosen` without the union of `excluded`.
     ///
     /// # Errors
-    /// There is still a [`Term::Source`], `tg:` or `rg:` in them: those become [`Term::Nodes`] first
+    /// There is still a [`Term::Source`], `tg:` or `rg:` in them: those become [`Term::Nodes`] and [`Term::Members`] first
     /// ([`Selector::replace_terms`]).
     pub fn new(chosen: Vec<Selector>, excluded: Vec<Selector>) -> Result<Query, Unresolved> {
         let open = |term: &&Term| {
@@ -208,6 +208,7 @@ fn term_holds(term: &Term, node: &NodeFacts) -> Option<bool> {
             let may_have_name = node.may_be_more() && !(set.names.is_empty() && set.globs.is_empty());
             return (is_in || !may_have_name).then_some(is_in);
         }
+        Term::Members(members) => return members.holds(&node.id),
         Term::Attribute(..) => term_matches(term, node) || !node.may_be_more(),
         _ => true,
     };
@@ -230,7 +231,7 @@ fn term_matches(term: &Term, node: &NodeFacts) -> bool {
         Term::All => true,
         Term::Nodes(set) => in_set(set, node),
         // `term_holds` decides these.
-        Term::Tag { .. } => false,
+        Term::Tag { .. } | Term::Members(_) => false,
         Term::Attribute(attribute, values) => {
             let fact = match attribute {
                 Attribute::Asg => node.asg.as_ref().or_else(|| node.tags.get(ASG_TAG)),
@@ -309,6 +310,12 @@ fn term_reach(term: &Term) -> Reach {
             let hybrid = !names.is_empty();
             Reach::Some { ids: set.ids.clone(), filters: chunked("tag:Name", names), hybrid }
         }
+        // Of those that may be in it people are told, though they are not chosen.
+        Term::Members(members) => Reach::Some {
+            ids: members.ids.union(&members.doubtful).cloned().collect(),
+            filters: Vec::new(),
+            hybrid: false,
+        },
         Term::Tag { key, values } if values.is_empty() => {
             filter("tag-key", vec![Pattern::literal(key).escaped()], true)
         }

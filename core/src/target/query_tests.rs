@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::target::Members;
 
 fn selector(text: &str) -> Selector {
     text.parse().unwrap_or_else(|e| panic!("{e}"))
@@ -246,6 +247,34 @@ fn would_answer(reach: &Reach, node: &NodeFacts) -> bool {
             ids.contains(&node.id) || filters.iter().any(|call| call.iter().all(holds))
         }
     }
+}
+
+/// Who may be in a group is neither chosen by it nor by its negation.
+#[test]
+fn members_that_are_in_doubt_are_chosen_neither_way() {
+    let members = Members {
+        asked: "tg:web".into(),
+        ids: ["i-1".to_owned()].into(),
+        doubtful: ["i-2".to_owned()].into(),
+        may_have_hybrid: true,
+    };
+    let is_in = Selector::Term(Term::Members(members));
+    let is_out = Selector::Not(Box::new(is_in.clone()));
+    assert_eq!((is_in.to_string(), is_out.to_string()), ("tg:web".to_owned(), "not tg:web".to_owned()));
+    let of = |selector: &Selector| Query::new(vec![selector.clone()], Vec::new()).unwrap();
+    let decided = |selector: &Selector| {
+        let query = of(selector);
+        let node = |id: &str, is_partial| NodeFacts { id: id.into(), is_partial, ..NodeFacts::default() };
+        [node("i-1", false), node("i-2", false), node("i-3", true), node("mi-1", true)]
+            .map(|n| query.decide(&n))
+    };
+    assert_eq!(decided(&is_in), [Some(true), None, Some(false), None]);
+    assert_eq!(decided(&is_out), [Some(false), None, Some(true), None]);
+    let both =
+        Reach::Some { ids: ["i-1".to_owned(), "i-2".to_owned()].into(), filters: Vec::new(), hybrid: false };
+    assert_eq!((of(&is_in).reach(), of(&is_out).reach()), (both, Reach::Everything));
+    // They were not named one by one: that one is gone or stopped is nobody's target.
+    assert!(of(&is_in).named_ids().is_empty());
 }
 
 proptest! {

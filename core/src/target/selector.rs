@@ -41,10 +41,35 @@ pub enum Term {
     Ping(Ping),
     /// `agent:lt:3.2`.
     Agent(Comparison, Version),
+    /// Who is in a group that was asked apart: `tg:`, `rg:`.
+    Members(Members),
     /// `all`.
     All,
     /// A list kept elsewhere: `@FILE`, `-`, `@last:failed`.
     Source(Source),
+}
+
+/// Who is in a group, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// What was asked for: `tg:web`.
+    pub asked: String,
+    /// Ids of those that are in it.
+    pub ids: BTreeSet<String>,
+    /// Ids of those that may be in it.
+    pub doubtful: BTreeSet<String>,
+    /// Whether any hybrid node may be in it: it holds addresses that no instance has.
+    pub may_have_hybrid: bool,
+}
+
+impl Members {
+    /// Whether a node is in it; `None` where that is not known.
+    #[must_use]
+    pub fn holds(&self, id: &str) -> Option<bool> {
+        let may_be = self.doubtful.contains(id) || (self.may_have_hybrid && id.starts_with("mi-"));
+        let is_in = self.ids.contains(id);
+        (is_in || !may_be).then_some(is_in)
+    }
 }
 
 /// Nodes by id or by name.
@@ -266,7 +291,7 @@ impl Selector {
     }
 
     /// The same selector with some terms replaced: how lists kept elsewhere and groups asked apart become
-    /// [`Term::Nodes`].
+    /// [`Term::Nodes`] and [`Term::Members`].
     ///
     /// # Errors
     /// The first one that `replace` gives.
@@ -336,6 +361,7 @@ impl fmt::Display for Term {
             Term::Ping(Ping::Online) => f.write_str("ping:online"),
             Term::Ping(Ping::Lost) => f.write_str("ping:lost"),
             Term::Agent(comparison, version) => write!(f, "agent:{}:{version}", comparison.word()),
+            Term::Members(members) => f.write_str(&members.asked),
             Term::All => f.write_str("all"),
             Term::Source(source) => write!(f, "{source}"),
         }

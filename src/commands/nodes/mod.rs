@@ -16,6 +16,7 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
+use crate::ops::groups::require_all;
 use crate::ops::nodes::{Node, fetch};
 use crate::ops::targets::TargetSpec;
 
@@ -64,8 +65,14 @@ impl SelectionArgs {
         let args = TargetArgs { target, exclude: self.exclude.clone(), ..TargetArgs::default() };
         let spec = TargetSpec::new(&args, None, ctx)?;
         let stdin = if spec.reads_stdin() { Some(read_stdin(ctx, io, Piped::Targets).await?) } else { None };
-        let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
-        let query: Query = spec.query(ctx, &open, stdin.as_deref())?;
+        let opening = ctx.until_interrupted(async {
+            let open = ctx.open_scope(None).await?;
+            let groups = spec.groups(&open).await?;
+            Ok((open, groups))
+        });
+        let (open, groups) = opening.await?;
+        require_all(&[&groups])?;
+        let query: Query = spec.query(ctx, &open, stdin.as_deref(), &groups)?;
         let tags = query.tag_values();
         let reach = if everything { Reach::Everything } else { query.reach() };
         let mut count = 0_u64;
@@ -84,7 +91,7 @@ impl SelectionArgs {
         if let Some(denied) = fleet.denied {
             return Err(denied);
         }
-        for warning in &fleet.warnings {
+        for warning in fleet.warnings.iter().chain(&groups.warnings) {
             let _ = writeln!(io.stderr(), "warning: {warning}");
         }
         if count == 0 && !everything {

@@ -69,6 +69,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
         eagerness: Eagerness::AtEnd,
         resend_ambiguous: false,
         channels: OpenChannels::default(),
+        checked: None,
     };
     let prepared = resume(ctx, &open, directory.clone(), &record, options)?;
     let Some(Prepared { start, _lock: lock }) = prepared else {

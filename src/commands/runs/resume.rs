@@ -18,6 +18,8 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{OpenChannels, Prepared, Purpose, ResumeOptions, recipe_of, resume};
+use crate::ops::guards::check;
+use crate::ops::place::Place;
 use crate::ops::run::{Start, ThrottleEvents, drive};
 use crate::ops::runs::check_identity;
 use crate::ops::targets::find_run;
@@ -107,8 +109,10 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     let throttles = ThrottleEvents::default();
     let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
     check_identity(&record, &open.identity)?;
-    let places = recipe_of(&record)?.places;
-    let channels = ctx.until_interrupted(OpenChannels::open(&open.scope, &places, &throttles)).await?;
+    let recipe = recipe_of(&record)?;
+    let channels = ctx.until_interrupted(OpenChannels::open(&open.scope, &recipe.places, &throttles)).await?;
+    let places = vec![Place::from(&open)];
+    let checked = ctx.until_interrupted(check(places, &recipe.rollout.guards)).await?;
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeOptions {
         purpose: Purpose::GoOn,
@@ -118,6 +122,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
         eagerness: eagerness(&args.output),
         resend_ambiguous: args.resend_ambiguous,
         channels,
+        checked: Some(checked),
     };
     let Some(prepared) = resume(ctx, &open, directory.clone(), &record, options)? else {
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing left to do", record.run);

@@ -96,7 +96,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
     };
     let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
-        return launch.show_plan(&options);
+        return launch.show_plan(&options).await;
     }
     Ok(launch.run(options).await?.exit)
 }

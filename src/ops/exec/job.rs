@@ -12,8 +12,8 @@ use herder_aws::ssm::{
 use herder_aws::{CallError, CallErrorKind};
 use herder_core::event::{Body, Channel, Streams};
 use herder_core::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, SendOutcome, Sweep, SweepScope,
-    Trouble,
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
+    SweepScope, Trouble,
 };
 use herder_core::journal::Permit;
 use herder_core::run_id::RunId;
@@ -26,6 +26,7 @@ use super::error::ExecError;
 use super::pages::{self, Left};
 use super::payload::Payload;
 use crate::ctx::OpenScope;
+use crate::ops::guards::Guard;
 
 /// Pages that a sweep reads at the most: 2,000 commands. An account with more in progress is read batch by batch.
 const MAX_PAGES: usize = 40;
@@ -69,6 +70,7 @@ pub(crate) struct ExecJob {
     /// Whether the run may have sent something.
     has_sent: AtomicBool,
     channels: Channels,
+    guard: Guard,
 }
 
 /// What an [`ExecJob`] is made of.
@@ -91,6 +93,8 @@ pub(crate) struct ExecJobParts {
     pub(crate) has_sent: bool,
     /// Where outputs go besides the service's own answers.
     pub(super) channels: Channels,
+    /// What is asked and listened to while the run goes on.
+    pub(crate) guard: Guard,
 }
 
 impl ExecJob {
@@ -111,6 +115,7 @@ impl ExecJob {
             listed_output: Mutex::new(ListedOutput::Unproven(0)),
             has_sent: AtomicBool::new(parts.has_sent),
             channels: parts.channels,
+            guard: parts.guard,
         }
     }
 
@@ -553,7 +558,11 @@ impl Job for ExecJob {
     }
 
     async fn gate(&self, gate: &str, wave: u32) -> Result<Option<String>, String> {
-        super::gate::ask(gate, &self.run, wave).await.map(|()| None)
+        self.guard.ask(gate, &self.run, wave).await
+    }
+
+    async fn watch(&self) -> News {
+        self.guard.news().await
     }
 }
 

@@ -69,6 +69,7 @@ async fn job(url: &str) -> ExecJob {
         since: "2026-11-21T09:00:00Z".parse().ok(),
         has_sent: false,
         channels: Channels::default(),
+        guard: Guard::none(),
     };
     ExecJob::new(
         &OpenScope { scope, meter, identity, found: std::sync::Arc::default(), send_rate: None },

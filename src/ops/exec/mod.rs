@@ -2,7 +2,6 @@
 
 mod channel;
 mod error;
-mod gate;
 mod job;
 mod options;
 mod pages;
@@ -31,6 +30,7 @@ pub(crate) use self::options::{
 use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;
 pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
+use super::guards::{Checked, Guard, gates};
 use super::run::Start;
 use super::targets::Resolved;
 use crate::ctx::{Ctx, OpenScope};
@@ -68,11 +68,16 @@ pub(crate) struct Prepared {
     pub(crate) _lock: RunLock,
 }
 
-/// Makes the run: builds what is sent, writes the run's directory. Nothing is sent yet.
+/// Makes the run: builds what is sent, writes the run's directory. Nothing is sent yet. `checked` is what guards it, and allows it.
 ///
 /// # Errors
 /// It can't be sent as asked, or the state directory is not writable.
-pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Result<Prepared, Failure> {
+pub(crate) fn prepare(
+    ctx: &Ctx,
+    open: &OpenScope,
+    options: ExecOptions,
+    checked: Checked,
+) -> Result<Prepared, Failure> {
     let ExecOptions { mut recipe, given, resolved, waves, channels, .. } = options;
     let wish = recipe.wish(Sources { environment: &ctx.environment, given: &given })?;
     let payloads = payloads(&wish, &resolved.targets)?;
@@ -94,11 +99,16 @@ pub(crate) fn prepare(ctx: &Ctx, open: &OpenScope, options: ExecOptions) -> Resu
     };
     let directory = ctx.runs().create(&record, &resolved.targets)?;
     let lock = directory.lock()?;
-    let opening = opening(&record, &resolved, options.note);
+    let mut opening = opening(&record, &resolved, options.note, recipe.rollout.guards.clone());
+    opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
     let channels = channels.of_run(&directory.output());
     let beside = channels.beside();
-    let parts = ExecJobParts { channels, ..parts(&record.run, &recipe, resolved.targets.clone(), payloads) };
+    let parts = ExecJobParts {
+        channels,
+        guard: checked.into_guard(),
+        ..parts(&record.run, &recipe, resolved.targets.clone(), payloads)
+    };
     let job = ExecJob::new(open, parts);
     let plan = Plan {
         waves,
@@ -129,6 +139,7 @@ fn parts(
         since: None,
         has_sent: false,
         channels: Channels::default(),
+        guard: Guard::none(),
     }
 }
 
@@ -139,12 +150,12 @@ fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Poli
         batch: herder_aws::ssm::MAX_IDS,
         eagerness,
         resend_ambiguous,
-        between: Between { soak: recipe.rollout.soak(), gates: recipe.rollout.gates.clone() },
+        between: Between { soak: recipe.rollout.soak(), gates: gates(&recipe.rollout.guards) },
         rate: recipe.rollout.rate,
     }
 }
 
-fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>) -> Vec<Event> {
+fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>, guards: RunGuards) -> Vec<Event> {
     let started = Event::RunStarted(RunStarted {
         command: record.command.clone(),
         title: record.title.clone(),
@@ -155,10 +166,13 @@ fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>) -> Vec
         regions: vec![record.identity.region.clone()],
         herder: record.herder.clone(),
         note,
-        guards: RunGuards::default(),
+        guards,
     });
-    let warning = |message: &String| Event::Warning { message: message.clone(), hints: Vec::new() };
-    std::iter::once(started).chain(resolved.warnings.iter().map(warning)).collect()
+    std::iter::once(started).chain(resolved.warnings.iter().cloned().map(warning)).collect()
+}
+
+fn warning(message: String) -> Event {
+    Event::Warning { message, hints: Vec::new() }
 }
 
 /// What each platform among the targets is sent.

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use herder_core::event::RunGuards;
 use herder_core::journal::HashKey;
 use herder_core::target::Platform;
 use serde::{Deserialize, Serialize};
@@ -69,9 +70,9 @@ pub(crate) struct Rollout {
     /// `--soak`, milliseconds.
     #[serde(default)]
     pub(crate) soak_ms: u64,
-    /// `--gate`, in order.
-    #[serde(default)]
-    pub(crate) gates: Vec<String>,
+    /// `--gate`, `--stop-on-alarm`, `--calendar`.
+    #[serde(flatten)]
+    pub(crate) guards: RunGuards,
     /// `--rate`, targets a second.
     #[serde(default)]
     pub(crate) rate: Option<f64>,

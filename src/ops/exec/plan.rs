@@ -149,7 +149,7 @@ impl Preview {
                 Duration::ZERO => String::new(),
                 soak => format!(", {} between them", for_people(soak)),
             };
-            let gates = match options.recipe.rollout.gates.len() {
+            let gates = match options.recipe.rollout.guards.gates.len() {
                 0 => String::new(),
                 1 => ", one gate".to_owned(),
                 n => format!(", {n} gates"),

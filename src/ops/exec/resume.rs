@@ -12,9 +12,10 @@ use super::channel::OpenChannels;
 use super::job::ExecJob;
 use super::options::{GivenValues, Recipe, Sources, hash_of};
 use super::payload::Payload;
-use super::{Prepared, parts, payloads, policy};
+use super::{Prepared, parts, payloads, policy, warning};
 use crate::ctx::{Ctx, OpenScope};
 use crate::failure::{Failure, Kind};
+use crate::ops::guards::Checked;
 use crate::ops::run::Start;
 
 /// What a run is picked up for.
@@ -43,6 +44,8 @@ pub(crate) struct ResumeOptions {
     pub(crate) resend_ambiguous: bool,
     /// Where outputs go besides the service's own answers; none, where they are of no interest.
     pub(crate) channels: OpenChannels,
+    /// How what guards the run stands; nothing does where it is called off.
+    pub(crate) checked: Option<Checked>,
 }
 
 /// Picks a run up where it was. `None`: it is finished, and nothing is left open. A run that was killed between its last verdict and its
@@ -77,6 +80,11 @@ pub(crate) fn resume(
     job_parts.has_sent = !replay.sends.is_empty();
     job_parts.channels = options.channels.of_run(&directory.output());
     let beside = job_parts.channels.beside();
+    let mut opening = vec![Event::RunResumed { open: open_targets as u64 }];
+    if let Some(checked) = options.checked {
+        opening.extend(checked.warnings().into_iter().map(warning));
+        job_parts.guard = checked.into_guard_of_resumed();
+    }
     let plan = Plan {
         waves: record.waves.iter().map(|end| *end as usize).collect(),
         targets,
@@ -91,7 +99,7 @@ pub(crate) fn resume(
         directory,
         next_intent: replay.next_intent,
         next_seq: replay.next_seq,
-        opening: vec![Event::RunResumed { open: open_targets as u64 }],
+        opening,
         beside,
     };
     Ok(Some(Prepared { start, _lock: lock }))

@@ -1,0 +1,329 @@
+//! The check before the first change: everything that stands guard is there, and nothing of it says no already.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use herder_aws::cloudwatch::{Alarm, AlarmState};
+use herder_core::event::RunGuards;
+use herder_core::fanout::News;
+use tokio::sync::Mutex;
+
+use super::alarms::{Alarms, described, look};
+use super::watch::{Post, Watch, unsure};
+use super::{Answer, Gate, Guard, calendar, health};
+use crate::failure::{Failure, Kind};
+use crate::ops::place::{Named, Place, told};
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    places: Vec<Place>,
+    posts: Vec<Post>,
+    findings: Vec<Finding>,
+}
+
+/// What was found of one guard.
+#[derive(Debug)]
+struct Finding {
+    /// As a gate is written: `alarm:web-5xx`.
+    guard: String,
+    /// Whether it is only asked between waves.
+    is_gate: bool,
+    /// How it stands, in one fragment; empty of a command.
+    state: String,
+    means: Means,
+}
+
+/// What a finding means to a run that begins now.
+#[derive(Debug)]
+enum Means {
+    /// Nothing.
+    Fine,
+    /// A person should know.
+    Warning(String),
+    /// It may not begin.
+    Refusal(Failure),
+}
+
+/// Looks everything up.
+///
+/// # Errors
+/// AWS can't be asked, or something is named in a place where the run is not.
+pub(crate) async fn check(places: Vec<Place>, guards: &RunGuards) -> Result<Checked, Failure> {
+    let mut checked = Checked { places, posts: Vec::new(), findings: Vec::new() };
+    if let Some(name) = &guards.calendar {
+        checked.calendar(name).await?;
+    }
+    let gates: Vec<Gate<'_>> = guards.gates.iter().map(|gate| Gate::of(gate)).collect();
+    let asked: Vec<&str> = gates
+        .iter()
+        .filter_map(|gate| if let Gate::Alarm(name) = gate { Some(*name) } else { None })
+        .collect();
+    checked.alarms(&guards.stop_on_alarms, &asked).await?;
+    for (gate, text) in gates.iter().zip(&guards.gates) {
+        match gate {
+            Gate::TargetGroup(name) => checked.target_group(text, name).await?,
+            Gate::Command(_) => checked.note((text.clone(), true), String::new(), Means::Fine),
+            // Found with the others above; a calendar is no gate that anybody gives.
+            Gate::Alarm(_) | Gate::Calendar(_) => {}
+        }
+    }
+    Ok(checked)
+}
+
+impl Checked {
+    fn note(&mut self, (guard, is_gate): (String, bool), state: String, means: Means) {
+        self.findings.push(Finding { guard, is_gate, state, means });
+    }
+
+    /// ` in 111122223333/eu-west-1`, or how many places there are.
+    fn wherever(&self) -> String {
+        match self.places.as_slice() {
+            [place] => format!(" in {place}"),
+            places => format!(" in any of the {} accounts and regions of the run", places.len()),
+        }
+    }
+
+    fn missing(&self, what: &str, name: &str) -> Failure {
+        Failure::new(Kind::NotFound, format!("there is no {what} `{name}`{}", self.wherever()))
+            .hint("Check the name, --region and --profile: it is looked up where the targets are.")
+    }
+
+    /// What an ARN names has to be where the run is.
+    fn reachable(&self, what: &str, named: &Named<'_>) -> Result<(), Failure> {
+        if named.homes(&self.places).is_empty() {
+            return Err(Failure::usage(format!(
+                "the {what} `{}` is in another account or region than the targets",
+                named.name
+            ))
+            .hint("Name one that is where the targets are."));
+        }
+        Ok(())
+    }
+
+    async fn calendar(&mut self, name: &str) -> Result<(), Failure> {
+        self.reachable("calendar", &Named::calendar(name))?;
+        let states = calendar::look(&self.places, name).await?;
+        let guard = (format!("calendar:{name}"), false);
+        if states.is_empty() {
+            let missing = self.missing("calendar", name);
+            self.note(guard, "it does not exist".to_owned(), Means::Refusal(missing));
+            return Ok(());
+        }
+        match calendar::closed(&states) {
+            Some(closed) => {
+                let refusal = Failure::new(
+                    Kind::Refused,
+                    format!("the calendar `{name}` keeps the run back: {closed}"),
+                )
+                .hint("Come back when it is open, or leave --calendar away.");
+                self.note(guard, closed, Means::Refusal(refusal));
+            }
+            None => {
+                let until = states.iter().filter_map(|state| state.changes_at).min();
+                let until = until.map(|at| format!(" until {at}")).unwrap_or_default();
+                self.note(guard, format!("it is OPEN{until}"), Means::Fine);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks all alarms up, in one call for each place: those that are watched, and those that are gates.
+    async fn alarms(&mut self, watched: &[String], gates: &[&str]) -> Result<(), Failure> {
+        let all: Vec<Named<'_>> =
+            watched.iter().map(String::as_str).chain(gates.iter().copied()).map(Named::alarm).collect();
+        for named in &all {
+            self.reachable("alarm", named)?;
+        }
+        if all.is_empty() {
+            return Ok(());
+        }
+        let find = async |place: &Place| {
+            let mut names: Vec<String> =
+                all.iter().filter(|n| n.may_be_in(place)).map(|n| n.name.to_owned()).collect();
+            names.sort_unstable();
+            names.dedup();
+            if names.is_empty() { Ok(Alarms::new()) } else { look(place, &names).await }
+        };
+        let found =
+            join_all(self.places.iter().map(find)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let findings: Vec<Finding> = watched
+            .iter()
+            .map(|text| self.watched(text, &found))
+            .chain(gates.iter().map(|text| self.asked(text, &found)))
+            .collect();
+        self.findings.extend(findings);
+        self.posts = self
+            .places
+            .iter()
+            .zip(&found)
+            .filter_map(|(place, found)| self.post(place, watched, found))
+            .collect();
+        Ok(())
+    }
+
+    /// What is to be watched in a place: the alarms that are there.
+    fn post(&self, place: &Place, watched: &[String], found: &Alarms) -> Option<Post> {
+        let there = watched.iter().map(|text| (Named::alarm(text), text));
+        let names: BTreeMap<String, String> = there
+            .filter(|(named, _)| named.may_be_in(place) && found.contains_key(named.name))
+            .map(|(named, text)| (named.name.to_owned(), text.clone()))
+            .collect();
+        (!names.is_empty()).then(|| Post::new(place, told(&self.places, place), names, found))
+    }
+
+    /// The alarm in each place where it is, with how the place is told.
+    fn places_of<'f>(&self, text: &str, found: &'f [Alarms]) -> Vec<(String, &'f Alarm)> {
+        let named = Named::alarm(text);
+        let places = self.places.iter().zip(found).filter(|(place, _)| named.may_be_in(place));
+        places
+            .filter_map(|(place, found)| Some((told(&self.places, place), found.get(named.name)?)))
+            .collect()
+    }
+
+    fn watched(&self, text: &str, found: &[Alarms]) -> Finding {
+        let alarms = self.places_of(text, found);
+        let (state, means) = match worst(&alarms) {
+            None => ("it does not exist".to_owned(), Means::Refusal(self.missing("alarm", text))),
+            Some((at, alarm)) => {
+                let state = described(alarm, at);
+                let means = match alarm.state {
+                    AlarmState::Ok => Means::Fine,
+                    AlarmState::Alarm => Means::Refusal(
+                        Failure::new(
+                            Kind::Refused,
+                            format!("the alarm `{text}` keeps the run back: {state}"),
+                        )
+                        .hint("Wait until it is OK, or leave --stop-on-alarm away."),
+                    ),
+                    AlarmState::InsufficientData | AlarmState::Other(_) => {
+                        Means::Warning(unsure(text, alarm, at))
+                    }
+                };
+                (state, means)
+            }
+        };
+        Finding { guard: format!("alarm:{text}"), is_gate: false, state, means }
+    }
+
+    fn asked(&self, text: &str, found: &[Alarms]) -> Finding {
+        let alarms = self.places_of(text, found);
+        let (state, means) = match worst(&alarms) {
+            None => ("it does not exist".to_owned(), Means::Refusal(self.missing("alarm", text))),
+            Some((at, alarm)) => {
+                let state = described(alarm, at);
+                let means = match alarm.state {
+                    AlarmState::Alarm => Means::Warning(would_fail(&format!("alarm:{text}"), &state)),
+                    _ => Means::Fine,
+                };
+                (state, means)
+            }
+        };
+        Finding { guard: format!("alarm:{text}"), is_gate: true, state, means }
+    }
+
+    async fn target_group(&mut self, gate: &str, name: &str) -> Result<(), Failure> {
+        self.reachable("target group", &Named::target_group(name))?;
+        let groups = health::look(&self.places, name).await?;
+        let (state, means) = if groups.is_empty() {
+            ("it does not exist".to_owned(), Means::Refusal(self.missing("target group", name)))
+        } else {
+            match health::judge(&groups.concat()) {
+                Answer::Yes(_) => ("every target is healthy".to_owned(), Means::Fine),
+                Answer::No(said) | Answer::NotYet(said) => {
+                    let warning = would_fail(gate, &said);
+                    (said, Means::Warning(warning))
+                }
+            }
+        };
+        self.note((gate.to_owned(), true), state, means);
+        Ok(())
+    }
+
+    fn refusals(&self) -> impl Iterator<Item = &Failure> {
+        self.findings.iter().filter_map(|finding| match &finding.means {
+            Means::Refusal(failure) => Some(failure),
+            Means::Fine | Means::Warning(_) => None,
+        })
+    }
+
+    /// Everything that is named is there.
+    ///
+    /// # Errors
+    /// Something doesn't exist (exit 3).
+    pub(crate) fn require_all(&self) -> Result<(), Failure> {
+        let missing = self.refusals().find(|failure| failure.kind == Kind::NotFound);
+        missing.map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// A run that begins may begin.
+    ///
+    /// # Errors
+    /// Something doesn't exist (exit 3); or the calendar is closed or a watched alarm in ALARM (exit 8).
+    pub(crate) fn allow(&self) -> Result<(), Failure> {
+        self.require_all()?;
+        self.refusals().next().map_or(Ok(()), |failure| Err(failure.clone()))
+    }
+
+    /// What a person should know.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let warning = |finding: &Finding| match &finding.means {
+            Means::Warning(text) => Some(text.clone()),
+            Means::Fine | Means::Refusal(_) => None,
+        };
+        self.findings.iter().filter_map(warning).collect()
+    }
+
+    /// For a plan: how everything stands, and whether a run would be refused.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let line = |finding: &Finding| {
+            let what = match (finding.is_gate, finding.guard.split_once(':')) {
+                (true, _) => format!("gate `{}`", finding.guard),
+                (false, Some(("alarm", name))) => format!("stops on the alarm `{name}`"),
+                (false, _) => format!("needs the {}", finding.guard.replacen(':', " `", 1) + "`"),
+            };
+            if finding.state.is_empty() {
+                format!("  {what}")
+            } else {
+                format!("  {what}: {}", finding.state)
+            }
+        };
+        let refused =
+            self.allow().err().map(|failure| format!("  it would be refused now: {}", failure.message));
+        self.findings.iter().map(line).chain(refused).collect()
+    }
+
+    /// What guards a run that begins.
+    pub(crate) fn into_guard(self) -> Guard {
+        self.guard(Vec::new())
+    }
+
+    /// What guards a run that goes on. It may have to do with commands that are under way, so that it is not refused: what says no
+    /// keeps it from sending anything. Gates are asked when it comes to them.
+    pub(crate) fn into_guard_of_resumed(self) -> Guard {
+        let stops = self.findings.iter().filter(|finding| !finding.is_gate);
+        let stops = stops.filter(|finding| matches!(finding.means, Means::Refusal(_)));
+        let news =
+            stops.map(|finding| News::Stop { gate: finding.guard.clone(), reason: finding.state.clone() });
+        let news = news.collect();
+        self.guard(news)
+    }
+
+    fn guard(self, news: Vec<News>) -> Guard {
+        Guard { places: self.places, watch: Mutex::new(Watch::new(self.posts, news)) }
+    }
+}
+
+fn would_fail(gate: &str, said: &str) -> String {
+    format!("the gate `{gate}` would stop the run as it is: {said}")
+}
+
+/// ALARM before anything else, and OK last.
+fn worst<'a>(alarms: &'a [(String, &'a Alarm)]) -> Option<(&'a str, &'a Alarm)> {
+    let rank = |alarm: &Alarm| match alarm.state {
+        AlarmState::Alarm => 0,
+        AlarmState::InsufficientData | AlarmState::Other(_) => 1,
+        AlarmState::Ok => 2,
+    };
+    alarms.iter().min_by_key(|(_, alarm)| rank(alarm)).map(|(at, alarm)| (at.as_str(), *alarm))
+}
