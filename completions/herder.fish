@@ -51,7 +51,9 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l waves -d 'Go in w
 complete -c herder -n "__fish_herder_using_subcommand exec" -l spread -d 'Let every wave have its part of each zone or Auto Scaling group' -r -f -a "az\t'Availability zone'
 asg\t'Auto Scaling group'"
 complete -c herder -n "__fish_herder_using_subcommand exec" -l soak -d 'Wait so long after each wave' -r
-complete -c herder -n "__fish_herder_using_subcommand exec" -l gate -d 'Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l gate -d 'Ask between waves: a command, alarm:NAME or tg:ARN; a no, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l stop-on-alarm -d 'Stop when this alarm goes into ALARM, at any time: nothing new is sent, what runs finishes (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l calendar -d 'Run only while this calendar of Change Calendar is OPEN, at the start and before each wave' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l rate -d 'Send to so many targets a second at the most' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l reason -d 'Why it is done; kept with the run' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
@@ -282,7 +284,9 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l spread -d 'Let every wave have its part of each zone or Auto Scaling group' -r -f -a "az\t'Availability zone'
 asg\t'Auto Scaling group'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l soak -d 'Wait so long after each wave' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l gate -d 'Ask this command between waves; not zero, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l gate -d 'Ask between waves: a command, alarm:NAME or tg:ARN; a no, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l stop-on-alarm -d 'Stop when this alarm goes into ALARM, at any time: nothing new is sent, what runs finishes (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l calendar -d 'Run only while this calendar of Change Calendar is OPEN, at the start and before each wave' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l rate -d 'Send to so many targets a second at the most' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l reason -d 'Why it is done; kept with the run' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l env -d 'A variable\'s value again, from herder\'s environment or as NAME=VALUE (can be repeated)' -r
