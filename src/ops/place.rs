@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use futures_util::future::join_all;
 use herder_aws::Scope;
 
 use crate::ctx::OpenScope;
@@ -29,6 +30,15 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.account, self.region)
     }
+}
+
+/// Does the same in several accounts and regions side by side, and gives what came of it in their order. One that is slow holds up the
+/// answer, and none of the others.
+pub(crate) async fn in_each<P, F: Future>(
+    places: impl IntoIterator<Item = P>,
+    ask: impl Fn(P) -> F,
+) -> Vec<F::Output> {
+    join_all(places.into_iter().map(ask)).await
 }
 
 /// Of many places, which: ` in 111122223333/eu-west-1`; of one, nothing.

@@ -91,9 +91,8 @@ fn an_alarm_that_fires_in_the_middle_of_a_wave_stops_new_sends_within_ten_second
         assert_eq!(events[0]["stop_on_alarms"], json!([alarm, "api-latency"]));
         // One call tells of both, every few seconds.
         let looks = sim.calls("DescribeAlarms");
-        for pair in looks.windows(2) {
-            assert!(pair[1].at_us - pair[0].at_us >= 3_500_000, "{looks:#?}");
-        }
+        let took = looks.last().unwrap().at_us - looks[0].at_us;
+        assert!(looks.len() > 1 && looks.len() as i64 <= 2 + took / 3_500_000, "{looks:#?}");
 
         // A resume looks first.
         let again = sim.run(&["runs", "resume", "last", "-c", "200", "--jsonl"]).exits(6);

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
 use herder_aws::CallError;
 use herder_aws::cloudwatch::{Alarm, AlarmState};
 
 use super::Answer;
-use crate::ops::place::{Named, Place, told};
+use crate::ops::place::{Named, Place, in_each, told};
 
 /// What is known of the alarms of one place, by name.
 pub(super) type Alarms = BTreeMap<String, Alarm>;
@@ -26,7 +25,7 @@ pub(super) async fn ask(places: &[Place], text: &str) -> Answer {
     let named = Named::alarm(text);
     let names = [named.name.to_owned()];
     let homes = named.homes(places);
-    let looks = join_all(homes.iter().map(|place| look(place, &names))).await;
+    let looks = in_each(&homes, |place| look(place, &names)).await;
     let mut answer = Answer::No("there is no such alarm".to_owned());
     for (place, found) in homes.into_iter().zip(looks) {
         let at = told(places, place);

@@ -1,11 +1,10 @@
 //! The calendar: whether changes are wanted now.
 
-use futures_util::future::join_all;
 use herder_aws::CallError;
 use herder_aws::ssm::CalendarState;
 
 use super::Answer;
-use crate::ops::place::{Named, Place};
+use crate::ops::place::{Named, Place, in_each};
 
 /// What it says in each place where it is; nowhere it is nothing.
 ///
@@ -14,7 +13,7 @@ use crate::ops::place::{Named, Place};
 pub(super) async fn look(places: &[Place], text: &str) -> Result<Vec<CalendarState>, CallError> {
     let named = Named::calendar(text);
     let ask = async |place: &Place| place.scope.ssm().calendar_state(named.name).await;
-    let states = join_all(named.homes(places).into_iter().map(ask)).await;
+    let states = in_each(named.homes(places), ask).await;
     Ok(states.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 

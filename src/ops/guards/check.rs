@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
 use herder_aws::cloudwatch::{Alarm, AlarmState};
 use herder_core::event::RunGuards;
 use herder_core::fanout::News;
@@ -12,7 +11,7 @@ use super::alarms::{Alarms, described, look};
 use super::watch::{Post, Watch, unsure};
 use super::{Answer, Gate, Guard, calendar, health};
 use crate::failure::{Failure, Kind};
-use crate::ops::place::{Named, Place, told};
+use crate::ops::place::{Named, Place, in_each, told};
 
 /// What was found.
 #[derive(Debug)]
@@ -145,8 +144,7 @@ impl Checked {
             names.dedup();
             if names.is_empty() { Ok(Alarms::new()) } else { look(place, &names).await }
         };
-        let found =
-            join_all(self.places.iter().map(find)).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let found = in_each(&self.places, find).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         let findings: Vec<Finding> = watched
             .iter()
             .map(|text| self.watched(text, &found))

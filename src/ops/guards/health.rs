@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::join_all;
 use herder_aws::CallError;
 use herder_aws::elbv2::{HealthState, TargetHealth};
 
 use super::Answer;
-use crate::ops::place::{Named, Place};
+use crate::ops::place::{Named, Place, in_each};
 
 /// So many targets are named.
 const NAMED: usize = 5;
@@ -25,7 +24,7 @@ pub(super) async fn look(places: &[Place], text: &str) -> Result<Vec<Vec<TargetH
             None => Ok(None),
         }
     };
-    let found = join_all(named.homes(places).into_iter().map(ask)).await;
+    let found = in_each(named.homes(places), ask).await;
     Ok(found.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use herder_aws::cloudwatch::{Alarm, AlarmState};
 use herder_core::fanout::News;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::alarms::{Alarms, described, look};
-use crate::ops::place::Place;
+use crate::ops::place::{Place, in_each};
 
 /// A round of looks begins so often. With the patience of a look it is less than the ten seconds within which nothing new is sent.
 const EVERY: Duration = Duration::from_secs(4);
@@ -116,7 +115,7 @@ impl Watch {
             let round = *self.next_round.get_or_insert_with(|| Instant::now() + EVERY);
             tokio::time::sleep_until(round).await;
             self.next_round = Some(Instant::now() + EVERY);
-            let looks = join_all(self.posts.iter().map(Post::look)).await;
+            let looks = in_each(&self.posts, Post::look).await;
             for (post, look) in self.posts.iter_mut().zip(looks) {
                 self.news.extend(post.sight.take_in(look, Instant::now()));
             }
