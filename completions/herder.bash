@@ -148,7 +148,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__exec)
-            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -203,6 +203,14 @@ _herder() {
                     return 0
                     ;;
                 --gate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-on-alarm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calendar)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -956,7 +964,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__retry)
-            opts="-c -p -o -y -h -V --where --concurrency --max-errors --waves --spread --soak --gate --rate --dry-run --reason --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-c -p -o -y -h -V --where --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -991,6 +999,14 @@ _herder() {
                     return 0
                     ;;
                 --gate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stop-on-alarm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --calendar)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
