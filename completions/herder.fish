@@ -34,6 +34,7 @@ complete -c herder -n "__fish_herder_needs_command" -s y -l yes -d 'Answer yes t
 complete -c herder -n "__fish_herder_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_needs_command" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_needs_command" -f -a "exec" -d 'Run a command on many nodes'
+complete -c herder -n "__fish_herder_needs_command" -f -a "session" -d 'Open a shell on a node, run a command, forward ports: through Session Manager, without a plugin'
 complete -c herder -n "__fish_herder_needs_command" -f -a "nodes" -d 'Look at the fleet: EC2 and Systems Manager, merged'
 complete -c herder -n "__fish_herder_needs_command" -f -a "runs" -d 'Look at runs, and go on with one that was killed'
 complete -c herder -n "__fish_herder_needs_command" -f -a "sim" -d 'Run the simulated AWS for several commands, the aws CLI, boto3 and others'
@@ -92,6 +93,152 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l utc -d 'Show time
 complete -c herder -n "__fish_herder_using_subcommand exec" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l document -d 'Start this document in place of the account\'s shell' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s p -l parameter -d 'A parameter of the document (can be repeated; the same name again adds a value)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l reason -d 'Why, for the audit' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l record -d 'Record what is shown, as asciinema does' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l escape-char -d 'The character that begins escapes, or `none`' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l record-input -d 'Record what is typed as well, passwords included'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "exec" -d 'Run a command on one node; its output and its exit code are the process\'s own'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "forward" -d 'Forward ports on this machine to a node, or to hosts that it reaches'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "ssh" -d 'Start ssh through a session'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "proxy" -d 'Connect a port of a node with standard input and output, for ssh\'s ProxyCommand'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "ssh-config" -d 'Print what makes ssh, scp and rsync go through sessions, for ~/.ssh/config'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "cp" -d 'Copy files to or from a node, without ssh'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "list" -d 'List sessions that go on, everybody\'s'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "history" -d 'List sessions that have ended, of the last 30 days'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "stop" -d 'End sessions, your own or, where you may, somebody else\'s'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "plugin" -d 'Stand in for the aws CLI\'s session-manager-plugin'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l reason -d 'Why, for the audit' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s L -l local -d 'What to forward; port 0 picks a free one (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l reason -d 'Why, for the audit' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l json -l jsonl -d 'Write an object a line on standard output'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l reason -d 'Why, for the audit' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l reason -d 'Why, for the audit' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s r -l recursive -d 'Copy directories with all that is in them'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s p -l preserve -d 'Keep permissions and times exactly'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l no-resume -d 'Begin anew, whatever an earlier copy has left'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l base64 -d 'Upload as base64, for what might change bytes on the way'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s t -l target -d 'Only those with this node: an id, a name, or any selector that gives one node' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l owner -d 'Only those of this principal: an ARN, or `me`' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s t -l target -d 'Only those with this node: an id, a name, or any selector that gives one node' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l owner -d 'Only those of this principal: an ARN, or `me`' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l region -d 'AWS region' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l region -d 'AWS region' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r

@@ -22,6 +22,7 @@ use crate::commands;
 Examples:
   herder --sim=1000 exec -t all --yes -c 20% -- whoami
   herder exec -t tag:env=prod -- systemctl is-active nginx
+  herder session web-1
   herder nodes list -t 'tag:role=web and ping:lost'
   herder runs list
 
@@ -38,6 +39,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Exec(Box<commands::exec::ExecArgs>),
+    Session(Box<commands::session::SessionArgs>),
     Nodes(commands::nodes::NodesArgs),
     Runs(commands::runs::RunsArgs),
     #[cfg(feature = "sim")]
@@ -52,6 +54,7 @@ impl Command {
     pub(crate) fn uses_aws(&self) -> bool {
         match self {
             Command::Exec(_) | Command::Nodes(_) | Command::Runs(_) => true,
+            Command::Session(args) => args.uses_aws(),
             #[cfg(feature = "sim")]
             Command::Sim(_) => false,
             Command::Completions(_) | Command::Man(_) | Command::Help(_) => false,

@@ -71,11 +71,7 @@ impl Ctx {
         clock: Clock,
         interrupts: watch::Receiver<Interrupt>,
     ) -> Result<Ctx, Failure> {
-        let mut random = [0_u8; 32];
-        let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
-        read.map_err(|error| {
-            Failure::new(crate::failure::Kind::Local, "could not read `/dev/urandom`").caused_by(&error)
-        })?;
+        let random = draw()?;
         let seed = random.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
         Ok(Ctx {
             settings,
@@ -99,6 +95,14 @@ impl Ctx {
     #[must_use]
     pub(crate) fn random(&self) -> [u8; 32] {
         self.random
+    }
+
+    /// Random bytes that nobody has seen: for the keys and ids of a session.
+    ///
+    /// # Errors
+    /// The kernel gives none.
+    pub(crate) fn fresh_random(&self) -> Result<[u8; 32], Failure> {
+        draw()
     }
 
     /// The zone of times for people.
@@ -205,7 +209,7 @@ impl Ctx {
 }
 
 /// An account and region, its quotas, and who is calling.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct OpenScope {
     /// The services.
     pub(crate) scope: Scope,
@@ -224,6 +228,15 @@ impl OpenScope {
     pub(crate) fn keep_learned(&self, now: Timestamp) {
         let _ = self.meter.save(now);
     }
+}
+
+fn draw() -> Result<[u8; 32], Failure> {
+    let mut random = [0_u8; 32];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random));
+    read.map_err(|error| {
+        Failure::new(crate::failure::Kind::Local, "could not read `/dev/urandom`").caused_by(&error)
+    })?;
+    Ok(random)
 }
 
 /// Asks at the terminal for the code of an MFA device.

@@ -5,7 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -63,6 +63,14 @@ impl Width {
         };
         columns.filter(|c| *c > 0).unwrap_or(DEFAULT_WIDTH).max(20)
     }
+}
+
+/// The process' streams, unbuffered. They are copies: closing them closes nothing.
+#[derive(Debug)]
+pub(crate) struct Descriptors {
+    pub(crate) stdin: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
 }
 
 #[derive(Clone)]
@@ -191,6 +199,28 @@ impl Io {
             #[cfg(test)]
             Input::Fake(bytes) => Box::new(io::Cursor::new(bytes.clone())),
         }
+    }
+
+    /// The streams as file descriptors, for sessions: their bytes go through unread, and neither may block a thread.
+    ///
+    /// # Errors
+    /// The system has no file descriptors left.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
+    pub(crate) fn descriptors(&self) -> io::Result<Descriptors> {
+        // Of streams that were closed at the start, the runtime has made `/dev/null`.
+        Ok(Descriptors {
+            stdin: io::stdin().as_fd().try_clone_to_owned()?,
+            stdout: io::stdout().as_fd().try_clone_to_owned()?,
+            stderr: io::stderr().as_fd().try_clone_to_owned()?,
+        })
+    }
+
+    /// Asks for a line on the terminal. Blocks.
+    ///
+    /// # Errors
+    /// There is no terminal, or it was closed.
+    pub(crate) fn ask(&self, question: &str) -> Result<String, PromptError> {
+        self.prompt(question, Echo::Shown)
     }
 
     /// Asks for a yes on the terminal; anything but `y` and `yes` is a no. Blocks.

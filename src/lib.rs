@@ -43,14 +43,17 @@ pub fn run(
 ) -> Exit {
     let environment = Environment::new(variables);
     let io = Io::system(&|name| environment.get(name).map(str::to_owned));
-    let args: Vec<OsString> = args.into_iter().collect();
+    let args = commands::session::plugin::as_plugin(args.into_iter().collect());
     let format = error_format(&args);
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&io, &error, format),
     };
-    let is_remote =
-        matches!(&cli.command, Command::Exec(args) if args.exit == commands::exec::ExitOf::Remote);
+    let is_remote = match &cli.command {
+        Command::Exec(args) => args.exit == commands::exec::ExitOf::Remote,
+        Command::Session(args) => args.is_remote(),
+        _ => false,
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -100,6 +103,7 @@ async fn execute(
     // Boxed: the SDK's futures are nested deeply.
     match cli.command {
         Command::Exec(args) => Box::pin(commands::exec::run(&ctx, io, *args)).await,
+        Command::Session(args) => Box::pin(commands::session::run(&ctx, io, *args)).await,
         Command::Nodes(args) => Box::pin(commands::nodes::run(&ctx, io, args)).await,
         Command::Runs(args) => Box::pin(commands::runs::run(&ctx, io, args)).await,
         #[cfg(feature = "sim")]

@@ -150,6 +150,8 @@ fn rule_5_what_changes_something_takes_a_permit() {
         "//! X.\npub async fn stop(&self) { self.client\n    .terminate_instances().send(); }\n",
         sound,
     );
+    let other = "//! X.\npub fn f(&self) { self.client.start_session_on_all(); }\n";
+    tells(check, "aws/src/ssm/x.rs", other, "//! X.\npub fn f(&self) { self.client.start_session(); }\n");
     let permit = text("core/src/journal/permit.rs");
     assert!(
         permit.contains("```compile_fail"),

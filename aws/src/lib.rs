@@ -13,6 +13,7 @@ pub mod ec2;
 pub mod elbv2;
 mod environment;
 mod error;
+pub mod kms;
 pub mod logs;
 mod meter;
 pub mod resource_groups;
@@ -27,6 +28,6 @@ pub use environment::Environment;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use meter::{ApiCount, Meter, MeterOptions, ThrottleNotice, Totals};
 pub use scope::{
-    AssumeRole, FixedEndpoint, Identity, MfaPrompt, MfaQuestion, Scope, ScopeError, ScopeOptions,
+    AssumeRole, FixedEndpoint, Identity, MfaPrompt, MfaQuestion, Scope, ScopeError, ScopeOptions, Trust, Wire,
 };
 pub use server_clock::ServerClock;

@@ -361,7 +361,9 @@ pub(crate) async fn read_stdin(ctx: &Ctx, io: &Io, what: Piped) -> Result<Vec<u8
 }
 
 /// Waits for a person or a pipe without holding up what listens for interrupts.
-async fn blocking<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    wait: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
     tokio::task::spawn_blocking(wait)
         .await
         .map_err(|error| Failure::new(Kind::Bug, "a wait for input ended early").caused_by(&error))

@@ -6,6 +6,7 @@ pub(crate) mod help;
 pub(crate) mod man;
 pub(crate) mod nodes;
 pub(crate) mod runs;
+pub(crate) mod session;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
 

@@ -7,4 +7,5 @@ pub(crate) mod nodes;
 pub(crate) mod place;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod session;
 pub(crate) mod targets;

@@ -53,6 +53,12 @@ pub(crate) fn shown(io: &Io, text: &str) -> String {
     text::visible_lines(text).into_owned()
 }
 
+/// Text on one line, with what could act on a terminal made visible.
+#[must_use]
+pub(crate) fn visible(text: &str) -> String {
+    text::visible(text).into_owned()
+}
+
 /// A consumer of a run's events.
 pub(crate) trait Renderer: Send {
     /// Shows an event. `stored` is given with `target_finished` only: where the bodies of the event lie in the bodies

@@ -335,6 +335,22 @@ impl<'a> Herder<'a> {
         self
     }
 
+    /// Calls it by another name: a link to it.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        let link = self.sim.path(name);
+        std::os::unix::fs::symlink(&self.program, &link).unwrap();
+        self.program = link.into();
+        self
+    }
+
+    /// The command, for who connects its streams by himself; it runs in a session with a terminal of its own if its stdin is one.
+    pub(crate) fn on_terminal(self) -> std::process::Command {
+        let mut command = std::process::Command::new("setsid");
+        command.arg("--ctty").arg(&self.program).args(&self.arguments);
+        command.env_clear().envs(&self.variables).env("TERM", "xterm").current_dir(self.sim.directory.path());
+        command
+    }
+
     /// Starts it.
     pub(crate) fn spawn(self) -> Running<'a> {
         let mut command = tokio::process::Command::new(&self.program);

@@ -1,5 +1,7 @@
 //! The aws CLI against `herder sim serve`: a client that we did not write has to find AWS there.
 
+mod sessions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +33,7 @@ pub(crate) fn run() -> Outcome<u64> {
     session.command_that_is_cancelled()?;
     session.outputs()?;
     session.errors()?;
+    session.sessions(&herder)?;
     session.simulator = Simulator::start(&herder, "nodes=3,throttle=1")?;
     session.refuses(&["ssm", "list-commands"], "(ThrottlingException)")?;
     Ok(session.passed)

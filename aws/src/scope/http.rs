@@ -19,11 +19,17 @@ use super::CONNECT_TIMEOUT;
 use super::error::ScopeError;
 use super::options::FixedEndpoint;
 use super::profile::Profiles;
+use super::wire::{ProxyRule, Trust, Wire};
 use crate::environment::Environment;
 
 /// AWS closes idle connections; one that is closed while a request goes out leaves the request's fate unknown, and
 /// opening another costs little.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// Variables that name the proxy of TLS connections; the first that is set counts.
+const HTTPS_PROXIES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+/// Variables that name hosts without a proxy.
+const NO_PROXIES: [&str; 2] = ["no_proxy", "NO_PROXY"];
 
 /// Plain and TLS requests have proxies of their own.
 #[derive(Debug)]
@@ -54,20 +60,42 @@ pub(super) fn fixed(endpoint: &FixedEndpoint) -> Result<SharedHttpClient, ScopeE
 /// the system's certificates, and those of `AWS_CA_BUNDLE` or the profile's `ca_bundle`.
 pub(super) fn real(environment: &Environment, profiles: &Profiles) -> Result<SharedHttpClient, ScopeError> {
     let mut trust = TrustStore::default();
-    let bundle = environment.get("AWS_CA_BUNDLE").or_else(|| profiles.get("ca_bundle").map(str::to_owned));
-    if let Some(path) = bundle {
-        let home = environment.get("HOME");
-        let pem = std::fs::read(expand_home(&path, home.as_deref()))
-            .map_err(|e| ScopeError::CaBundle { path: path.clone(), message: e.to_string() })?;
-        check_pem(&path, &pem)?;
+    if let Some(pem) = bundle(environment, profiles)? {
         trust.add_pem_certificate(pem);
     }
     let context = context(trust)?;
     let http =
         proxy(environment, &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"], ProxyConfig::http)?;
-    let https =
-        proxy(environment, &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"], ProxyConfig::https)?;
+    let https = proxy(environment, &HTTPS_PROXIES, ProxyConfig::https)?;
     Ok(client(ByScheme { http: connector(&context, http), https: connector(&context, https) }))
+}
+
+/// The certificates of `AWS_CA_BUNDLE`, or of the profile's `ca_bundle`.
+fn bundle(environment: &Environment, profiles: &Profiles) -> Result<Option<Vec<u8>>, ScopeError> {
+    let bundle = environment.get("AWS_CA_BUNDLE").or_else(|| profiles.get("ca_bundle").map(str::to_owned));
+    let Some(path) = bundle else { return Ok(None) };
+    let home = environment.get("HOME");
+    let pem = std::fs::read(expand_home(&path, home.as_deref()))
+        .map_err(|e| ScopeError::CaBundle { path: path.clone(), message: e.to_string() })?;
+    check_pem(&path, &pem)?;
+    Ok(Some(pem))
+}
+
+/// The wire to a simulator.
+pub(super) fn wire_fixed(endpoint: &FixedEndpoint) -> Wire {
+    let pem = endpoint.ca_pem.clone().unwrap_or_default();
+    Wire { trust: Trust { system: false, pem }, proxy: None, messages_endpoint: None }
+}
+
+/// The wire to AWS, as [`real`] makes it.
+pub(super) fn wire_real(environment: &Environment, profiles: &Profiles) -> Result<Wire, ScopeError> {
+    let pem = bundle(environment, profiles)?.unwrap_or_default();
+    let proxy = environment.first(&HTTPS_PROXIES).map(|(_, url)| {
+        let rules = environment.first(&NO_PROXIES).map(|(_, rules)| rules);
+        ProxyRule::new(if url.contains("://") { url } else { format!("http://{url}") }, rules.as_deref())
+    });
+    let messages_endpoint = environment.get("AWS_ENDPOINT_URL_SSMMESSAGES");
+    Ok(Wire { trust: Trust { system: true, pem }, proxy, messages_endpoint })
 }
 
 fn client(connector: ByScheme) -> SharedHttpClient {
@@ -103,7 +131,7 @@ fn proxy<E: std::fmt::Display>(
         variable: variable.to_owned(),
         message: "it needs a scheme (http or https) and a host".to_owned(),
     })?;
-    Ok(match environment.first(&["no_proxy", "NO_PROXY"]) {
+    Ok(match environment.first(&NO_PROXIES) {
         Some((_, rules)) => proxy.no_proxy(rules),
         None => proxy,
     })

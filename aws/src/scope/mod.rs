@@ -6,6 +6,8 @@ mod http;
 mod options;
 mod profile;
 mod role;
+mod sign;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -32,11 +34,13 @@ pub use self::error::ScopeError;
 use self::options::resolve_region;
 pub use self::options::{AssumeRole, FixedEndpoint, MfaPrompt, MfaQuestion, ScopeOptions};
 use self::profile::Profiles;
+pub use self::wire::{Trust, Wire};
 use crate::call::Call;
 use crate::cloudwatch::CloudWatch;
 use crate::ec2::Ec2;
 use crate::elbv2::Elbv2;
 use crate::error::{CallError, CallErrorKind};
+use crate::kms::Kms;
 use crate::logs::Logs;
 use crate::meter::{Meter, Ticket};
 use crate::resource_groups::ResourceGroups;
@@ -101,6 +105,9 @@ struct Inner {
     /// The account that limits are kept for.
     account: OnceCell<String>,
     identity: OnceCell<Identity>,
+    /// For connections that the SDK doesn't make.
+    wire: Arc<Wire>,
+    kms: aws_sdk_kms::Client,
     ssm: aws_sdk_ssm::Client,
     ec2: aws_sdk_ec2::Client,
     sts: aws_sdk_sts::Client,
@@ -149,13 +156,14 @@ impl Scope {
             None => Some(endpoint.account.clone()),
             Some(role) => role.account.clone(),
         };
-        Ok(Scope::build(config.build(), recipe, meter, account))
+        Ok(Scope::build(config.build(), recipe, meter, account, Arc::new(http::wire_fixed(endpoint))))
     }
 
     async fn real(options: ScopeOptions, meter: Arc<Meter>) -> Result<Scope, ScopeError> {
         let profiles = Profiles::load(options.profile.as_deref()).await?;
         let region = resolve_region(&options, &profiles)?;
         let http = http::real(&options.environment, &profiles)?;
+        let wire = Arc::new(http::wire_real(&options.environment, &profiles)?);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .region(Region::new(region))
             .http_client(http)
@@ -168,12 +176,21 @@ impl Scope {
         if let Some(name) = app_name(&options) {
             loader = loader.app_name(name);
         }
+        if let Some(url) = &options.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
         let config = loader.load().await;
         let recipe = Recipe::real(options);
-        Ok(Scope::build(config, recipe, meter, None))
+        Ok(Scope::build(config, recipe, meter, None, wire))
     }
 
-    fn build(config: SdkConfig, recipe: Recipe, meter: Arc<Meter>, fixed_account: Option<String>) -> Scope {
+    fn build(
+        config: SdkConfig,
+        recipe: Recipe,
+        meter: Arc<Meter>,
+        fixed_account: Option<String>,
+        wire: Arc<Wire>,
+    ) -> Scope {
         let clock = ServerClock::default();
         let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
         let endpoint = endpoint_of(&config, "ssm");
@@ -216,6 +233,8 @@ impl Scope {
             fixed_account,
             account: OnceCell::new(),
             identity: OnceCell::new(),
+            wire,
+            kms: aws_sdk_kms::Client::new(&config),
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             sts: aws_sdk_sts::Client::from_conf(sts),
@@ -268,6 +287,18 @@ impl Scope {
     #[must_use]
     pub fn ec2(&self) -> Ec2 {
         Ec2::new(self.clone(), self.0.ec2.clone())
+    }
+
+    /// How connections are made that the SDK doesn't make.
+    #[must_use]
+    pub fn wire(&self) -> &Wire {
+        &self.0.wire
+    }
+
+    /// Key Management Service.
+    #[must_use]
+    pub fn kms(&self) -> Kms {
+        Kms::new(self.clone(), self.0.kms.clone())
     }
 
     /// Security Token Service.

@@ -19,6 +19,8 @@ pub struct ScopeOptions {
     pub assume_role: Option<AssumeRole>,
     /// A simulator. With it no profile, environment variable or configuration file is consulted.
     pub endpoint: Option<FixedEndpoint>,
+    /// An endpoint for every service, as `--endpoint-url` of the aws CLI gives it; before what environment and profile say.
+    pub endpoint_url: Option<String>,
     /// Asks for MFA codes. `None` where nobody can be asked: a profile that wants one is an error then.
     pub mfa: Option<MfaPrompt>,
     /// For `AWS_CA_BUNDLE`, the proxy variables and the region. (The SDK reads its own variables by itself.)
@@ -36,6 +38,7 @@ impl ScopeOptions {
             region: None,
             assume_role: None,
             endpoint: None,
+            endpoint_url: None,
             mfa: None,
             environment,
             app_name: concat!("herder-", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -50,6 +53,7 @@ impl fmt::Debug for ScopeOptions {
             .field("region", &self.region)
             .field("assume_role", &self.assume_role)
             .field("endpoint", &self.endpoint)
+            .field("endpoint_url", &self.endpoint_url)
             .finish_non_exhaustive()
     }
 }

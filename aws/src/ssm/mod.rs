@@ -8,6 +8,7 @@ mod invocations;
 mod nodes;
 mod output;
 mod send;
+mod sessions;
 mod verdict;
 
 use crate::scope::Scope;
@@ -20,6 +21,10 @@ pub use invocations::{Invocation, InvocationDetail, Plugin};
 pub use nodes::{ManagedNode, NodesQuery};
 pub use output::{SplitOutput, split_output, was_cut};
 pub use send::{MAX_IDS, S3Output, SendCommand, SendError, SendSlot, Sent};
+pub use sessions::{
+    Connection, Resumed, SessionState, SessionSummary, SessionsQuery, StartError, StartSession,
+    StartedSession,
+};
 pub use verdict::{InvocationFacts, Judged, is_cancelling, judge};
 
 pub use crate::ec2::Page;

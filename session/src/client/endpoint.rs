@@ -21,6 +21,22 @@ pub enum StreamPolicy {
     Any,
 }
 
+impl StreamPolicy {
+    /// The policy that follows from where Systems Manager's API is reached: AWS's own API names AWS's addresses; an emulator, which
+    /// somebody chose, names its own.
+    #[must_use]
+    pub fn for_api(endpoint: Option<&str>) -> StreamPolicy {
+        let host = |url: &str| parse(url).ok().map(|endpoint| endpoint.host);
+        let is_of_aws = |host: &str| {
+            SUFFIXES.iter().any(|suffix| host.strip_suffix(suffix).is_some_and(|host| host.ends_with('.')))
+        };
+        match endpoint.map(host) {
+            Some(Some(host)) if !is_of_aws(&host) => StreamPolicy::Any,
+            _ => StreamPolicy::AwsOnly,
+        }
+    }
+}
+
 /// An address that is not connected to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -170,6 +186,21 @@ mod tests {
 
     fn allowed(url: &str, policy: &StreamPolicy) -> Result<String, EndpointError> {
         Endpoint::new(url, policy).map(|endpoint| endpoint.url())
+    }
+
+    #[test]
+    fn only_an_emulator_names_other_addresses() {
+        for (endpoint, policy) in [
+            (None, StreamPolicy::AwsOnly),
+            (Some("https://ssm.eu-west-1.amazonaws.com"), StreamPolicy::AwsOnly),
+            (Some("https://vpce-0a1b-2c3d.ssm.eu-west-1.vpce.amazonaws.com/"), StreamPolicy::AwsOnly),
+            (Some("http://127.0.0.1:4566"), StreamPolicy::Any),
+            (Some("https://emulator.internal"), StreamPolicy::Any),
+            (Some("https://evilamazonaws.com"), StreamPolicy::Any),
+            (Some("nonsense"), StreamPolicy::AwsOnly),
+        ] {
+            assert_eq!(StreamPolicy::for_api(endpoint), policy, "{endpoint:?}");
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod liveness;
 mod proxy;
 mod queue;
 mod reconnect;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub use link::EventLink;
 pub use liveness::LivenessOptions;
 pub use proxy::{NotAProxy, Proxy};
 pub use queue::SessionEvents;
+pub use trust::{TrustError, tls_config};
 
 use driver::{Command, Driver};
 

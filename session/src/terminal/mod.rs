@@ -2,7 +2,8 @@
 //!
 //! [`RawMode`] hands every key to the remote side, Ctrl-C, Ctrl-Z and Ctrl-\ included, and gives the terminal back on
 //! every way out: when it is dropped, when something panics, when a signal ends the process. [`Signals`] tells of those
-//! signals and of new sizes. [`Input`] reads without a thread that could outlive the session. [`Escapes`] finds what is
+//! signals and of new sizes. [`Input`] reads without a thread that could outlive the session, [`Output`] writes without one that
+//! could be held up. [`Escapes`] finds what is
 //! meant for herder in what is typed (`~.`).
 //!
 //! ```no_run
@@ -31,6 +32,7 @@
 
 mod escapes;
 mod input;
+mod output;
 mod raw;
 mod signals;
 mod size;
@@ -39,6 +41,7 @@ mod tests;
 
 pub use escapes::{ESCAPE_HELP, EscapePiece, Escapes};
 pub use input::Input;
+pub use output::Output;
 pub use raw::{NotATerminal, RawMode, restore, suspend};
 pub use signals::{Signals, StopSignal, TerminalSignal};
 pub use size::{SIZE_OF_NO_TERMINAL, SIZE_OF_SILENT_TERMINAL, size};

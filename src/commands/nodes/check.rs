@@ -1,7 +1,6 @@
 //! `herder nodes check`: can a command reach these nodes, and if not, why.
 
 use clap::Args;
-use herder_core::time::for_people;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -68,26 +67,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesCheckArgs) -> Result<Exi
 }
 
 fn examine(node: &Node, now: Timestamp) -> Finding {
-    let problem = match (node.state.as_deref(), node.managed, node.ping) {
-        (Some(state), ..) if state != "running" => {
-            Some((format!("the instance is {state}"), "Start it, or leave it out."))
-        }
-        (_, Some(false), _) => Some((
-            "it runs and is not managed by Systems Manager".to_owned(),
-            "Check that the agent is installed and runs, that the instance profile allows AmazonSSMManagedInstanceCore, and that it reaches the ssm and ssmmessages endpoints.",
-        )),
-        (.., Some("lost")) => Some((
-            match node.last_ping {
-                Some(at) => format!(
-                    "its agent has not reported for {}",
-                    for_people(now.duration_since(at).unsigned_abs())
-                ),
-                None => "its agent does not report".to_owned(),
-            },
-            "Check the agent's service and log on the node, its network, its role and its clock.",
-        )),
-        _ => None,
-    };
+    let problem = node.problem(now);
     let (problem, hint) = problem.map_or((None, None), |(problem, hint)| (Some(problem), Some(hint)));
     Finding { id: node.id.clone(), name: node.name.clone(), ok: problem.is_none(), problem, hint }
 }

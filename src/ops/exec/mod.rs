@@ -30,6 +30,7 @@ pub(crate) use self::options::{
 use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;
 pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
+pub(crate) use self::shell::{POWERSHELL_TAIL, join_powershell, join_sh, quote_sh};
 use super::guards::{Checked, Guard, gates};
 use super::run::Start;
 use super::targets::Resolved;

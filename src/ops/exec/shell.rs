@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 /// Quotes one word for a POSIX shell so that it arrives byte for byte.
-pub(super) fn quote_sh(word: &str) -> String {
+pub(crate) fn quote_sh(word: &str) -> String {
     let is_plain = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':' | '=' | '@' | '%' | '+' | ',')
     };
@@ -18,7 +18,7 @@ pub(super) fn quote_sh(word: &str) -> String {
 }
 
 /// Quotes an argument vector for a POSIX shell.
-pub(super) fn join_sh(words: &[String]) -> String {
+pub(crate) fn join_sh(words: &[String]) -> String {
     words.iter().map(|w| quote_sh(w)).collect::<Vec<_>>().join(" ")
 }
 
@@ -38,12 +38,12 @@ pub(super) fn quote_powershell(word: &str) -> String {
 
 /// What stands after an argv, so that the script ends as its command did: a program by its exit code, a cmdlet that fails
 /// and a command that doesn't exist with 1. Only programs set `$LASTEXITCODE`, and `$?` is of the last statement alone.
-pub(super) const POWERSHELL_TAIL: &str =
+pub(crate) const POWERSHELL_TAIL: &str =
     "$ok = $?; if ($null -ne $LASTEXITCODE) { exit $LASTEXITCODE } elseif (-not $ok) { exit 1 }";
 
 /// Quotes an argument vector for Windows PowerShell 5.1, which hands arguments on to programs without escaping the double
 /// quotes in them: those, and the backslashes before them, are escaped as the C runtime reads them.
-pub(super) fn join_powershell(words: &[String]) -> String {
+pub(crate) fn join_powershell(words: &[String]) -> String {
     let mut parts = vec!["&".to_owned()];
     for (n, word) in words.iter().enumerate() {
         parts.push(quote_powershell(&if n == 0 { word.clone() } else { escape_for_c_runtime(word) }));

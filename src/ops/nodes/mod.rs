@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use herder_aws::ec2::Instance;
 use herder_aws::ssm::ManagedNode;
 use herder_core::target::{ASG_TAG, NodeFacts, Ping, Platform, Target};
+use herder_core::time::for_people;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -114,6 +115,30 @@ impl Node {
             region: self.region.clone(),
             az: self.az.clone(),
             platform: self.platform,
+        }
+    }
+
+    /// Why commands and sessions can't reach it, as far as EC2 and Systems Manager can say, and what to do about it.
+    pub(crate) fn problem(&self, now: Timestamp) -> Option<(String, &'static str)> {
+        match (self.state.as_deref(), self.managed, self.ping) {
+            (Some(state), ..) if state != "running" => {
+                Some((format!("the instance is {state}"), "Start it, or leave it out."))
+            }
+            (_, Some(false), _) => Some((
+                "it runs and is not managed by Systems Manager".to_owned(),
+                "Check that the agent is installed and runs, that the instance profile allows AmazonSSMManagedInstanceCore, and that it reaches the ssm and ssmmessages endpoints.",
+            )),
+            (.., Some("lost")) => Some((
+                match self.last_ping {
+                    Some(at) => format!(
+                        "its agent has not reported for {}",
+                        for_people(now.duration_since(at).unsigned_abs())
+                    ),
+                    None => "its agent does not report".to_owned(),
+                },
+                "Check the agent's service and log on the node, its network, its role and its clock.",
+            )),
+            _ => None,
         }
     }
 

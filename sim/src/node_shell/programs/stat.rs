@@ -159,6 +159,75 @@ pub(super) async fn readlink(process: Process) -> Done {
     Ok(code)
 }
 
+fn letter(entry: &Entry) -> &'static str {
+    match entry.body {
+        Body::Directory => "d",
+        Body::Link(_) => "l",
+        Body::Device(_) => "c",
+        Body::File(_) => "f",
+    }
+}
+
+/// What `find -printf` prints; its letters are not those of `stat`.
+fn printed(format: &str, start: &str, path: &str, entry: &Entry) -> String {
+    let below = path.strip_prefix(start).unwrap_or(path).trim_start_matches('/');
+    let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let (mut text, mut letters) = (String::new(), format.chars().peekable());
+    while let Some(first) = letters.next() {
+        match first {
+            '%' => {
+                let flags = |letter: &char| letter.is_ascii_digit() || matches!(letter, '-' | '.' | '#');
+                while letters.next_if(flags).is_some() {}
+                let shown = match letters.next() {
+                    Some('p') => path.to_owned(),
+                    Some('P') => below.to_owned(),
+                    Some('H') => start.to_owned(),
+                    Some('f') => name.to_owned(),
+                    Some('h') => parent.to_owned(),
+                    Some('y' | 'Y') => letter(entry).to_owned(),
+                    Some('m') => field('a', path, entry),
+                    Some('M') => permissions(entry),
+                    Some('u' | 'g') => entry.owner.clone(),
+                    Some('U' | 'G') => number_of(&entry.owner).to_string(),
+                    Some('d') => below.split('/').filter(|part| !part.is_empty()).count().to_string(),
+                    Some('k') => (entry.size().div_ceil(4096) * 4).to_string(),
+                    Some('n') => "1".to_owned(),
+                    Some('l') => match &entry.body {
+                        Body::Link(target) => target.clone(),
+                        _ => String::new(),
+                    },
+                    Some('t') => entry.modified.format("%a %b %e %H:%M:%S.%6f0000 %Y"),
+                    Some('T') => match letters.next() {
+                        Some('@') => {
+                            let (seconds, micros) = (
+                                entry.modified.0.div_euclid(1_000_000),
+                                entry.modified.0.rem_euclid(1_000_000),
+                            );
+                            format!("{seconds}.{micros:06}0000")
+                        }
+                        Some('+') => entry.modified.format("%Y-%m-%d+%H:%M:%S.%6f0000"),
+                        Some(part) => entry.modified.format(&format!("%{part}")),
+                        None => "%T".to_owned(),
+                    },
+                    Some(same @ ('s' | 'b' | 'i' | '%')) => field(same, path, entry),
+                    Some(other) => format!("%{other}"),
+                    None => "%".to_owned(),
+                };
+                text.push_str(&shown);
+            }
+            '\\' => match letters.next() {
+                Some('n') => text.push('\n'),
+                Some('t') => text.push('\t'),
+                Some('0') => text.push('\0'),
+                Some(other) => text.push(other),
+                None => text.push('\\'),
+            },
+            other => text.push(other),
+        }
+    }
+    text
+}
+
 /// Conditions of `find`, all of which have to hold.
 #[derive(Default)]
 struct Search<'a> {
@@ -210,12 +279,7 @@ impl<'a> Search<'a> {
                 matches(pattern, name)
             }
         });
-        let letter = match entry.body {
-            Body::Directory => "d",
-            Body::Link(_) => "l",
-            Body::Device(_) => "c",
-            Body::File(_) => "f",
-        };
+        let letter = letter(entry);
         let is_empty = match entry.body {
             Body::Directory => disk.list(path).is_empty(),
             _ => entry.size() == 0,
@@ -281,7 +345,7 @@ pub(super) async fn find(process: Process) -> Done {
                 continue;
             }
             let text = match search.format {
-                Some(format) => formatted(&format.replace("%p", "%n"), &shown, &entry, true),
+                Some(format) => printed(format, path, &shown, &entry),
                 None => format!("{shown}{}", if search.zero { '\0' } else { '\n' }),
             };
             process.print(text).await?;

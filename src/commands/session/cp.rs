@@ -1,0 +1,356 @@
+//! `herder session cp`: files to and from a node.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use clap::Args;
+use herder_aws::ssm::StartSession;
+use herder_core::target::Platform;
+use herder_session::copy::{
+    Copied, Copier, CopyError, CopyOptions, Encoding, Place, Progress, Reason, RemotePath,
+};
+use tokio::sync::mpsc;
+use tokio::time::{Duration, Instant, interval_at};
+
+use super::node::{Chosen, ReasonArgs, choose};
+use super::{say, simulated};
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::session::{CopyNode, Launcher};
+use crate::render::{Board, Tint};
+
+/// Words before a colon that belong to a selector and are no node's name.
+const KEYWORDS: [&str; 14] = [
+    "name", "tag", "asg", "tg", "az", "vpc", "subnet", "ami", "rg", "platform", "ping", "agent", "ecs", "id",
+];
+/// How often progress is drawn.
+const REDRAW: Duration = Duration::from_millis(200);
+/// How long a copy takes before progress is shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Copy files to or from a node, without ssh
+///
+/// One side is NODE:PATH, the other a path here or - for standard input or output. The node needs nothing but what any Linux has. Every
+/// file is written beside its destination, checked with SHA-256 and renamed over it; a copy that broke off goes on where it was when it is
+/// started again. A local path with a colon in it is ./PATH.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder session cp app.tar.gz web-1:/tmp/
+  herder session cp -r web-1:/var/log/nginx ./logs
+  herder session cp web-1:/etc/hosts - | grep db
+  pg_dump shop | herder session cp - 'tag:role=backup:/srv/shop.sql'")]
+pub(super) struct SessionCpArgs {
+    /// What is copied: PATH, NODE:PATH or -
+    #[arg(value_name = "SRC")]
+    source: String,
+
+    /// Where to: PATH, NODE:PATH or -
+    #[arg(value_name = "DST")]
+    destination: String,
+
+    /// Copy directories with all that is in them
+    #[arg(short, long)]
+    recursive: bool,
+
+    /// Keep permissions and times exactly
+    #[arg(short, long)]
+    preserve: bool,
+
+    /// Begin anew, whatever an earlier copy has left
+    #[arg(long)]
+    no_resume: bool,
+
+    /// Upload as base64, for what might change bytes on the way
+    #[arg(long)]
+    base64: bool,
+
+    #[command(flatten)]
+    reason: ReasonArgs,
+}
+
+/// What is to be done.
+enum Task {
+    Upload { from: Place, node: String, to: RemotePath },
+    Download { node: String, from: RemotePath, to: Place },
+}
+
+impl Task {
+    fn new(args: &SessionCpArgs) -> Result<Task, Failure> {
+        let place =
+            |text: &str| Place::parse(text, &KEYWORDS).map_err(|error| Failure::usage(error.to_string()));
+        let task = match (place(&args.source)?, place(&args.destination)?) {
+            (Place::Remote { .. }, Place::Remote { .. }) => {
+                return Err(Failure::usage(
+                    "a copy is between this machine and a node, not between two nodes",
+                )
+                .hint("Copy through this machine: herder session cp A:PATH - | herder session cp - B:PATH"));
+            }
+            (Place::Remote { node, path }, to) => Task::Download { node, from: path, to },
+            (from, Place::Remote { node, path }) => Task::Upload { from, node, to: path },
+            _ => {
+                return Err(Failure::usage("neither side of the copy is on a node")
+                    .hint("Write a node's side as NODE:PATH, such as web-1:/tmp/."));
+            }
+        };
+        let has_stream = matches!(
+            &task,
+            Task::Upload { from: Place::Stream, .. } | Task::Download { to: Place::Stream, .. }
+        );
+        if args.recursive && has_stream {
+            return Err(Failure::usage("a directory can't be copied from or to a stream"));
+        }
+        if let Task::Upload { from: Place::Local(path), .. } = &task {
+            let metadata = std::fs::metadata(path).map_err(|error| {
+                Failure::new(Kind::NotFound, format!("could not read `{}`", path.display())).caused_by(&error)
+            })?;
+            if metadata.is_dir() && !args.recursive {
+                return Err(Failure::usage(format!("`{}` is a directory", path.display()))
+                    .hint("Copy directories with -r."));
+            }
+        }
+        Ok(task)
+    }
+
+    fn node(&self) -> &str {
+        match self {
+            Task::Upload { node, .. } | Task::Download { node, .. } => node,
+        }
+    }
+}
+
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit, Failure> {
+    let task = Task::new(args)?;
+    let node = choose(ctx, io, task.node()).await?;
+    if node.platform == Some(Platform::Windows) {
+        return Err(Failure::usage(format!(
+            "{} is a Windows node, and cp is not for those yet",
+            node.title()
+        ))
+        .hint("Copy through S3 with `herder exec`."));
+    }
+    let launcher = Launcher::new(ctx, node.open.scope.clone())?.with_quiet_start();
+    let target = StartSession {
+        target: node.id.clone(),
+        reason: args.reason.reason.clone(),
+        ..StartSession::default()
+    };
+    let (notices, said) = mpsc::unbounded_channel();
+    let sessions = CopyNode::new(&launcher, &node.open, target, notices);
+    let mut interrupts = ctx.interrupts.clone();
+    let result = tokio::select! {
+        result = watched(ctx, io, args, (&task, &sessions), said) => result,
+        Ok(()) = interrupts.changed() => {
+            Err(Failure::new(Kind::Interrupted, "interrupted; what was copied is kept, and the next copy goes on from there"))
+        }
+    };
+    // Ends a script that waits for more.
+    sessions.finish().await;
+    let copied = result?;
+    if io.stderr_style().is_tty {
+        say(io, &summary(&copied, &node, simulated(io)), false);
+    }
+    Ok(if copied.skipped > 0 { Exit::Failed } else { Exit::Success })
+}
+
+fn summary(copied: &Copied, node: &Chosen, simulated: &str) -> String {
+    let files = if copied.files == 1 { "1 file".to_owned() } else { format!("{} files", copied.files) };
+    let resumed = match copied.resumed {
+        0 => String::new(),
+        bytes => format!(", {} were there already", size(bytes)),
+    };
+    let skipped = match copied.skipped {
+        0 => String::new(),
+        count => format!(", {count} left out"),
+    };
+    format!(
+        "Copied and checked {files}, {}{resumed}{skipped}, with {}{simulated}",
+        size(copied.bytes),
+        node.title()
+    )
+}
+
+/// `1.5 MB`.
+fn size(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    let mut unit = "B";
+    for larger in ["KB", "MB", "GB", "TB"] {
+        if size < 1000.0 {
+            break;
+        }
+        (size, unit) = (size / 1000.0, larger);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") }
+}
+
+/// How far it is.
+#[derive(Debug, Default)]
+struct Meter {
+    name: String,
+    size: Option<u64>,
+    here: u64,
+    /// Of all files, since the beginning.
+    bytes: u64,
+    skipped: Vec<String>,
+}
+
+impl Meter {
+    fn take(&mut self, progress: Progress) {
+        match progress {
+            Progress::File { name, size, offset } => {
+                (self.name, self.size, self.here) = (name, size, offset);
+            }
+            Progress::Bytes(count) => {
+                self.here += count;
+                self.bytes += count;
+            }
+            Progress::Skipped { name, reason } => {
+                self.skipped.push(format!("warning: {name} is left out: {reason}"))
+            }
+            _ => {}
+        }
+    }
+
+    fn line(&self, elapsed: Duration) -> String {
+        let rate = self.bytes as f64 / elapsed.as_secs_f64().max(0.001);
+        let rate = size(rate as u64);
+        match self.size.filter(|total| *total > 0) {
+            Some(total) => {
+                let share = self.here.min(total) * 100 / total;
+                format!("{share:>3}%  {} of {}  {rate}/s  {}", size(self.here), size(total), self.name)
+            }
+            None => format!("{}  {rate}/s  {}", size(self.here), self.name),
+        }
+    }
+}
+
+/// Copies, and shows how far it is.
+async fn watched(
+    ctx: &Ctx,
+    io: &Io,
+    args: &SessionCpArgs,
+    (task, node): (&Task, &CopyNode<'_>),
+    mut said: mpsc::UnboundedReceiver<String>,
+) -> Result<Copied, Failure> {
+    let meter = Mutex::new(Meter::default());
+    let locked = || meter.lock().unwrap_or_else(PoisonError::into_inner);
+    let progress = |progress| locked().take(progress);
+    let mut marker = [0; 16];
+    marker.copy_from_slice(&ctx.fresh_random()?[..16]);
+    let options = CopyOptions {
+        preserve: args.preserve,
+        umask: umask(),
+        resume: !args.no_resume,
+        encoding: if args.base64 { Encoding::Base64 } else { Encoding::Raw },
+    };
+    let copier = Copier::new(node, marker, options, &progress);
+    let began = Instant::now();
+    let mut copying = std::pin::pin!(carry(io, args.recursive, task, &copier));
+    let mut redraw = interval_at(began + PATIENCE, REDRAW);
+    let board = Board::new(io);
+    let result = loop {
+        tokio::select! {
+            result = &mut copying => break result,
+            Some(text) = said.recv() => {
+                board.clear();
+                say(io, &text, false);
+            }
+            _ = redraw.tick() => {
+                let line = locked().line(began.elapsed());
+                board.draw(&[(line, Tint::Plain)]);
+            }
+        }
+    };
+    board.clear();
+    for skipped in std::mem::take(&mut locked().skipped) {
+        say(io, &skipped, false);
+    }
+    result.map_err(|error| failure(error, node))
+}
+
+async fn carry(
+    io: &Io,
+    is_tree: bool,
+    task: &Task,
+    copier: &Copier<'_, CopyNode<'_>>,
+) -> Result<Copied, CopyError> {
+    let stream = |action: &'static str| {
+        move |source| CopyError::Local { action, path: Path::new("-").to_owned(), source }
+    };
+    match task {
+        Task::Upload { from: Place::Local(from), to, .. } if is_tree && from.is_dir() => {
+            copier.upload_tree(from, to).await
+        }
+        Task::Upload { from: Place::Local(from), to, .. } => copier.upload(from, to).await,
+        Task::Upload { to, .. } => {
+            let stdin = io.descriptors().map_err(stream("read"))?.stdin;
+            copier.upload_stream(tokio::fs::File::from_std(stdin.into()), to).await
+        }
+        Task::Download { from, to: Place::Local(to), .. } if is_tree => copier.download_tree(from, to).await,
+        Task::Download { from, to: Place::Local(to), .. } => copier.download(from, to).await,
+        Task::Download { from, .. } => {
+            let stdout = io.descriptors().map_err(stream("write"))?.stdout;
+            copier.download_stream(from, tokio::fs::File::from_std(stdout.into())).await
+        }
+    }
+}
+
+/// The process' own, which can only be read by setting it.
+fn umask() -> u32 {
+    let own = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    rustix::process::umask(own);
+    own.as_raw_mode()
+}
+
+fn failure(error: CopyError, node: &CopyNode<'_>) -> Failure {
+    let kind = match &error {
+        CopyError::Start(_) => {
+            if let Some(failure) = node.failure() {
+                return failure;
+            }
+            Kind::Service
+        }
+        CopyError::Node { reason: Reason::NotFound, .. } => Kind::NotFound,
+        CopyError::Local { .. } => Kind::Local,
+        _ => Kind::Service,
+    };
+    let failure = Failure::new(kind, error.to_string());
+    let failure = match std::error::Error::source(&error) {
+        Some(source) => failure.caused_by(source),
+        None => failure,
+    };
+    match &error {
+        CopyError::Session(_) => {
+            failure.hint("Start the same copy again: it goes on where this one broke off.")
+        }
+        CopyError::Node { reason: Reason::Denied, .. } => {
+            failure.hint("The session's user has to be allowed to: copy to /tmp and move the file with sudo, or set another user in Session Manager's preferences.")
+        }
+        CopyError::Changed(_) => failure.hint("Copy it when nothing writes to it, or copy a snapshot of it."),
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_tells_how_far_and_how_fast() {
+        let mut meter = Meter::default();
+        meter.take(Progress::File { name: "app.tar".into(), size: Some(4_000_000), offset: 1_000_000 });
+        meter.take(Progress::Bytes(1_000_000));
+        assert_eq!(meter.line(Duration::from_secs(2)), " 50%  2.0 MB of 4.0 MB  500.0 KB/s  app.tar");
+        meter.take(Progress::File { name: "-".into(), size: None, offset: 0 });
+        assert_eq!(meter.line(Duration::from_secs(1)), "0 B  1.0 MB/s  -");
+        meter.take(Progress::File { name: "empty".into(), size: Some(0), offset: 0 });
+        assert!(meter.line(Duration::ZERO).ends_with("empty"));
+    }
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!([0, 999, 1000, 1_500_000].map(size), ["0 B", "999 B", "1.0 KB", "1.5 MB"]);
+    }
+}

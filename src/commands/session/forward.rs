@@ -1,0 +1,160 @@
+//! `herder session forward`: ports of a node on this machine.
+
+use std::io::Write as _;
+
+use clap::Args;
+use herder_aws::ssm::StartSession;
+use herder_session::forward::{ForwardSpec, Listener};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::node::{Chosen, ReasonArgs, choose};
+use super::{say, simulated};
+use crate::commands::written;
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::failure::{Failure, Kind};
+use crate::io::Io;
+use crate::ops::session::{ForwardNotice, Launcher, Tunnel, forward};
+
+/// Forward ports on this machine to a node, or to hosts that it reaches
+///
+/// Each forward is written on standard output when it works, as LOCAL<TAB>REMOTE, or as an object a line with --json. A
+/// listener lasts until Ctrl-C: connections go on where they were when the session's connection is lost, and when a session ends the
+/// next connection begins another.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder session forward web-1 -L 8080:80
+  herder session forward bastion -L 5432:db.internal:5432 -L 6379:cache.internal:6379
+  herder session forward web-1 -L 0.0.0.0:8080:80
+  herder session forward db-1 -L unix:/tmp/db.sock:5432
+  port=$(herder session forward web-1 -L 0:80 --json | head -1 | jq .port)")]
+pub(super) struct SessionForwardArgs {
+    /// The node: an id, a name, or any selector that gives one node
+    #[arg(value_name = "TARGET")]
+    target: String,
+
+    /// What to forward; port 0 picks a free one (can be repeated)
+    #[arg(
+        short = 'L',
+        long = "local",
+        value_name = "[BIND:]LPORT:[HOST:]RPORT|unix:PATH:[HOST:]RPORT",
+        required = true
+    )]
+    forwards: Vec<ForwardSpec>,
+
+    #[command(flatten)]
+    reason: ReasonArgs,
+
+    /// Write an object a line on standard output
+    #[arg(long, visible_alias = "jsonl")]
+    json: bool,
+}
+
+/// A forward that works.
+#[derive(Debug, Serialize)]
+struct Forwarding<'a> {
+    /// What to connect to.
+    local: String,
+    /// Null for a Unix socket.
+    port: Option<u16>,
+    /// Null for a port.
+    path: Option<String>,
+    /// Where its connections go: `HOST:PORT`, HOST being the node's name for its own ports.
+    remote: String,
+    target: &'a str,
+    name: Option<&'a str>,
+}
+
+impl<'a> Forwarding<'a> {
+    fn of(tunnel: &Tunnel, node: &'a Chosen) -> Forwarding<'a> {
+        let path = tunnel.listener.path().map(|path| path.display().to_string());
+        let address = tunnel.listener.addresses().first().map(ToString::to_string);
+        let local = match (&path, address) {
+            (Some(path), _) => format!("unix:{path}"),
+            (None, address) => address.unwrap_or_default(),
+        };
+        let host = tunnel.spec.host.as_deref().unwrap_or_else(|| node.label());
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        Forwarding {
+            local,
+            port: tunnel.listener.port(),
+            path,
+            remote: format!("{host}:{}", tunnel.spec.port),
+            target: &node.id,
+            name: node.name.as_deref(),
+        }
+    }
+
+    fn write(&self, io: &Io, is_json: bool) -> std::io::Result<()> {
+        let mut stdout = io.stdout();
+        if is_json {
+            serde_json::to_writer(&mut stdout, self)?;
+            stdout.write_all(b"\n")?;
+        } else {
+            writeln!(stdout, "{}\t{}", self.local, self.remote)?;
+        }
+        stdout.flush()
+    }
+}
+
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result<Exit, Failure> {
+    let node = choose(ctx, io, &args.target).await?;
+    let mut tunnels = Vec::with_capacity(args.forwards.len());
+    for spec in &args.forwards {
+        let listener = Listener::open(&spec.listen).await.map_err(|error| {
+            let failure = Failure::usage(error.to_string());
+            let failure = match std::error::Error::source(&error) {
+                Some(source) => failure.caused_by(source),
+                None => failure,
+            };
+            failure.hint("Choose another port, or 0 for any that is free.")
+        })?;
+        tunnels.push(Tunnel { spec: spec.clone(), listener });
+    }
+    let launcher = Launcher::new(ctx, node.open.scope.clone())?;
+    let target = StartSession {
+        target: node.id.clone(),
+        reason: args.reason.reason.clone(),
+        ..StartSession::default()
+    };
+    let (notices, mut said) = mpsc::unbounded_channel();
+    let mut interrupts = ctx.interrupts.clone();
+    let stop = async move {
+        if interrupts.changed().await.is_err() {
+            std::future::pending().await
+        }
+    };
+    let mut carrying = std::pin::pin!(forward(&launcher, (&node.open, &target), &tunnels, notices, stop));
+    let mut ready = 0;
+    loop {
+        let notice = tokio::select! {
+            result = &mut carrying => {
+                return match (result, ready) {
+                    (Ok(()), 0) => Err(Failure::new(Kind::Interrupted, "interrupted; nothing was forwarded")),
+                    // Ctrl-C is how a forward ends.
+                    (Ok(()), _) => Ok(Exit::Success),
+                    (Err(failure), _) => Err(failure),
+                };
+            }
+            Some(notice) = said.recv() => notice,
+        };
+        match notice {
+            ForwardNotice::Said(text) => say(io, &text, false),
+            ForwardNotice::Ready(number) => {
+                let Some(tunnel) = tunnels.get(number) else { continue };
+                let forwarding = Forwarding::of(tunnel, &node);
+                written(forwarding.write(io, args.json))?;
+                ready += 1;
+                if ready == tunnels.len() && io.stderr_style().is_tty {
+                    say(
+                        io,
+                        &format!("Forwarding to {}; Ctrl-C ends it{}", node.title(), simulated(io)),
+                        false,
+                    );
+                }
+            }
+        }
+    }
+}

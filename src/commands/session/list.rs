@@ -1,0 +1,181 @@
+//! `herder session list` and `history`.
+
+use clap::Args;
+use herder_aws::ssm::{SessionState, SessionSummary, SessionsQuery};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::node::choose;
+use crate::args::ListArgs;
+use crate::commands::{say_simulated, written};
+use crate::ctx::{Ctx, OpenScope};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::io::Io;
+use crate::render::{Column, ListWriter};
+
+/// List sessions that go on, everybody's
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder session list
+  herder session list --owner me
+  herder session list -t web-1 --json | jq -r '.[].id'")]
+pub(super) struct SessionListArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// List sessions that have ended, of the last 30 days
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  herder session history -t web-1
+  herder session history --owner me --columns id,target,started,ended,reason")]
+pub(super) struct SessionHistoryArgs {
+    #[command(flatten)]
+    which: WhichArgs,
+
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+/// Which sessions.
+#[derive(Args, Clone, Debug)]
+struct WhichArgs {
+    /// Only those with this node: an id, a name, or any selector that gives one node
+    #[arg(short, long, value_name = "SELECTOR")]
+    target: Option<String>,
+
+    /// Only those of this principal: an ARN, or `me`
+    #[arg(long, value_name = "ARN|me")]
+    owner: Option<String>,
+}
+
+/// A session, as `--json` shows it. What is not known is null.
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    target: Option<String>,
+    status: Option<String>,
+    owner: Option<String>,
+    document: Option<String>,
+    reason: Option<String>,
+    started: Option<Timestamp>,
+    ended: Option<Timestamp>,
+    details: Option<String>,
+    account: String,
+    region: String,
+}
+
+const ACTIVE: [Column; 11] = [
+    Column::usual("id"),
+    Column::usual("target"),
+    Column::usual("status"),
+    Column::usual("started").of_times(),
+    Column::usual("owner"),
+    Column::usual("reason"),
+    Column::extra("document"),
+    Column::extra("ended").of_times(),
+    Column::extra("details"),
+    Column::extra("account"),
+    Column::extra("region"),
+];
+
+const ENDED: [Column; 11] = [
+    Column::usual("id"),
+    Column::usual("target"),
+    Column::usual("started").of_times(),
+    Column::usual("ended").of_times(),
+    Column::usual("owner"),
+    Column::usual("reason"),
+    Column::usual("details"),
+    Column::extra("status"),
+    Column::extra("document"),
+    Column::extra("account"),
+    Column::extra("region"),
+];
+
+pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionListArgs) -> Result<Exit, Failure> {
+    list(ctx, io, (SessionState::Active, &ACTIVE), &args.which, &args.list).await
+}
+
+pub(super) async fn run_history(ctx: &Ctx, io: &Io, args: &SessionHistoryArgs) -> Result<Exit, Failure> {
+    list(ctx, io, (SessionState::History, &ENDED), &args.which, &args.list).await
+}
+
+async fn list(
+    ctx: &Ctx,
+    io: &Io,
+    (state, columns): (SessionState, &[Column]),
+    which: &WhichArgs,
+    list: &ListArgs,
+) -> Result<Exit, Failure> {
+    let options = list.options(ctx);
+    let mut writer =
+        ListWriter::new(io, columns, &options).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut broken = None;
+    let mut take = |row: Row| {
+        if broken.is_none() {
+            broken = writer.push(&row).err();
+        }
+    };
+    let (open, query) = match &which.target {
+        Some(target) => {
+            let node = choose(ctx, io, target).await?;
+            (node.open, SessionsQuery { target: Some(node.id), ..SessionsQuery::default() })
+        }
+        None => (ctx.until_interrupted(ctx.open_scope(None)).await?, SessionsQuery::default()),
+    };
+    let owner = match which.owner.as_deref() {
+        Some("me") => Some(Box::pin(open.scope.identity()).await?.arn),
+        owner => owner.map(str::to_owned),
+    };
+    let query = SessionsQuery { owner, ..query };
+    ctx.until_interrupted(pages(&open, state, &query, &mut take)).await?;
+    let exit = written(match broken {
+        Some(error) => Err(error),
+        None => writer.finish(),
+    })?;
+    say_simulated(io, options.format);
+    Ok(exit)
+}
+
+async fn pages(
+    open: &OpenScope,
+    state: SessionState,
+    query: &SessionsQuery,
+    take: &mut impl FnMut(Row),
+) -> Result<(), Failure> {
+    let ssm = open.scope.ssm();
+    let mut token: Option<String> = None;
+    loop {
+        let page = ssm.describe_sessions(state, query, token.as_deref()).await?;
+        for session in page.items {
+            take(row(session, open));
+        }
+        token = page.next;
+        if token.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn row(session: SessionSummary, open: &OpenScope) -> Row {
+    Row {
+        id: session.id,
+        target: session.target,
+        status: session.status.map(|status| status.to_lowercase()),
+        owner: session.owner,
+        document: session.document,
+        reason: session.reason,
+        started: session.started,
+        ended: session.ended,
+        details: session.details,
+        account: open.identity.account.clone(),
+        region: open.identity.region.clone(),
+    }
+}

@@ -1,0 +1,206 @@
+//! The one node that is meant.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use herder_core::target::{Platform, Target};
+
+use crate::args::TargetArgs;
+use crate::commands::exec::blocking;
+use crate::commands::while_looking;
+use crate::ctx::{Ctx, OpenScope};
+use crate::failure::Failure;
+use crate::io::Io;
+use crate::ops::targets::{TargetSpec, resolve};
+
+/// Nodes that are listed where one has to be chosen.
+const LISTED: usize = 20;
+
+/// What every command that starts a session takes.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct ReasonArgs {
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: Option<String>,
+}
+
+/// The node that a session is for.
+pub(super) struct Chosen {
+    /// Its id, or the `ecs:` string of a container.
+    pub(super) id: String,
+    /// Its name.
+    pub(super) name: Option<String>,
+    /// Its platform, where it is known.
+    pub(super) platform: Option<Platform>,
+    /// Its account and region.
+    pub(super) open: OpenScope,
+}
+
+impl Chosen {
+    /// The name with the id, or only that.
+    pub(super) fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{name} ({})", self.id),
+            None => self.id.clone(),
+        }
+    }
+
+    /// What people call it.
+    pub(super) fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+}
+
+/// Finds the node; of several one is chosen at the terminal.
+///
+/// # Errors
+/// The selector can't be right, nothing matches (exit 3), or several do and nobody can be asked (exit 2).
+pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen, Failure> {
+    if selector.starts_with("ecs:") {
+        let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
+        return Ok(Chosen { id: selector.to_owned(), name: None, platform: None, open });
+    }
+    let args = TargetArgs { target: vec![selector.to_owned()], ..TargetArgs::default() };
+    let spec = TargetSpec::new(&args, None, ctx)?;
+    if spec.reads_stdin() {
+        return Err(Failure::usage("a session's target can't come from standard input"));
+    }
+    let looking = ctx.until_interrupted(async {
+        let open = Box::pin(ctx.open_scope(None)).await?;
+        let resolved = Box::pin(resolve(ctx, &open, spec, None)).await?;
+        Ok((open, resolved))
+    });
+    let (open, resolved) = while_looking(ctx, io, looking).await?;
+    for warning in &resolved.warnings {
+        super::say(io, &format!("warning: {warning}"), false);
+    }
+    let target = match <[Target; 1]>::try_from(resolved.targets) {
+        Ok([one]) => one,
+        Err(several) => pick(ctx, io, selector, several).await?,
+    };
+    Ok(Chosen { id: target.id, name: target.name, platform: target.platform, open })
+}
+
+async fn pick(ctx: &Ctx, io: &Io, selector: &str, targets: Vec<Target>) -> Result<Target, Failure> {
+    let count = targets.len();
+    let several = format!("`{selector}` gives {count} nodes, and a session is with one");
+    let listed = listing(&targets, LISTED);
+    let io = io.clone();
+    let picked = ctx.until_interrupted(blocking(move || {
+        let mut picker = Picker::new(targets);
+        loop {
+            let answer = io.ask(&picker.question())?;
+            if let Some(target) = picker.answer(&answer) {
+                return Ok(target);
+            }
+        }
+    }));
+    picked.await?.map_err(|error: crate::io::PromptError| {
+        let mut failure = Failure::usage(several);
+        failure.causes.push(error.to_string());
+        failure.causes.extend(listed.lines().map(str::to_owned));
+        failure.hint("Name one of them by its id, or narrow the selector down with ` and `.")
+    })
+}
+
+fn described(target: &Target) -> String {
+    let name = target.name.as_deref().unwrap_or("-");
+    let mut text = format!("{name}  {}", target.id);
+    if let Some(az) = &target.az {
+        let _ = write!(text, "  {az}");
+    }
+    text
+}
+
+fn listing(targets: &[Target], most: usize) -> String {
+    let mut text = String::new();
+    for target in targets.iter().take(most) {
+        let _ = writeln!(text, "{}", described(target));
+    }
+    if targets.len() > most {
+        let _ = writeln!(text, "and {} more", targets.len() - most);
+    }
+    text
+}
+
+/// A list to choose from: a number chooses, other words narrow it down.
+struct Picker {
+    all: Vec<Target>,
+    shown: Vec<usize>,
+    filter: String,
+}
+
+impl Picker {
+    fn new(all: Vec<Target>) -> Picker {
+        Picker { shown: (0..all.len()).collect(), all, filter: String::new() }
+    }
+
+    fn question(&self) -> String {
+        let mut text = String::new();
+        for (number, at) in self.shown.iter().take(LISTED).enumerate() {
+            if let Some(target) = self.all.get(*at) {
+                let _ = writeln!(text, "{:>3}  {}", number + 1, crate::render::visible(&described(target)));
+            }
+        }
+        if self.shown.len() > LISTED {
+            let _ = writeln!(text, "     and {} more", self.shown.len() - LISTED);
+        }
+        if self.shown.is_empty() {
+            let _ = writeln!(text, "No node matches {:?}.", self.filter);
+        }
+        text.push_str("Number, or words to narrow down (Enter for all): ");
+        text
+    }
+
+    /// Takes an answer; gives the node if one is chosen.
+    fn answer(&mut self, answer: &str) -> Option<Target> {
+        let answer = answer.trim();
+        let number = answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+        let by_number = number.and_then(|n| self.shown.iter().take(LISTED).nth(n));
+        if let Some(at) = by_number {
+            return self.all.get(*at).cloned();
+        }
+        self.filter = answer.to_lowercase();
+        let words: Vec<&str> = self.filter.split_whitespace().collect();
+        let fits = |target: &Target| {
+            let text = described(target).to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        };
+        self.shown = self.all.iter().enumerate().filter(|(_, t)| fits(t)).map(|(n, _)| n).collect();
+        match (self.shown.as_slice(), words.is_empty()) {
+            ([one], false) => self.all.get(*one).cloned(),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(id: &str, name: &str) -> Target {
+        Target {
+            id: id.into(),
+            name: Some(name.into()),
+            account: "1".into(),
+            region: "r".into(),
+            az: Some("eu-west-1a".into()),
+            platform: None,
+        }
+    }
+
+    #[test]
+    fn numbers_choose_and_words_narrow_down() {
+        let mut picker =
+            Picker::new(vec![target("i-01", "web-1"), target("i-02", "web-2"), target("i-03", "db-1")]);
+        assert!(picker.question().contains("  2  web-2  i-02  eu-west-1a\n"), "{}", picker.question());
+        assert_eq!(picker.answer("WEB"), None);
+        assert!(!picker.question().contains("db-1"));
+        assert_eq!(picker.answer("2").unwrap().id, "i-02");
+        assert_eq!(picker.answer("nothing"), None);
+        assert!(picker.question().starts_with("No node matches \"nothing\"."));
+        assert_eq!(picker.answer(""), None);
+        assert_eq!(picker.answer("9"), None, "no such number, and no such text");
+        assert_eq!(picker.answer("db").unwrap().id, "i-03");
+    }
+}

@@ -1,0 +1,186 @@
+//! One command on one node, without a terminal: its streams and its exit code are the process's own.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use bytes::Bytes;
+use herder_core::fanout::Interrupt;
+use herder_session::client::SessionEvent;
+use herder_session::terminal::Output;
+use tokio::sync::watch;
+use tokio::time::{Duration, timeout};
+
+use super::{Launcher, Live, Notices, failed};
+use crate::failure::{Failure, Kind};
+
+/// What the agent takes for SIGINT.
+const CTRL_C: &[u8] = &[3];
+/// How long the last acknowledgements may take: the agent waits for them.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Where a command's output goes.
+#[derive(Debug)]
+pub(crate) struct ExecStreams {
+    out: Sink,
+    err: Sink,
+}
+
+impl ExecStreams {
+    /// These, usually the process's own.
+    ///
+    /// # Errors
+    /// They can't be opened.
+    pub(crate) fn new(stdout: impl AsFd, stderr: impl AsFd) -> io::Result<ExecStreams> {
+        Ok(ExecStreams { out: Sink::new(stdout)?, err: Sink::new(stderr)? })
+    }
+}
+
+/// A stream, until its reader goes away: then what comes is thrown away, because a broken pipe stops no command.
+#[derive(Debug)]
+struct Sink {
+    output: Output,
+    error: Option<io::Error>,
+}
+
+impl Sink {
+    fn new(file: impl AsFd) -> io::Result<Sink> {
+        Ok(Sink { output: Output::new(file)?, error: None })
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        if self.error.is_none() {
+            self.error = self.output.write_all(bytes).await.err();
+        }
+    }
+
+    /// A reader that is gone has read enough; a disk that is full is a failure.
+    fn finish(self) -> io::Result<()> {
+        match self.error {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// With this exit code.
+    Code(i32),
+    /// The session ended as it should, and told no code: where streams come together, agents don't.
+    WithoutCode,
+    /// The second Ctrl-C, or SIGTERM.
+    Interrupted,
+}
+
+/// Carries the command's output until it ends. The first interrupt goes to the command as SIGINT, the second ends the session. `notify`
+/// is told what a person should know.
+///
+/// # Errors
+/// The session ended before the command did, or output can't be written.
+pub(crate) async fn run(
+    launcher: &Launcher,
+    live: Live,
+    mut streams: ExecStreams,
+    interrupts: watch::Receiver<Interrupt>,
+    notify: impl FnMut(&str),
+) -> Result<Ran, Failure> {
+    let id = live.id.clone();
+    let notices = Notices::default();
+    let mut carrier = Carrier { live, interrupts, notify, notices, has_interrupted: false };
+    let step = carrier.carry(&mut streams).await;
+    let Carrier { live: Live { handle, mut events, .. }, .. } = carrier;
+    handle.close();
+    // Until the last acknowledgement is out.
+    let _ = timeout(FAREWELL, async { while events.next().await.is_some() {} }).await;
+    let ran = step?;
+    if ran == Ran::Interrupted {
+        launcher.terminate(&id).await;
+        return Ok(ran);
+    }
+    let unwritten = |name: &str, error: io::Error| {
+        let message = format!("could not write all of {name}; the command has ended");
+        Failure::new(Kind::Local, message).caused_by(&error)
+    };
+    streams.out.finish().map_err(|error| unwritten("standard output", error))?;
+    streams.err.finish().map_err(|error| unwritten("standard error", error))?;
+    Ok(ran)
+}
+
+struct Carrier<N> {
+    live: Live,
+    interrupts: watch::Receiver<Interrupt>,
+    notify: N,
+    notices: Notices,
+    /// The command got an interrupt.
+    has_interrupted: bool,
+}
+
+impl<N: FnMut(&str)> Carrier<N> {
+    async fn carry(&mut self, streams: &mut ExecStreams) -> Result<Ran, Failure> {
+        loop {
+            let event = tokio::select! {
+                event = self.live.events.next() => event,
+                Ok(()) = self.interrupts.changed() => {
+                    if self.interrupted().await {
+                        return Ok(Ran::Interrupted);
+                    }
+                    continue;
+                }
+            };
+            let is_over = match event {
+                Some(SessionEvent::Output(bytes)) => self.write(&mut streams.out, bytes).await,
+                Some(SessionEvent::StdErr(bytes)) => self.write(&mut streams.err, bytes).await,
+                Some(SessionEvent::ExitCode(code)) => return Ok(self.ended(code)),
+                Some(SessionEvent::Closed(end)) => {
+                    return match super::ended(&end) {
+                        Ok(()) => Ok(Ran::WithoutCode),
+                        Err(_) => Err(failed(&end)),
+                    };
+                }
+                Some(other) => {
+                    if let Some(notice) = self.notices.of(&other) {
+                        (self.notify)(&notice);
+                    }
+                    false
+                }
+                None => return Err(Failure::new(Kind::Bug, "the session ended without a word")),
+            };
+            if is_over {
+                return Ok(Ran::Interrupted);
+            }
+        }
+    }
+
+    /// Writes, and goes on listening for interrupts where the reader is slow. True if the second one came.
+    async fn write(&mut self, sink: &mut Sink, bytes: Bytes) -> bool {
+        let mut writing = std::pin::pin!(sink.write(&bytes));
+        loop {
+            tokio::select! {
+                () = &mut writing => return false,
+                Ok(()) = self.interrupts.changed() => {
+                    if self.interrupted().await {
+                        return true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Agents tell -1 of a command that a signal ended.
+    fn ended(&self, code: i32) -> Ran {
+        if self.has_interrupted && code < 0 { Ran::Interrupted } else { Ran::Code(code) }
+    }
+
+    /// Passes an interrupt on. True if it was not the first.
+    async fn interrupted(&mut self) -> bool {
+        if *self.interrupts.borrow_and_update() > Interrupt::Drain {
+            return true;
+        }
+        self.has_interrupted = true;
+        (self.notify)("the command gets an interrupt; once more ends the session");
+        // A session that is over says so with its last event.
+        let _ = self.live.handle.send_input(Bytes::from_static(CTRL_C)).await;
+        false
+    }
+}

@@ -1,0 +1,289 @@
+//! Listeners on this machine whose connections go to ports that the node reaches.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{LocalBoxFuture, select_all};
+use herder_aws::ssm::{StartError, StartSession};
+use herder_session::client::{EventLink, SessionEvent, SessionHandle};
+use herder_session::forward::{
+    ConnectionEnd, ForwardEvent, ForwardOptions, ForwardSpec, Listener, PortKind, PortLink, serve,
+};
+use herder_session::handshake::Started;
+use herder_session::mux::{MuxOptions, Role};
+use herder_session::payload::SessionType;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Duration, Instant, sleep};
+
+use super::{Launcher, Notices, failed};
+use crate::ctx::OpenScope;
+use crate::failure::{Failure, Kind};
+
+/// How long a listener that has worked goes on trying to get another session.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// The waits between tries, in seconds; the last one repeats.
+const WAITS: [u64; 4] = [1, 2, 5, 10];
+
+/// One listener, and where its connections go.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    /// What was asked for.
+    pub(crate) spec: ForwardSpec,
+    /// The open sockets.
+    pub(crate) listener: Listener,
+}
+
+/// What happens to a tunnel.
+#[derive(Clone, Debug)]
+pub(crate) enum ForwardNotice {
+    /// This tunnel, by its place in the list, works for the first time.
+    Ready(usize),
+    /// Something that a person should know.
+    Said(String),
+}
+
+/// The sessions that are open, to be ended when this is.
+#[derive(Clone, Debug, Default)]
+struct OpenSessions(Arc<Mutex<BTreeMap<usize, String>>>);
+
+impl OpenSessions {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Link = PortLink<EventLink<Box<dyn FnMut(SessionEvent) + Send>>, SessionHandle>;
+
+/// Carries connections until `stop` is ready, or a tunnel can't go on: then gives the reason. The sessions are ended at the end.
+///
+/// # Errors
+/// A session can't be had.
+pub(crate) async fn forward(
+    launcher: &Launcher,
+    (open, target): (&OpenScope, &StartSession),
+    tunnels: &[Tunnel],
+    notices: UnboundedSender<ForwardNotice>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let sessions = OpenSessions::default();
+    let options = ForwardOptions::default();
+    let works: Vec<LocalBoxFuture<'_, Failure>> = tunnels
+        .iter()
+        .enumerate()
+        .map(|(number, tunnel)| {
+            let dialer = Dialer {
+                launcher,
+                open,
+                target,
+                number,
+                spec: &tunnel.spec,
+                sessions: sessions.clone(),
+                notices: notices.clone(),
+            };
+            let options = &options;
+            let work: LocalBoxFuture<'_, Failure> = Box::pin(dialer.serve(&tunnel.listener, options));
+            work
+        })
+        .collect();
+    let result = tokio::select! {
+        (failure, ..) = select_all(works) => Err(failure),
+        () = stop => Ok(()),
+    };
+    let left: Vec<String> = sessions.lock().values().cloned().collect();
+    for id in left {
+        launcher.terminate(&id).await;
+    }
+    result
+}
+
+/// Gets sessions for one tunnel.
+struct Dialer<'a> {
+    launcher: &'a Launcher,
+    open: &'a OpenScope,
+    target: &'a StartSession,
+    number: usize,
+    spec: &'a ForwardSpec,
+    sessions: OpenSessions,
+    notices: UnboundedSender<ForwardNotice>,
+}
+
+impl Dialer<'_> {
+    fn say(&self, text: impl Into<String>) {
+        // Whoever has stopped listening is about to end this.
+        let _ = self.notices.send(ForwardNotice::Said(text.into()));
+    }
+
+    async fn serve(self, listener: &Listener, options: &ForwardOptions) -> Failure {
+        let has_worked = std::sync::atomic::AtomicBool::new(false);
+        let dial = || async {
+            let is_first = !has_worked.load(std::sync::atomic::Ordering::Relaxed);
+            let link = self.dial(is_first).await?;
+            if !has_worked.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                let _ = self.notices.send(ForwardNotice::Ready(self.number));
+            }
+            Ok(link)
+        };
+        serve(listener, options, dial, |event| self.tell(event)).await
+    }
+
+    fn tell(&self, event: ForwardEvent) {
+        let to = &self.spec;
+        match event {
+            ForwardEvent::SessionEnded { reason } => {
+                self.say(format!("{to}: {reason}; the next connection starts another session"));
+            }
+            ForwardEvent::Finished { connection, end, .. } => match end {
+                ConnectionEnd::Orderly | ConnectionEnd::ClientGone(_) => {}
+                ConnectionEnd::ConnectFailed => {
+                    self.say(format!(
+                        "{to}: connection {connection}: the node could not connect to the port"
+                    ));
+                }
+                ConnectionEnd::Stalled => {
+                    self.say(format!(
+                        "{to}: connection {connection} was closed: nothing was read from it while others waited"
+                    ));
+                }
+                ConnectionEnd::SessionEnded(reason) => {
+                    self.say(format!("{to}: connection {connection} broke off: {reason}"));
+                }
+                _ => {}
+            },
+            ForwardEvent::AcceptFailed { error } => self.say(format!("{to}: could not accept: {error}")),
+            _ => {}
+        }
+    }
+
+    /// Gets a session; the first one at once or not at all, later ones with patience.
+    async fn dial(&self, is_first: bool) -> Result<Link, Failure> {
+        let began = Instant::now();
+        let mut waits = WAITS.into_iter();
+        let mut last = WAITS[WAITS.len() - 1];
+        loop {
+            let failure = match self.attempt().await {
+                Ok(link) => return Ok(link),
+                Err(failure) => failure,
+            };
+            let is_passing = matches!(failure.kind, Kind::Service | Kind::Unknown);
+            if is_first || !is_passing || began.elapsed() >= PATIENCE {
+                return Err(failure);
+            }
+            self.say(format!("{}: {}; trying again", self.spec, failure.message));
+            last = waits.next().unwrap_or(last);
+            sleep(Duration::from_secs(last)).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Link, Failure> {
+        let start = request(self.target, self.spec);
+        let live = match self.launcher.start(&start).await {
+            Ok(live) => live,
+            Err(error) => {
+                let is_old = matches!(&*error, StartError::InvalidDocument(_)) && self.spec.host.is_some();
+                let failure = self.launcher.explain(self.open, &start, *error).await;
+                return Err(if is_old { failure.hint(OLD_AGENT) } else { failure });
+            }
+        };
+        let (id, handle, mut events) = (live.id, live.handle, live.events);
+        self.sessions.lock().insert(self.number, id);
+        let mut notices = Notices::default();
+        let started = loop {
+            match events.next().await {
+                Some(SessionEvent::Started(started)) => break started,
+                Some(SessionEvent::Closed(end)) => return Err(failed(&end)),
+                Some(other) => {
+                    if let Some(notice) = notices.of(&other) {
+                        self.say(notice);
+                    }
+                }
+                None => return Err(Failure::new(Kind::Bug, "the session ended without a word")),
+            }
+        };
+        let kind = port_kind(&started, self.spec.host.is_some())?;
+        let say = self.notices.clone();
+        let tell: Box<dyn FnMut(SessionEvent) + Send> = Box::new(move |event| {
+            if let Some(notice) = notices.of(&event) {
+                let _ = say.send(ForwardNotice::Said(notice));
+            }
+        });
+        Ok(PortLink { source: events.into_link(tell), sink: handle, kind })
+    }
+}
+
+const OLD_AGENT: &str =
+    "Update the node's agent with the document AWS-UpdateSSMAgent; other hosts need 3.1.1374 or newer.";
+
+/// How an agent takes connections.
+///
+/// # Errors
+/// It is no port session, or the agent is too old for another host.
+pub(crate) fn port_kind(started: &Started, has_host: bool) -> Result<PortKind, Failure> {
+    if started.session_type != SessionType::Port {
+        let name = started.session_type.name();
+        return Err(Failure::usage(format!(
+            "the document starts a session of type {name}, not one for ports"
+        )));
+    }
+    let Some(version) = &started.agent_version else { return Ok(PortKind::Single) };
+    if has_host && !version.forwards_to_remote_hosts() {
+        let message = format!("the node's agent {version} can't forward to other hosts");
+        return Err(Failure::new(Kind::Refused, message).hint(OLD_AGENT));
+    }
+    if !version.multiplexes() {
+        return Ok(PortKind::Single);
+    }
+    let keepalive = version.wants_keepalive().then_some(MuxOptions::KEEPALIVE);
+    Ok(PortKind::Mux(MuxOptions { keepalive, ..MuxOptions::new(Role::Client) }))
+}
+
+/// The session that a tunnel needs.
+fn request(target: &StartSession, spec: &ForwardSpec) -> StartSession {
+    let mut parameters = BTreeMap::from([("portNumber".to_owned(), vec![spec.port.to_string()])]);
+    let document = match &spec.host {
+        Some(host) => {
+            parameters.insert("host".to_owned(), vec![host.clone()]);
+            "AWS-StartPortForwardingSessionToRemoteHost"
+        }
+        None => "AWS-StartPortForwardingSession",
+    };
+    // It is only told to the client again, and the agent wants a number.
+    parameters.insert("localPortNumber".to_owned(), vec!["0".to_owned()]);
+    StartSession { document: Some(document.to_owned()), parameters, ..target.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_tunnel_asks_for_its_document() {
+        let target = StartSession { target: "i-1".into(), ..StartSession::default() };
+        let here = request(&target, &"8080:80".parse().unwrap());
+        assert_eq!(here.document.as_deref(), Some("AWS-StartPortForwardingSession"));
+        assert_eq!(here.parameters["portNumber"], ["80"]);
+        let there = request(&target, &"5432:db.internal:5433".parse().unwrap());
+        assert_eq!(there.document.as_deref(), Some("AWS-StartPortForwardingSessionToRemoteHost"));
+        assert_eq!(
+            (&there.parameters["host"][0], &there.parameters["portNumber"][0]),
+            (&"db.internal".to_owned(), &"5433".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_agents_version_decides() {
+        let mut started = Started::without_handshake();
+        assert!(port_kind(&started, false).is_err());
+        started.session_type = SessionType::Port;
+        let mut kind = |version: &str, has_host| {
+            started.agent_version = Some(version.parse().unwrap());
+            port_kind(&started, has_host)
+        };
+        assert_eq!(kind("3.0.196.0", false).unwrap(), PortKind::Single);
+        assert!(
+            matches!(kind("3.0.1000.0", false), Ok(PortKind::Mux(options)) if options.keepalive.is_some())
+        );
+        assert!(matches!(kind("3.3.0.0", true), Ok(PortKind::Mux(options)) if options.keepalive.is_none()));
+        let refused = kind("3.1.1000.0", true).unwrap_err();
+        assert!(refused.message.contains("3.1.1000.0"), "{refused:?}");
+    }
+}

@@ -1,0 +1,179 @@
+//! `herder session forward` and `proxy`: bytes through ports, exact whatever happens to the connection.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+
+use herder_sim::SessionAct;
+use serde_json::Value;
+
+use crate::harness::{BOUND, Running, Sim, json_lines};
+
+fn sim(spec: &str) -> Sim {
+    Sim::start(&format!("speed=1,windows=0,hybrid=0,{spec}"))
+}
+
+/// The lines that it has written about its forwards, when there are so many.
+fn forwards(running: &mut Running<'_>, count: usize) -> Vec<Value> {
+    loop {
+        let text = running.stdout_so_far();
+        if text.lines().count() >= count {
+            return json_lines(text.as_bytes());
+        }
+        running.wait_for_stdout(&format!("{text}{{"));
+    }
+}
+
+fn connect(forward: &Value) -> TcpStream {
+    let port = u16::try_from(forward["port"].as_u64().unwrap()).unwrap();
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(BOUND)).unwrap();
+    stream
+}
+
+/// Sends bytes, and reads as many.
+fn echoed(mut stream: TcpStream, bytes: &[u8]) -> Vec<u8> {
+    let mut reader = stream.try_clone().unwrap();
+    let count = bytes.len();
+    let reading = std::thread::spawn(move || {
+        let mut back = vec![0; count];
+        reader.read_exact(&mut back).map(|()| back)
+    });
+    stream.write_all(bytes).unwrap();
+    reading.join().unwrap().unwrap()
+}
+
+#[test]
+fn a_port_is_forwarded_until_ctrl_c() {
+    let sim = sim("nodes=5");
+    let socket = sim.path("db.sock");
+    let unix = format!("unix:{}:7", socket.display());
+    let words = ["session", "forward", "web-1", "-L", "0:7", "-L", &unix, "--json"];
+    let mut running = sim.herder(words).spawn();
+    let ready = forwards(&mut running, 2);
+    let tcp = ready.iter().find(|forward| forward["port"].is_number()).unwrap();
+    assert_eq!((&tcp["remote"], &tcp["target"]), (&"web-1:7".into(), &sim.id("web-1").into()));
+    // Bytes of every value, and a stream of nothing but line ends.
+    let all: Vec<u8> = (0..600_000_u32).map(|n| (n * 7 % 256) as u8).collect();
+    assert!(echoed(connect(tcp), &all) == all);
+    assert!(echoed(connect(tcp), &[b'\n'; 50_000]) == [b'\n'; 50_000]);
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    stream.write_all(b"\n").unwrap();
+    let mut back = [0];
+    stream.read_exact(&mut back).unwrap();
+    assert_eq!(back, *b"\n");
+    running.signal("INT");
+    let _ = running.wait().exits(0);
+    assert!(!socket.exists());
+    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
+}
+
+#[test]
+fn a_forward_survives_every_close() {
+    let sim = sim("nodes=5");
+    let mut running = sim.herder(["session", "forward", "web-1", "-L", "0:7", "--json"]).spawn();
+    let ready = forwards(&mut running, 1);
+    let id = sim.control.sessions()[0].id.clone();
+    let bytes: Vec<u8> = (0..8_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let (stream, sent) = (connect(&ready[0]), bytes.clone());
+    let carrying = std::thread::spawn(move || echoed(stream, &sent));
+    for act in [SessionAct::Bye, SessionAct::Drop, SessionAct::Cut { ms: 2000 }] {
+        let before = sim.control.sessions()[0].clone();
+        sim.wait_until("bytes move, or all have", || {
+            sim.control.sessions()[0].input_bytes > before.input_bytes || carrying.is_finished()
+        });
+        assert!(sim.control.act(&id, act));
+        sim.wait_until("it connects again", || sim.control.sessions()[0].connects > before.connects);
+    }
+    assert!(carrying.join().unwrap() == bytes, "every byte, in order");
+    running.signal("INT");
+    let _ = running.wait().exits(0).says("connection lost");
+}
+
+#[test]
+fn the_listener_outlives_its_session() {
+    let sim = sim("nodes=5");
+    let mut running = sim.herder(["session", "forward", "web-1", "-L", "0:7", "--json"]).spawn();
+    let ready = forwards(&mut running, 1);
+    let id = sim.control.sessions()[0].id.clone();
+    assert!(sim.control.act(&id, SessionAct::Terminate { output: String::new() }));
+    running.wait_for_stderr("the next connection starts another session");
+    assert_eq!(echoed(connect(&ready[0]), b"again"), b"again");
+    assert_eq!(sim.control.sessions().len(), 2);
+    running.signal("INT");
+    let _ = running.wait().exits(0);
+}
+
+#[test]
+fn what_can_not_be_forwarded_is_told() {
+    let sim = sim("nodes=5");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let spec = format!("{}:7", taken.local_addr().unwrap().port());
+    let _ = sim.run(&["session", "forward", "web-1", "-L", &spec]).exits(2).says("could not listen").silent();
+    let _ = sim
+        .run(&["session", "forward", "web-1", "-L", "80"])
+        .exits(2)
+        .says("names one port where two are needed");
+    let _ = sim.run(&["session", "forward", "web-1"]).exits(2);
+    let _ = sim.run(&["session", "forward", "nope", "-L", "0:7"]).exits(3).silent();
+    let mut running = sim.herder(["session", "forward", "web-1", "-L", "0:4242", "--json"]).spawn();
+    let ready = forwards(&mut running, 1);
+    let mut refused = connect(&ready[0]);
+    let mut nothing = Vec::new();
+    // Closed or reset, but never answered.
+    let _ = refused.read_to_end(&mut nothing);
+    assert_eq!(nothing, b"");
+    running.wait_for_stderr("the node could not connect to the port");
+    running.signal("TERM");
+    let _ = running.wait().exits(0);
+}
+
+#[test]
+fn a_proxy_is_byte_exact() {
+    let sim = sim("nodes=5");
+    let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 256) as u8).collect();
+    for bytes in [b"\n".to_vec(), bytes, vec![b'\n'; 10_000]] {
+        let count = bytes.len();
+        let mut running = sim
+            .herder(["session", "proxy", "web-1", "7"])
+            // Its input stays open until it has answered, as ssh's does.
+            .by_shell(&format!("(cat; sleep 600) | \"$@\" | head -c {count}; kill $! 2>/dev/null; exit 0"))
+            .stdin(bytes.clone())
+            .spawn();
+        running.wait_for_stdout(&String::from_utf8_lossy(&bytes[count - 1..]));
+        sim.wait_until("all is back", || {
+            sim.control.sessions().last().is_some_and(|session| session.output_bytes >= count as u64)
+        });
+        running.signal("TERM");
+        drop(running);
+    }
+    let banner = sim.herder(["session", "proxy", "web-1"]).stdin("").run();
+    assert!(banner.text().starts_with("SSH-2.0-"), "{banner:?}");
+}
+
+#[test]
+fn the_stanza_for_ssh_names_the_scope() {
+    let sim = sim("nodes=1");
+    let output = sim.run(&["session", "ssh-config", "--region", "eu-west-1"]).exits(0);
+    assert_eq!(
+        output.text(),
+        "Host i-* mi-*\n  ProxyCommand herder session proxy %h %p --region eu-west-1\n"
+    );
+    let _ = sim.run(&["session", "ssh-config", "a b"]).exits(2);
+}
+
+#[test]
+fn ssh_gets_herder_as_its_proxy() {
+    let sim = sim("nodes=5");
+    let bin = sim.path("bin");
+    std::fs::create_dir(&bin).unwrap();
+    sim.file("bin/ssh", "#!/bin/sh\nprintf '%s\\n' \"$@\"\nexit 9\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("ssh"), mode).unwrap();
+    let words = ["session", "ssh", "ubuntu@web-1", "-A", "uptime"];
+    let output = sim.herder(words).env("PATH", format!("{}:/usr/bin:/bin", bin.display())).run().exits(9);
+    let lines: Vec<String> = output.text().lines().map(str::to_owned).collect();
+    assert!(lines[1].starts_with("ProxyCommand=") && lines[1].ends_with(" session proxy %h %p"), "{lines:?}");
+    assert_eq!(lines[2..], [format!("ubuntu@{}", sim.id("web-1")), "-A".into(), "uptime".into()]);
+    let _ = sim.herder(["session", "ssh", "nope"]).run().exits(255);
+}
