@@ -40,6 +40,9 @@ _herder() {
             herder,sim)
                 cmd="herder__subcmd__sim"
                 ;;
+            herder,whoami)
+                cmd="herder__subcmd__whoami"
+                ;;
             herder__subcmd__nodes,check)
                 cmd="herder__subcmd__nodes__subcmd__check"
                 ;;
@@ -113,7 +116,7 @@ _herder() {
 
     case "${cmd}" in
         herder)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version exec session nodes runs sim completions man help"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version exec session nodes runs sim whoami completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -124,6 +127,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -147,7 +154,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__completions)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version bash elvish fish powershell zsh"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -158,6 +165,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -181,7 +192,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__exec)
-            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -335,6 +346,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -355,7 +370,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__help)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -366,6 +381,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -389,7 +408,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__man)
-            opts="-y -h -V --all --reference --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --all --reference --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -404,6 +423,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -427,7 +450,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__nodes)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version list show summary check"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version list show summary check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -438,6 +461,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -461,7 +488,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__nodes__subcmd__check)
-            opts="-t -o -y -h -V --target --exclude --all --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -o -y -h -V --target --exclude --all --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -500,6 +527,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -523,7 +554,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__nodes__subcmd__list)
-            opts="-t -o -y -h -V --target --exclude --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -o -y -h -V --target --exclude --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -565,6 +596,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -585,7 +620,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__nodes__subcmd__show)
-            opts="-o -y -h -V --output --json --jsonl --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --output --json --jsonl --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -604,6 +639,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -627,7 +666,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__nodes__subcmd__summary)
-            opts="-t -o -y -h -V --target --exclude --by --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -o -y -h -V --target --exclude --by --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +712,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -693,7 +736,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version list show attach resume retry cancel prune"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version list show attach resume retry cancel prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -704,6 +747,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -727,7 +774,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__attach)
-            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -750,6 +797,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -773,7 +824,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__cancel)
-            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -799,6 +850,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -819,7 +874,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__list)
-            opts="-o -y -h -V --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -849,6 +904,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -869,7 +928,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__prune)
-            opts="-o -y -h -V --keep --keep-bytes --dry-run --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --keep --keep-bytes --dry-run --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -907,6 +966,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -927,7 +990,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__resume)
-            opts="-c -p -o -y -h -V --concurrency --max-errors --resend-ambiguous --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-c -p -o -y -h -V --concurrency --max-errors --resend-ambiguous --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -977,6 +1040,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -997,7 +1064,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__retry)
-            opts="-c -p -o -y -h -V --where --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-c -p -o -y -h -V --where --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1083,6 +1150,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1103,7 +1174,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__show)
-            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-o -y -h -V --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1129,6 +1200,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1149,7 +1224,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session)
-            opts="-p -y -h -V --document --parameter --reason --record --record-input --escape-char --profile --region --assume-role --sim --state-dir --utc --yes --help --version exec forward ssh proxy ssh-config cp list history stop plugin"
+            opts="-p -y -h -V --document --parameter --reason --record --record-input --escape-char --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version exec forward ssh proxy ssh-config cp list history stop plugin"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1187,6 +1262,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1207,7 +1286,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__cp)
-            opts="-r -p -y -h -V --recursive --preserve --no-resume --base64 --reason --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-r -p -y -h -V --recursive --preserve --no-resume --base64 --reason --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1222,6 +1301,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1245,7 +1328,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__exec)
-            opts="-y -h -V --reason --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --reason --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1260,6 +1343,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1283,7 +1370,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__forward)
-            opts="-L -y -h -V --local --reason --jsonl --json --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-L -y -h -V --local --reason --jsonl --json --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1309,6 +1396,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1329,7 +1420,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__history)
-            opts="-t -o -y -h -V --target --owner --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -o -y -h -V --target --owner --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1368,6 +1459,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1391,7 +1486,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__list)
-            opts="-t -o -y -h -V --target --owner --output --json --jsonl --columns --sort --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -o -y -h -V --target --owner --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1433,6 +1528,10 @@ _herder() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --assume-role)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1453,7 +1552,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__plugin)
-            opts="-y -h --profile --region --assume-role --sim --state-dir --utc --yes --help"
+            opts="-y -h --profile --region --account --assume-role --sim --state-dir --utc --yes --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1464,6 +1563,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1487,7 +1590,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__proxy)
-            opts="-y -h -V --reason --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --reason --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1502,6 +1605,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1525,7 +1632,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__ssh)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1536,6 +1643,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1559,7 +1670,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__ssh__subcmd__config)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1570,6 +1681,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1593,7 +1708,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__session__subcmd__stop)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1604,6 +1719,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1627,7 +1746,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__sim)
-            opts="-y -h -V --profile --region --assume-role --sim --state-dir --utc --yes --help --version serve"
+            opts="-y -h -V --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version serve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1638,6 +1757,10 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1661,7 +1784,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__sim__subcmd__serve)
-            opts="-y -h -V --port --tls --background --profile --region --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-y -h -V --port --tls --background --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1680,6 +1803,64 @@ _herder() {
                     return 0
                     ;;
                 --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --assume-role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sim)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        herder__subcmd__whoami)
+            opts="-o -y -h -V --output --json --jsonl --columns --sort --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "json jsonl csv table quiet" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "json jsonl csv table quiet" -- "${cur}"))
+                    return 0
+                    ;;
+                --columns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --region)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

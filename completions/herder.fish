@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_herder_global_optspecs
-    string join \n profile= region= assume-role= sim= state-dir= utc y/yes h/help V/version
+    string join \n profile= region= account= assume-role= sim= state-dir= utc y/yes h/help V/version
 end
 
 function __fish_herder_needs_command
@@ -25,8 +25,9 @@ function __fish_herder_using_subcommand
 end
 
 complete -c herder -n "__fish_herder_needs_command" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_needs_command" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_needs_command" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_needs_command" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_needs_command" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_needs_command" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_needs_command" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_needs_command" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_needs_command" -l utc -d 'Show times in UTC'
@@ -38,6 +39,7 @@ complete -c herder -n "__fish_herder_needs_command" -f -a "session" -d 'Open a s
 complete -c herder -n "__fish_herder_needs_command" -f -a "nodes" -d 'Look at the fleet: EC2 and Systems Manager, merged'
 complete -c herder -n "__fish_herder_needs_command" -f -a "runs" -d 'Look at runs, and go on with one that was killed'
 complete -c herder -n "__fish_herder_needs_command" -f -a "sim" -d 'Run the simulated AWS for several commands, the aws CLI, boto3 and others'
+complete -c herder -n "__fish_herder_needs_command" -f -a "whoami" -d 'Show as whom, and in which accounts and regions, commands would work'
 complete -c herder -n "__fish_herder_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c herder -n "__fish_herder_needs_command" -f -a "man" -d 'Print the manual page (pipe it to `man -l -`)'
 complete -c herder -n "__fish_herder_needs_command" -f -a "help" -d 'Show help on a command or a topic (exit-codes, output, selectors, rollout)'
@@ -79,8 +81,9 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l log-group -d 'Let
 complete -c herder -n "__fish_herder_using_subcommand exec" -l exit -d 'What the exit code tells: of the run, or of the command on its one target; herder\'s own failures are 255 then' -r -f -a "run\t'herder\'s own, by verdicts'
 remote\t'The remote command\'s, where there is one target'"
 complete -c herder -n "__fish_herder_using_subcommand exec" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand exec" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand exec" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand exec" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
@@ -99,8 +102,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_se
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l record -d 'Record what is shown, as asciinema does' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l escape-char -d 'The character that begins escapes, or `none`' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l record-input -d 'Record what is typed as well, passwords included'
@@ -120,8 +124,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_se
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "plugin" -d 'Stand in for the aws CLI\'s session-manager-plugin'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l reason -d 'Why, for the audit' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l utc -d 'Show times in UTC'
@@ -131,8 +136,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s L -l local -d 'What to forward; port 0 picks a free one (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l reason -d 'Why, for the audit' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l json -l jsonl -d 'Write an object a line on standard output'
@@ -141,8 +147,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l utc -d 'Show times in UTC'
@@ -151,8 +158,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l reason -d 'Why, for the audit' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l utc -d 'Show times in UTC'
@@ -160,8 +168,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l utc -d 'Show times in UTC'
@@ -170,8 +179,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l reason -d 'Why, for the audit' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s r -l recursive -d 'Copy directories with all that is in them'
@@ -192,8 +202,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
@@ -212,8 +223,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l json -d 'The same as `-o json`'
@@ -223,8 +235,9 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l utc -d 'Show times in UTC'
@@ -232,16 +245,18 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l utc -d 'Show times in UTC'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l utc -d 'Show times in UTC'
@@ -262,8 +277,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
@@ -278,8 +294,9 @@ csv\t'Comma-separated, with a header'
 table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
@@ -299,8 +316,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l json -d 'The same as `-o json`'
@@ -319,8 +337,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l all -d 'List those that are fine as well'
@@ -331,8 +350,9 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l utc -d 'Show times in UTC'
@@ -354,8 +374,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
@@ -371,8 +392,9 @@ table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
@@ -389,8 +411,9 @@ table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l json -d 'The same as `-o json`'
@@ -411,8 +434,9 @@ table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l resend-ambiguous -d 'Send again where the answer to a send was lost and no trace of it is found; a node may run it twice'
@@ -445,8 +469,9 @@ table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
@@ -465,8 +490,9 @@ table\t'A table'
 quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l json -d 'The same as `-o json`'
@@ -486,8 +512,9 @@ quiet\t'Only what needs attention'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l columns -d 'Columns to show, in order' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l dry-run -d 'Only list what would be forgotten'
@@ -498,8 +525,9 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l utc -d 'Show times in UTC'
@@ -510,8 +538,9 @@ complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l port -d 'Port to listen on; 0 takes any' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l tls -d 'Serve https with a certificate of its own; the CA is written to a file' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l background -d 'Go on in the background; `HERDER_SIM_PID` among the variables says which process it is'
@@ -519,9 +548,29 @@ complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subco
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand completions" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand completions" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand completions" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand completions" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand completions" -l utc -d 'Show times in UTC'
@@ -530,8 +579,9 @@ complete -c herder -n "__fish_herder_using_subcommand completions" -s h -l help 
 complete -c herder -n "__fish_herder_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand man" -l all -d 'Write the pages of all commands into this directory' -r -F
 complete -c herder -n "__fish_herder_using_subcommand man" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand man" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand man" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand man" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand man" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand man" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand man" -l reference -d 'Print the help of all commands as Markdown'
@@ -540,8 +590,9 @@ complete -c herder -n "__fish_herder_using_subcommand man" -s y -l yes -d 'Answe
 complete -c herder -n "__fish_herder_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand man" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand help" -l profile -d 'AWS profile' -r
-complete -c herder -n "__fish_herder_using_subcommand help" -l region -d 'AWS region' -r
-complete -c herder -n "__fish_herder_using_subcommand help" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand help" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
 complete -c herder -n "__fish_herder_using_subcommand help" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand help" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand help" -l utc -d 'Show times in UTC'

@@ -44,6 +44,7 @@ pub(crate) enum Command {
     Runs(commands::runs::RunsArgs),
     #[cfg(feature = "sim")]
     Sim(commands::sim::SimArgs),
+    Whoami(commands::whoami::WhoamiArgs),
     Completions(commands::completions::CompletionsArgs),
     Man(commands::man::ManArgs),
     Help(commands::help::HelpArgs),
@@ -53,7 +54,7 @@ impl Command {
     /// Whether the command speaks to AWS, so that `--sim` has something to stand in for.
     pub(crate) fn uses_aws(&self) -> bool {
         match self {
-            Command::Exec(_) | Command::Nodes(_) | Command::Runs(_) => true,
+            Command::Exec(_) | Command::Nodes(_) | Command::Runs(_) | Command::Whoami(_) => true,
             Command::Session(args) => args.uses_aws(),
             #[cfg(feature = "sim")]
             Command::Sim(_) => false,

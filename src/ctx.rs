@@ -4,10 +4,9 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use herder_aws::{AssumeRole, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions, ThrottleNotice};
+use herder_aws::ThrottleNotice;
 use herder_core::fanout::Interrupt;
-use herder_core::journal::{Identity, RunsDirectory};
-use herder_core::limit::{LearnedRates, LimitKey};
+use herder_core::journal::RunsDirectory;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::sync::watch;
@@ -133,101 +132,6 @@ impl Ctx {
             }
         }
     }
-
-    /// Opens the account and region that the settings name.
-    ///
-    /// # Errors
-    /// There is no region, no such profile, no credentials; or the simulator can't start.
-    pub(crate) async fn open_scope(&self, on_throttle: Option<OnThrottle>) -> Result<OpenScope, Failure> {
-        let endpoint = self.sim.as_ref().map(|sim| sim.endpoint());
-        // A simulator's quotas teach nothing about an account's.
-        let learned = match &endpoint {
-            Some(_) => None,
-            None => self.settings.cache_dir.as_ref().map(|dir| dir.join("limits.json")),
-        };
-        let meter = Arc::new(Meter::new(MeterOptions {
-            learned,
-            now: Some(self.clock.now()),
-            seed: self.seed,
-            on_throttle,
-        }));
-        let is_fixed = endpoint.is_some();
-        let scope = Scope::open(self.scope_options(endpoint)?, Arc::clone(&meter)).await?;
-        let caller = scope.identity().await?;
-        let identity = Identity {
-            principal: caller.principal().to_owned(),
-            account: caller.account,
-            region: scope.region().to_owned(),
-            // An in-process simulator has another port each time: it is named by what it is.
-            endpoint: match &self.sim {
-                Some(sim) => Some(sim.name().to_owned()),
-                None => scope.endpoint().map(str::to_owned),
-            },
-            sim: is_fixed || scope.is_simulated(),
-        };
-        if identity.sim
-            && let Some(terminal) = &self.terminal
-        {
-            terminal.note_simulated();
-        }
-        let send_rate = self.send_rate(&identity);
-        Ok(OpenScope { scope, meter, identity, found: Arc::clone(&self.found), send_rate })
-    }
-
-    /// Sends a second that the account was found to take, if an earlier run found out.
-    fn send_rate(&self, identity: &Identity) -> Option<f64> {
-        if self.sim.is_some() {
-            return None;
-        }
-        let (rates, _) = LearnedRates::load(&self.settings.cache_dir.as_ref()?.join("limits.json"));
-        rates.rate(&LimitKey::new(&identity.account, &identity.region, "SendCommand"), self.clock.now())
-    }
-
-    fn scope_options(&self, endpoint: Option<FixedEndpoint>) -> Result<ScopeOptions, Failure> {
-        let value =
-            |setting: &Option<crate::settings::Setting<String>>| setting.as_ref().map(|s| s.value.clone());
-        let region = value(&self.settings.region);
-        if region.as_ref().is_some_and(|r| r.contains(',') || r == "all") {
-            return Err(Failure::usage("this version works on one region at a time")
-                .hint("Run it once for each region."));
-        }
-        let variables = self.environment.all().clone();
-        let environment = herder_aws::Environment::new(move |name| variables.get(name).cloned());
-        Ok(ScopeOptions {
-            profile: value(&self.settings.profile),
-            region,
-            assume_role: value(&self.settings.assume_role).map(|role| AssumeRole {
-                role,
-                account: None,
-                external_id: None,
-            }),
-            endpoint,
-            mfa: self.terminal.clone().map(mfa_prompt),
-            ..ScopeOptions::new(environment)
-        })
-    }
-}
-
-/// An account and region, its quotas, and who is calling.
-#[derive(Clone, Debug)]
-pub(crate) struct OpenScope {
-    /// The services.
-    pub(crate) scope: Scope,
-    /// Their quotas.
-    pub(crate) meter: Arc<Meter>,
-    /// Who, where.
-    pub(crate) identity: Identity,
-    /// Instances that EC2 has described so far.
-    pub(crate) found: Arc<AtomicUsize>,
-    /// Sends a second that earlier runs learned.
-    pub(crate) send_rate: Option<f64>,
-}
-
-impl OpenScope {
-    /// Keeps what was learned of the quotas. A cache that can't be written costs nothing but speed.
-    pub(crate) fn keep_learned(&self, now: Timestamp) {
-        let _ = self.meter.save(now);
-    }
 }
 
 fn draw() -> Result<[u8; 32], Failure> {
@@ -240,7 +144,7 @@ fn draw() -> Result<[u8; 32], Failure> {
 }
 
 /// Asks at the terminal for the code of an MFA device.
-fn mfa_prompt(io: crate::io::Io) -> herder_aws::MfaPrompt {
+pub(crate) fn mfa_prompt(io: crate::io::Io) -> herder_aws::MfaPrompt {
     Arc::new(move |question: &herder_aws::MfaQuestion| {
         let text = format!("MFA code of {} (profile {}): ", question.serial, question.profile);
         io.ask_hidden(&text).map_err(|error| error.to_string())

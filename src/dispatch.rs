@@ -7,7 +7,7 @@ use std::io;
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 
-use herder_core::event::{Envelope, Event, RunFinished, SCHEMA_VERSION};
+use herder_core::event::{Envelope, Event, RunError, RunFinished, SCHEMA_VERSION};
 use herder_core::journal::{Bodies, EventLog, Journal, JournalError, RunDirectory, StoredEvent};
 use herder_core::run_id::RunId;
 use herder_core::verdict::{Tally, Verdict};
@@ -97,6 +97,8 @@ pub(crate) struct Ending {
     pub(crate) throttles: u64,
     /// Wall clock.
     pub(crate) took: Duration,
+    /// The error that ended it, where one did.
+    pub(crate) error: Option<Box<RunError>>,
 }
 
 impl Dispatcher {
@@ -180,6 +182,7 @@ fn finish(ending: &Ending, exit: i32, counted: &mut Counted) -> RunFinished {
         p50_ms: counted.quantile(0.5),
         p95_ms: counted.quantile(0.95),
         took_ms: u64::try_from(ending.took.as_millis()).unwrap_or(u64::MAX),
+        error: ending.error.clone(),
     }
 }
 
@@ -269,6 +272,9 @@ mod tests {
             command: "exec".into(),
             title: "uptime".into(),
             identity: Identity { account, region, principal, endpoint: None, sim: true },
+            scopes: Vec::new(),
+            role: None,
+            unreached: Vec::new(),
             waves: vec![0],
             recipe: serde_json::Value::Null,
         };
@@ -319,7 +325,16 @@ mod tests {
         let tally = Tally::default();
         let took = Duration::ZERO;
         assert!(
-            end.send(Ending { tally, exit: 0, exit_if_incomplete: 6, calls: 0, throttles: 0, took }).is_ok()
+            end.send(Ending {
+                tally,
+                exit: 0,
+                exit_if_incomplete: 6,
+                calls: 0,
+                throttles: 0,
+                took,
+                error: None
+            })
+            .is_ok()
         );
         let seen = Seen::default();
         let counted = dispatcher.run(feed, ending, Box::new(seen.clone()));

@@ -4,6 +4,7 @@
 use std::error::Error;
 
 use herder_aws::{CallError, CallErrorKind, ScopeError};
+use herder_core::event::RunError;
 use herder_core::journal::JournalError;
 use herder_core::target::SelectorError;
 
@@ -87,6 +88,18 @@ impl Failure {
             hints: Vec::new(),
             request_id: None,
             changed: Changed::Nothing,
+        }
+    }
+
+    /// The same, as a run's last event tells it.
+    pub(crate) fn of_run(&self) -> RunError {
+        RunError {
+            kind: self.kind.as_str().to_owned(),
+            message: self.message.clone(),
+            causes: self.causes.clone(),
+            hints: self.hints.clone(),
+            request_id: self.request_id.clone(),
+            changed: self.changed == Changed::Possibly,
         }
     }
 

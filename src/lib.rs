@@ -11,6 +11,7 @@ mod interrupts;
 mod io;
 mod ops;
 mod render;
+mod scopes;
 mod settings;
 mod sim;
 
@@ -108,6 +109,7 @@ async fn execute(
         Command::Runs(args) => Box::pin(commands::runs::run(&ctx, io, args)).await,
         #[cfg(feature = "sim")]
         Command::Sim(args) => commands::sim::run(&ctx, io, args).await,
+        Command::Whoami(args) => commands::whoami::run(&ctx, io, &args).await,
         Command::Completions(args) => {
             let io = io.clone();
             commands::interruptible(&ctx, move || commands::completions::run(&io, &args)).await

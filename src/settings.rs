@@ -73,6 +73,8 @@ pub(crate) struct Settings {
     pub profile: Option<Setting<String>>,
     /// `--region`.
     pub region: Option<Setting<String>>,
+    /// `--account`.
+    pub account: Option<Setting<String>>,
     /// `--assume-role`: an ARN, or a name in the caller's account.
     pub assume_role: Option<Setting<String>>,
     /// `--sim`: the simulator's specification.
@@ -95,6 +97,7 @@ pub(crate) struct Settings {
 struct File {
     profile: Option<String>,
     region: Option<String>,
+    account: Option<String>,
     #[serde(rename = "assume-role")]
     assume_role: Option<String>,
     #[serde(rename = "state-dir")]
@@ -138,6 +141,7 @@ impl Settings {
         Ok(Settings {
             profile: text(&args.profile, "HERDER_PROFILE", file.profile),
             region: text(&args.region, "HERDER_REGION", file.region),
+            account: text(&args.account, "HERDER_ACCOUNT", file.account),
             assume_role: text(&args.assume_role, "HERDER_ASSUME_ROLE", file.assume_role),
             sim: text(&args.sim, "HERDER_SIM", None),
             state_dir,

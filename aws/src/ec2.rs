@@ -120,6 +120,20 @@ impl Ec2 {
         Ec2 { scope, client }
     }
 
+    /// `DescribeRegions`: the regions that are enabled for the account, sorted.
+    ///
+    /// # Errors
+    /// The call failed.
+    pub async fn regions(&self) -> Result<Vec<String>, CallError> {
+        let call = Call::read("ec2", "DescribeRegions", "");
+        let request = self.client.describe_regions();
+        let answer = self.scope.call(call, || request.clone().send()).await?;
+        let names = answer.regions().iter().filter_map(|r| r.region_name());
+        let mut regions: Vec<String> = names.map(str::to_owned).collect();
+        regions.sort();
+        Ok(regions)
+    }
+
     /// One page of `DescribeInstances`: up to 1000 instances.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod error;
 pub mod kms;
 pub mod logs;
 mod meter;
+pub mod organizations;
 pub mod resource_groups;
 pub mod s3;
 mod scope;

@@ -208,6 +208,26 @@ pub struct RunFinished {
     pub p95_ms: Option<u64>,
     /// Wall clock of the run (of this process' part, if resumed), milliseconds.
     pub took_ms: u64,
+    /// The error that ended it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Box<RunError>>,
+}
+
+/// An error that ended a run, as `{"error":…}` tells it of a command that never became one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunError {
+    /// What sort, as one word.
+    pub kind: String,
+    /// One lower-case fragment that names the call and the object.
+    pub message: String,
+    /// Outermost first.
+    pub causes: Vec<String>,
+    /// What to do, in full sentences.
+    pub hints: Vec<String>,
+    /// AWS's.
+    pub request_id: Option<String>,
+    /// Whether anything was, or may have been, changed.
+    pub changed: bool,
 }
 
 /// Some lines of what a node wrote.

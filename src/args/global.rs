@@ -12,11 +12,18 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
 
-    /// AWS region
-    #[arg(long, global = true, value_name = "REGION")]
+    /// AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled
+    #[arg(long, global = true, value_name = "REGION,…|all")]
     pub region: Option<String>,
 
-    /// Role to assume with the profile's credentials: an ARN, or a name in the caller's account
+    /// Accounts to work in through --assume-role: ids, ou:ID, org
+    ///
+    /// Several accounts and regions are one run with one error budget; their quotas are used side by side. Your own account is used
+    /// without the role where you may not assume it.
+    #[arg(long, global = true, value_name = "ID,…|ou:ID|org")]
+    pub account: Option<String>,
+
+    /// Role to assume with the profile's credentials: an ARN, or a name in the caller's account or in each of --account
     #[arg(long, global = true, value_name = "NAME|ARN")]
     pub assume_role: Option<String>,
 

@@ -30,6 +30,7 @@ impl ListArgs {
             columns: self.columns.clone(),
             sort: self.sort.clone(),
             zone: ctx.zone(),
+            is_qualified: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use herder_core::run_id::RunId;
 use herder_core::time::{Bounds, parse_duration};
 
 use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
@@ -24,6 +24,7 @@ use crate::ops::place::Place;
 use crate::ops::run::{End, ThrottleEvents, drive};
 use crate::ops::targets::{TargetSpec, resolve};
 use crate::render::{Column, Format, ListOptions, renderer, shown};
+use crate::scopes::Scopes;
 
 /// Run a command on many nodes
 ///
@@ -203,12 +204,13 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     let throttles = ThrottleEvents::default();
     let listed = input.as_deref().filter(|_| !args.stdin);
     let looking = ctx.until_interrupted(async {
-        let open = ctx.open_scope(Some(throttles.observer())).await?;
-        let channels = OpenChannels::open(&open.scope, &recipe.places, &throttles).await?;
-        let resolved = resolve(ctx, &open, spec, listed).await?;
-        Ok((open, channels, resolved))
+        let mut scopes = Box::pin(ctx.open_scopes(Some(throttles.observer()))).await?;
+        let resolved = Box::pin(resolve(ctx, &mut scopes, spec, listed)).await?;
+        // Those that can't be worked in are known now.
+        let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, &throttles)).await?;
+        Ok((scopes, channels, resolved))
     });
-    let (open, channels, resolved) = super::while_looking(ctx, io, looking).await?;
+    let (scopes, channels, resolved) = super::while_looking(ctx, io, looking).await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
     if args.exit == ExitOf::Remote && count > 1 {
@@ -227,11 +229,11 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         note: args.rollout.reason.clone(),
         channels,
     };
-    let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
+    let launch = Launch { ctx, io, scopes: &scopes, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
         return launch.show_plan(&options).await;
     }
-    confirm(ctx, io, &open, &options).await?;
+    confirm(ctx, io, &scopes, &options).await?;
     let end = launch.run(options).await?;
     Ok(if args.exit == ExitOf::Remote { remote_exit(&end) } else { end.exit })
 }
@@ -240,7 +242,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
 pub(crate) struct Launch<'a> {
     pub(crate) ctx: &'a Ctx,
     pub(crate) io: &'a Io,
-    pub(crate) open: &'a OpenScope,
+    pub(crate) scopes: &'a Scopes,
     pub(crate) throttles: &'a ThrottleEvents,
     pub(crate) output: &'a OutputArgs,
 }
@@ -250,10 +252,10 @@ impl Launch<'_> {
     pub(crate) async fn run(&self, options: ExecOptions) -> Result<End, Failure> {
         let checked = self.check(&options).await?;
         checked.allow()?;
-        let Prepared { start, _lock: lock } = prepare(self.ctx, self.open, options, checked)?;
+        let Prepared { start, _lock: lock } = prepare(self.ctx, self.scopes, options, checked)?;
         let renderer = renderer(self.io, &self.output.render_options(self.ctx));
         let run = start.run.clone();
-        let end = drive(self.ctx, self.open, self.throttles, start, renderer).await?;
+        let end = drive(self.ctx, self.scopes, self.throttles, start, renderer).await?;
         drop(lock);
         conclude(self.ctx, self.io, &run, &end);
         Ok(end)
@@ -261,7 +263,7 @@ impl Launch<'_> {
 
     /// Looks up what guards the run.
     async fn check(&self, options: &ExecOptions) -> Result<Checked, Failure> {
-        let places = vec![Place::from(self.open)];
+        let places = self.scopes.iter().map(Place::from).collect();
         self.ctx.until_interrupted(check(places, &options.recipe.rollout.guards)).await
     }
 
@@ -269,9 +271,9 @@ impl Launch<'_> {
     pub(crate) async fn show_plan(&self, options: &ExecOptions) -> Result<Exit, Failure> {
         let checked = self.check(options).await?;
         checked.require_all()?;
-        let preview = preview(self.ctx, options)?;
+        let preview = preview(self.ctx, self.scopes, options)?;
         let mut stderr = self.io.stderr();
-        for line in preview.lines(self.open, options).into_iter().chain(checked.lines()) {
+        for line in preview.lines(self.scopes, options).into_iter().chain(checked.lines()) {
             let _ = writeln!(stderr, "{}", shown(self.io, &line));
         }
         let list = ListOptions {
@@ -279,6 +281,7 @@ impl Launch<'_> {
             columns: Vec::new(),
             sort: None,
             zone: self.ctx.zone(),
+            is_qualified: self.scopes.count() > 1,
         };
         crate::commands::write_list(self.io, &PLAN_COLUMNS, &list, &preview.targets)
     }
@@ -432,18 +435,13 @@ const PLAN_COLUMNS: [Column; 9] = [
 ];
 
 /// `all` always asks, unless --yes.
-async fn confirm(ctx: &Ctx, io: &Io, open: &OpenScope, options: &ExecOptions) -> Result<(), Failure> {
+async fn confirm(ctx: &Ctx, io: &Io, scopes: &Scopes, options: &ExecOptions) -> Result<(), Failure> {
     let resolved = &options.resolved;
     if !resolved.is_all || ctx.settings.yes {
         return Ok(());
     }
-    let place = if open.identity.sim {
-        "the simulator".to_owned()
-    } else {
-        format!("account {} in {}", open.identity.account, open.identity.region)
-    };
-    let question =
-        format!("Run `{}` on all {} nodes of {place}?", options.recipe.title(), resolved.targets.len());
+    let (title, count, place) = (options.recipe.title(), resolved.targets.len(), scopes.place());
+    let question = format!("Run `{title}` on all {count} nodes of {place}?");
     let declined = |message: &str| {
         Failure::new(Kind::Refused, message)
             .hint("Give --yes to go ahead without being asked, or choose fewer nodes.")

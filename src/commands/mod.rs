@@ -9,6 +9,7 @@ pub(crate) mod runs;
 pub(crate) mod session;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
+pub(crate) mod whoami;
 
 use std::io::Write as _;
 use std::sync::atomic::Ordering;

@@ -7,8 +7,8 @@ use herder_aws::elbv2::{TargetGroup, TargetKind};
 use herder_core::target::{Attribute, Members, Pattern, Term};
 
 use super::place::{Named, Place};
-use crate::ctx::OpenScope;
 use crate::failure::{Failure, Kind};
+use crate::scopes::OpenScope;
 
 /// So many addresses go into one filter of `DescribeInstances`, which takes 200 values in all.
 const ADDRESSES: usize = 150;

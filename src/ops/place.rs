@@ -5,7 +5,7 @@ use std::fmt;
 use futures_util::future::join_all;
 use herder_aws::Scope;
 
-use crate::ctx::OpenScope;
+use crate::scopes::OpenScope;
 
 /// One account and region of a run.
 #[derive(Clone, Debug)]

@@ -12,11 +12,12 @@ use herder_core::verdict::Verdict;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use crate::ctx::{Ctx, OnThrottle, OpenScope};
+use crate::ctx::{Ctx, OnThrottle};
 use crate::dispatch::{Counted, Dispatcher, Ending};
 use crate::exit::{Exit, RunEnd};
 use crate::failure::{Changed, Failure, Kind};
 use crate::render::Renderer;
+use crate::scopes::Scopes;
 
 /// Events that may wait for the dispatcher. It only writes to disk, so that this seldom fills.
 const EVENTS_WAITING: usize = 4096;
@@ -83,6 +84,8 @@ pub(crate) struct Start<J> {
     pub(crate) opening: Vec<Event>,
     /// What goes on beside the targets' work, for as long as there is any.
     pub(crate) beside: Option<Beside>,
+    /// Whether accounts or regions that were asked for are left out: then not everything that was asked for can happen.
+    pub(crate) is_partial: bool,
 }
 
 /// Work beside the executor's that nothing waits for.
@@ -108,7 +111,7 @@ pub(crate) struct End {
 /// The journal can't be opened: nothing was sent.
 pub(crate) async fn drive<J>(
     ctx: &Ctx,
-    open: &OpenScope,
+    scopes: &Scopes,
     throttles: &ThrottleEvents,
     start: Start<J>,
     mut renderer: Box<dyn Renderer>,
@@ -138,8 +141,11 @@ where
     let mut report = with(start.beside, fan_out(start.job, start.plan, ports)).await;
     throttles.connect(None);
     let failure = failure_of(&mut report, &run);
-    let exit = exit_of(&report, failure.as_ref());
-    let totals = open.meter.totals();
+    let exit = match exit_of(&report, failure.as_ref()) {
+        Exit::Success if start.is_partial => Exit::Failed,
+        exit => exit,
+    };
+    let totals = scopes.meter().totals();
     // The dispatcher waits for this; if its thread died there is nobody to tell.
     let _ = ending.send(Ending {
         tally: report.tally.clone(),
@@ -148,6 +154,7 @@ where
         calls: totals.accepted,
         throttles: totals.throttled,
         took: begun.elapsed(),
+        error: failure.as_ref().map(|failure| Box::new(failure.of_run())),
     });
     let counted = tokio::select! {
         counted = dispatched => counted.map_err(|error| {
@@ -155,7 +162,7 @@ where
         })?,
         () = reader_is_given_up(ctx.interrupts.clone()) => Counted::default(),
     };
-    open.keep_learned(ctx.clock.now());
+    scopes.keep_learned(ctx.clock.now());
     forget_old_runs(ctx).await;
     let exit = if counted.incomplete.is_some() { if_incomplete(&report, failure.as_ref()) } else { exit };
     let incomplete = counted.incomplete.map(|error| incomplete(&error, &run));

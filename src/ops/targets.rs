@@ -12,10 +12,12 @@ use herder_core::target::{
 use herder_core::verdict::{Reason, Verdict};
 
 use super::groups::{Groups, look_up, require_all};
-use super::nodes::{Node, fetch};
+use super::nodes::{Fleet, Node, fetch};
+use super::place::in_each;
 use crate::args::{Spread, TargetArgs};
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::failure::{Failure, Kind};
+use crate::scopes::{OpenScope, Scopes};
 
 /// What was asked for, parsed.
 #[derive(Clone, Debug)]
@@ -74,7 +76,7 @@ impl TargetSpec {
     ///
     /// # Errors
     /// AWS can't be asked, or a group holds no nodes.
-    pub(crate) async fn groups(&self, open: &OpenScope) -> Result<Groups, Failure> {
+    async fn groups(&self, open: &OpenScope) -> Result<Groups, Failure> {
         let terms: Vec<&Term> = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms).collect();
         look_up(open, &terms).await
     }
@@ -83,14 +85,14 @@ impl TargetSpec {
     ///
     /// # Errors
     /// A list can't be read.
-    pub(crate) fn query(
+    fn query(
         &self,
         ctx: &Ctx,
-        open: &OpenScope,
+        scopes: &Scopes,
         stdin: Option<&[u8]>,
         groups: &Groups,
     ) -> Result<Query, Failure> {
-        let lists = Lists { ctx, open, stdin, groups };
+        let lists = Lists { ctx, scopes, stdin, groups };
         let chosen = lists.replace(self.chosen.clone())?;
         let excluded = lists.replace(self.excluded.clone())?;
         Query::new(chosen, excluded)
@@ -104,45 +106,54 @@ impl TargetSpec {
     }
 }
 
-/// Finds the nodes that are meant.
+/// Finds the nodes that are meant, in every account and region at once. One that can't be asked is left out of the scopes, as long as
+/// another can.
 ///
 /// # Errors
 /// A list can't be read, AWS can't be asked, or nothing matches (exit 3).
 pub(crate) async fn resolve(
     ctx: &Ctx,
-    open: &OpenScope,
+    scopes: &mut Scopes,
     spec: TargetSpec,
     stdin: Option<&[u8]>,
 ) -> Result<Resolved, Failure> {
     let asked = spec.chosen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let named_groups = spec.groups(open).await?;
-    require_all(&[&named_groups])?;
-    let query = spec.query(ctx, open, stdin, &named_groups)?;
-    let mut nodes: Vec<Node> = Vec::new();
-    let mut left_out = LeftOut::default();
-    let named = query.named_ids();
-    let mut missing: BTreeSet<String> = named.iter().map(|id| (*id).to_owned()).collect();
-    let fleet = fetch(open, &query.reach(), &query.tag_values(), |page| {
-        for node in page {
-            missing.remove(&node.id);
-            let is_meant = left_out.decides(&query, &node.facts());
-            if is_meant && (named.contains(node.id.as_str()) || left_out.admits(&node, query.is_all())) {
-                nodes.push(node);
+    let is_only = scopes.count() == 1 && scopes.unreached.is_empty();
+    let (queries, group_warnings) = questions(ctx, scopes, &spec, stdin).await?;
+    let Some(query) = queries.first() else { return Err(Failure::new(Kind::Bug, "nothing is asked")) };
+    let mut view = View::default();
+    let mut failed = Vec::new();
+    let looks = in_each(scopes.iter().zip(&queries), |(open, query)| Box::pin(look(open, query))).await;
+    for (open, looked) in scopes.iter().zip(looks) {
+        match looked {
+            Ok(seen) => {
+                if let (Some(denied), false) = (&seen.denied, is_only) {
+                    failed.push((open.name(), denied.clone()));
+                }
+                view.add(seen);
             }
+            Err(failure) if is_only => return Err(failure),
+            Err(failure) => failed.push((open.name(), failure)),
         }
-    })
-    .await?;
+    }
+    scopes.without(failed)?;
+    let View { nodes, seen, left_out, knows_managed, knows_instances, denied, mut warnings } = view;
     // Where somebody could not be asked, nothing is known of these but the id: a condition that could leave them out does.
-    let is_partial = !fleet.knows_managed || !fleet.knows_instances;
+    let is_partial = !knows_managed || !knows_instances || !scopes.unreached.is_empty();
     let bare = |id: &String| NodeFacts { id: id.clone(), is_partial, ..NodeFacts::default() };
-    let missing: Vec<String> = missing.into_iter().filter(|id| left_out.decides(&query, &bare(id))).collect();
-    if nodes.is_empty() && (missing.is_empty() || fleet.knows_managed) {
-        if let Some(denied) = fleet.denied {
+    let mut left_out = left_out;
+    let missing = query.named_ids().into_iter().map(str::to_owned).filter(|id| !seen.contains(id));
+    let missing: Vec<String> = missing.filter(|id| left_out.decides(query, &bare(id))).collect();
+    // In one place that tells nothing of its nodes they can be tried; in several nobody knows where.
+    let can_try = is_only && !knows_managed;
+    if nodes.is_empty() && (missing.is_empty() || !can_try) {
+        if let Some(denied) = denied.filter(|_| is_only) {
             return Err(denied);
         }
-        let mut failure = nothing_matched(&asked, &missing, &left_out, &fleet.warnings);
+        warnings.extend(scopes.unreached.iter().map(ToString::to_string));
+        let mut failure = nothing_matched(&asked, &missing, &left_out, &warnings);
         if is_partial {
-            // Half of the view was denied: nobody knows whether there is such a node.
+            // A part of the view was denied: nobody knows whether there is such a node.
             failure.kind = Kind::Denied;
             failure.hints.insert(
                 0,
@@ -152,22 +163,123 @@ pub(crate) async fn resolve(
         return Err(failure);
     }
     let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
-    if fleet.knows_managed {
-        outcomes.extend(nodes.iter().filter_map(|n| Some((n.id.clone(), judge(n)?))));
+    outcomes.extend(nodes.iter().filter_map(|n| Some((n.id.clone(), judge(n)?))));
+    if !can_try {
         outcomes.extend(missing.iter().map(|id| (id.clone(), undelivered(Reason::word("not_found")))));
     }
     let groups: BTreeMap<String, String> =
         nodes.iter().filter_map(|n| Some((n.id.clone(), n.asg.clone()?))).collect();
     let mut all: Vec<Target> = nodes.iter().map(Node::target).collect();
-    all.extend(missing.into_iter().map(|id| unknown_target(id, open)));
-    let targets = cut(all, spec.sample, spec.limit)
-        .map_err(|_| nothing_matched(&asked, &[], &left_out, &fleet.warnings))?;
+    all.extend(missing.into_iter().map(|id| unknown_target(id, scopes.first())));
+    let targets =
+        cut(all, spec.sample, spec.limit).map_err(|_| nothing_matched(&asked, &[], &left_out, &warnings))?;
     let targets = in_order(targets.as_slice().to_vec(), spec.spread, &groups);
     let judged = targets.iter().enumerate().filter_map(|(n, t)| Some((n, outcomes.remove(&t.id)?))).collect();
-    let mut warnings = fleet.warnings;
-    warnings.extend(named_groups.warnings);
+    warnings.extend(group_warnings);
     warnings.extend(left_out.warnings());
     Ok(Resolved { targets, judged, warnings, is_all: query.is_all() })
+}
+
+/// What is asked in each account and region, in their order, and what a person should know of it. One where groups can't be looked up
+/// is left out of the scopes, as long as another can.
+///
+/// # Errors
+/// A list can't be read, a group is nowhere (exit 3), or AWS can't be asked.
+pub(crate) async fn questions(
+    ctx: &Ctx,
+    scopes: &mut Scopes,
+    spec: &TargetSpec,
+    stdin: Option<&[u8]>,
+) -> Result<(Vec<Query>, Vec<String>), Failure> {
+    let is_only = scopes.count() == 1 && scopes.unreached.is_empty();
+    let looked_up = in_each(scopes.iter(), |open| Box::pin(spec.groups(open))).await;
+    let (mut everywhere, mut failed) = (Vec::new(), Vec::new());
+    for (open, groups) in scopes.iter().zip(looked_up) {
+        match groups {
+            Ok(groups) => everywhere.push(groups),
+            // That a group holds no nodes is nobody's outage.
+            Err(failure) if is_only || failure.kind == Kind::Usage => return Err(failure),
+            Err(failure) => failed.push((open.name(), failure)),
+        }
+    }
+    scopes.without(failed)?;
+    require_all(&everywhere.iter().collect::<Vec<_>>())?;
+    let queries: Result<_, _> =
+        everywhere.iter().map(|groups| spec.query(ctx, scopes, stdin, groups)).collect();
+    Ok((queries?, everywhere.into_iter().flat_map(|groups| groups.warnings).collect()))
+}
+
+/// What was seen in one account and region.
+#[derive(Debug, Default)]
+struct Seen {
+    nodes: Vec<Node>,
+    /// Of the ids that were named, those that exist here.
+    named: BTreeSet<String>,
+    left_out: LeftOut,
+    fleet: Fleet,
+    denied: Option<Failure>,
+}
+
+async fn look(open: &OpenScope, query: &Query) -> Result<Seen, Failure> {
+    let named = query.named_ids();
+    let mut seen = Seen::default();
+    let (reach, tags) = (query.reach(), query.tag_values());
+    let fleet = fetch(open, &reach, &tags, |page| {
+        for node in page {
+            let is_named = named.contains(node.id.as_str());
+            if is_named {
+                seen.named.insert(node.id.clone());
+            }
+            let is_meant = seen.left_out.decides(query, &node.facts());
+            if is_meant && (is_named || seen.left_out.admits(&node, query.is_all())) {
+                seen.nodes.push(node);
+            }
+        }
+    });
+    let mut fleet = fleet.await?;
+    seen.denied = fleet.denied.take();
+    seen.fleet = fleet;
+    Ok(seen)
+}
+
+/// What was seen everywhere.
+#[derive(Debug)]
+struct View {
+    nodes: Vec<Node>,
+    seen: BTreeSet<String>,
+    left_out: LeftOut,
+    knows_managed: bool,
+    knows_instances: bool,
+    denied: Option<Failure>,
+    warnings: Vec<String>,
+}
+
+impl Default for View {
+    fn default() -> View {
+        View {
+            nodes: Vec::new(),
+            seen: BTreeSet::new(),
+            left_out: LeftOut::default(),
+            knows_managed: true,
+            knows_instances: true,
+            denied: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl View {
+    fn add(&mut self, seen: Seen) {
+        self.nodes.extend(seen.nodes);
+        self.seen.extend(seen.named);
+        self.left_out.add(&seen.left_out);
+        self.knows_managed &= seen.fleet.knows_managed;
+        self.knows_instances &= seen.fleet.knows_instances;
+        if self.denied.is_none() {
+            self.denied = seen.denied;
+        }
+        self.warnings.extend(seen.fleet.warnings);
+    }
 }
 
 fn cut(
@@ -234,6 +346,12 @@ struct LeftOut {
 }
 
 impl LeftOut {
+    fn add(&mut self, other: &LeftOut) {
+        self.not_running += other.not_running;
+        self.not_managed += other.not_managed;
+        self.undecided += other.undecided;
+    }
+
     /// Whether a node is meant; where too little is known of it, it is not.
     fn decides(&mut self, query: &Query, facts: &NodeFacts) -> bool {
         let decided = query.decide(facts);
@@ -284,7 +402,7 @@ impl LeftOut {
 /// Lists of nodes that are kept elsewhere.
 struct Lists<'a> {
     ctx: &'a Ctx,
-    open: &'a OpenScope,
+    scopes: &'a Scopes,
     stdin: Option<&'a [u8]>,
     groups: &'a Groups,
 }
@@ -319,7 +437,7 @@ impl Lists<'_> {
     fn of_run(&self, run: &RunRef, which: Which) -> Result<NodeSet, Failure> {
         let directory = find_run(self.ctx, run)?;
         let record = directory.record()?;
-        super::runs::check_identity(&record, &self.open.identity)?;
+        super::runs::check_identity(&record, self.scopes)?;
         let replay = Replay::read(&directory)?;
         let targets = directory.targets()?;
         let chosen = targets.into_iter().zip(&replay.verdicts).filter(|(_, verdict)| match verdict {

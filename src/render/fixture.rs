@@ -175,6 +175,7 @@ pub(super) fn every_event() -> Fixture {
             p50_ms: Some(804),
             p95_ms: Some(42_000),
             took_ms: 65_000,
+            error: None,
         }),
         Event::Unknown,
     ]);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use herder_core::event::{Body, Envelope, RunGuards};
+use herder_core::event::{Body, Envelope, RunError, RunGuards};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::verdict::Tally;
 use jiff::Timestamp;
@@ -42,6 +42,7 @@ struct Run<'a> {
     p50_ms: Option<u64>,
     p95_ms: Option<u64>,
     took_ms: Option<u64>,
+    error: Option<&'a RunError>,
 }
 
 impl Json {
@@ -72,6 +73,7 @@ impl Json {
             p50_ms: finished.and_then(|f| f.p50_ms),
             p95_ms: finished.and_then(|f| f.p95_ms),
             took_ms: finished.map(|f| f.took_ms),
+            error: finished.and_then(|f| f.error.as_deref()),
         }
     }
 

@@ -68,6 +68,8 @@ pub(crate) struct ListOptions {
     pub(crate) sort: Option<String>,
     /// The zone of times for people.
     pub(crate) zone: TimeZone,
+    /// Whether ids are printed as account/region/id, except in JSON and CSV, which have columns for these.
+    pub(crate) is_qualified: bool,
 }
 
 /// What was asked for can't be shown.
@@ -110,6 +112,7 @@ pub(crate) struct ListWriter {
     id: &'static str,
     sort: Option<(Picked, bool)>,
     zone: TimeZone,
+    is_qualified: bool,
     kept: Vec<(Value, Shown)>,
     has_header: bool,
 }
@@ -151,9 +154,15 @@ impl ListWriter {
             id: columns.first().map_or("id", |c| c.name),
             sort,
             zone: options.zone.clone(),
+            is_qualified: options.is_qualified,
             kept: Vec::new(),
             has_header: false,
         })
+    }
+
+    /// From here on ids are printed as account/region/id.
+    pub(crate) fn qualify(&mut self) {
+        self.is_qualified = true;
     }
 
     /// Adds a row.
@@ -161,9 +170,13 @@ impl ListWriter {
     /// # Errors
     /// It can't be written, or does not serialise to an object.
     pub(crate) fn push(&mut self, row: &impl Serialize) -> io::Result<()> {
-        let Value::Object(fields) = serde_json::to_value(row)? else {
+        let Value::Object(mut fields) = serde_json::to_value(row)? else {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a row of a list is not an object"));
         };
+        if self.is_qualified && matches!(self.form, Form::Table | Form::Tsv | Form::Ids) {
+            let parts = ["account", "region", self.id].map(|name| plain(&value(&fields, name)));
+            fields.insert(self.id.to_owned(), Value::String(parts.join("/")));
+        }
         let shown = match self.form {
             Form::Table => Shown::Cells(self.columns.iter().map(|c| self.cell(&fields, c)).collect()),
             Form::Json | Form::Jsonl => Shown::Text(self.json(row, &fields)?),

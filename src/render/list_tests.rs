@@ -26,6 +26,7 @@ fn list(fake: Fake, format: Format, columns: &[&str], sort: Option<&str>) -> Cap
         columns: columns.iter().map(|c| (*c).to_owned()).collect(),
         sort: sort.map(str::to_owned),
         zone: TimeZone::fixed(jiff::tz::Offset::constant(1)),
+        is_qualified: false,
     };
     let mut writer = ListWriter::new(&io, &COLUMNS, &options).unwrap();
     rows().iter().for_each(|row| writer.push(row).unwrap());
@@ -79,7 +80,13 @@ fn machine_formats_parse() {
     assert_eq!(lines, rows());
     assert!(piped(Format::Csv, &["id", "tags"], None).ends_with("i-3,\"env=a,b,x=\"\"q\"\"\"\r\n"));
     let (io, captured) = Io::test(Fake::default());
-    let options = ListOptions { format: Format::Json, columns: vec![], sort: None, zone: TimeZone::UTC };
+    let options = ListOptions {
+        format: Format::Json,
+        columns: vec![],
+        sort: None,
+        zone: TimeZone::UTC,
+        is_qualified: false,
+    };
     ListWriter::new(&io, &COLUMNS, &options).unwrap().finish().unwrap();
     assert_eq!(captured.stdout(), "[]\n");
 }
@@ -87,8 +94,13 @@ fn machine_formats_parse() {
 #[test]
 fn unknown_columns_are_refused() {
     let (io, _) = Io::test(Fake::default());
-    let mut options =
-        ListOptions { format: Format::Auto, columns: vec!["nmae".into()], sort: None, zone: TimeZone::UTC };
+    let mut options = ListOptions {
+        format: Format::Auto,
+        columns: vec!["nmae".into()],
+        sort: None,
+        zone: TimeZone::UTC,
+        is_qualified: false,
+    };
     let error = ListWriter::new(&io, &COLUMNS, &options).err().unwrap().to_string();
     assert_eq!(
         error,

@@ -175,3 +175,19 @@ fn a_list_is_an_array_and_a_failed_list_an_error() {
     let denied = sim.run(&["nodes", "list", "--json"]).exits(4);
     assert_eq!(denied.json()["error"]["kind"], "denied");
 }
+
+#[test]
+fn a_run_that_an_error_ended_tells_it_in_its_results() {
+    let sim = Sim::start("3");
+    sim.deny(&["SendCommand"]);
+    let command = ["-t", "web-1", "--", "uptime"];
+    let document = sim.run(&exec(&["--json"], &command)).exits(4).json();
+    let error = &document["run"]["error"];
+    assert_eq!((&error["kind"], &error["changed"]), (&"denied".into(), &false.into()), "{document}");
+    assert!(error["hints"].to_string().contains("ssm:SendCommand"), "{error}");
+    let events = sim.run(&exec(&["--jsonl"], &command)).exits(4).events();
+    assert_eq!(events.last().unwrap()["error"]["message"], error["message"]);
+    sim.deny(&[]);
+    let fine = sim.run(&exec(&["--json"], &command)).exits(0).json();
+    assert!(fine["run"]["error"].is_null());
+}

@@ -18,6 +18,7 @@ mod rollout;
 mod rollout_crash;
 mod run_verbs;
 mod runs;
+mod scopes;
 mod session;
 mod session_cp;
 mod session_forward;

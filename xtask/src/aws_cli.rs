@@ -40,7 +40,7 @@ pub(crate) fn run() -> Outcome<u64> {
 }
 
 /// The aws CLI in a virtual environment outside the tree, made once.
-fn install() -> Outcome<PathBuf> {
+pub(crate) fn install() -> Outcome<PathBuf> {
     let directory = cache()?.join(format!("awscli-{VERSION}"));
     let (python, complete) = (directory.join("bin/python"), directory.join("complete"));
     if complete.exists() {

@@ -53,6 +53,8 @@ struct TestArgs {
 enum Bench {
     /// `herder exec` on ten thousand simulated nodes: calls, throttles, time against the floor, verdicts, memory
     Exec(bench::ExecArgs),
+    /// `herder exec` over accounts and regions: time, one error budget, and scripts on the aws CLI beside it
+    Rollout(bench::RolloutArgs),
 }
 
 fn main() -> ExitCode {
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Task::Test(args) => return test::run(args.quick),
         Task::Rules => rules::run().map(|checked| println!("{checked} rules hold")),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
+        Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

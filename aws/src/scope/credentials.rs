@@ -48,6 +48,8 @@ pub(super) enum Recipe {
     Fixed { keys: Credentials, assume_role: Option<AssumeRole> },
     /// Environment, profile, container, instance: as the aws CLI finds them.
     Real(Box<ScopeOptions>),
+    /// A role, assumed with another scope's credentials.
+    Through { base: Arc<CredentialStore>, role: AssumeRole },
 }
 
 impl Recipe {
@@ -204,13 +206,21 @@ impl CredentialStore {
         let (base, assume_role, prompt) = match &self.recipe {
             Recipe::Fixed { keys, assume_role } => {
                 state.profile = "simulator".to_owned();
-                (SharedCredentialsProvider::new(keys.clone()), assume_role, None)
+                (SharedCredentialsProvider::new(keys.clone()), assume_role.as_ref(), None)
             }
             Recipe::Real(options) => {
                 let profiles = Profiles::load(options.profile.as_deref()).await?;
                 state.profile = profiles.name().to_owned();
                 state.login = Some(profiles.login());
-                (self.base(options, &profiles)?, &options.assume_role, options.mfa.clone())
+                (self.base(options, &profiles)?, options.assume_role.as_ref(), options.mfa.clone())
+            }
+            Recipe::Through { base, role } => {
+                // So that what is said of expired credentials is said of the profile's.
+                let from = Box::pin(base.get()).await.map(|_| ());
+                let told = base.state.lock().await;
+                (state.profile, state.login) = (told.profile.clone(), told.login.clone());
+                from?;
+                (SharedCredentialsProvider::new(StoreProvider(Arc::clone(base))), Some(role), None)
             }
         };
         let Some(wanted) = assume_role else { return Ok(base) };

@@ -31,8 +31,8 @@ use tokio::sync::OnceCell;
 
 use self::credentials::{CredentialStore, Recipe, StoreProvider};
 pub use self::error::ScopeError;
-use self::options::resolve_region;
 pub use self::options::{AssumeRole, FixedEndpoint, MfaPrompt, MfaQuestion, ScopeOptions};
+use self::options::{resolve_region, valid_region};
 use self::profile::Profiles;
 pub use self::wire::{Trust, Wire};
 use crate::call::Call;
@@ -43,6 +43,7 @@ use crate::error::{CallError, CallErrorKind};
 use crate::kms::Kms;
 use crate::logs::Logs;
 use crate::meter::{Meter, Ticket};
+use crate::organizations::Organizations;
 use crate::resource_groups::ResourceGroups;
 use crate::s3::S3;
 use crate::server_clock::ServerClock;
@@ -108,6 +109,9 @@ struct Inner {
     /// For connections that the SDK doesn't make.
     wire: Arc<Wire>,
     kms: aws_sdk_kms::Client,
+    /// Region, endpoints, HTTP client and credentials, to make other scopes of.
+    config: SdkConfig,
+    organizations: aws_sdk_organizations::Client,
     ssm: aws_sdk_ssm::Client,
     ec2: aws_sdk_ec2::Client,
     sts: aws_sdk_sts::Client,
@@ -191,10 +195,21 @@ impl Scope {
         fixed_account: Option<String>,
         wire: Arc<Wire>,
     ) -> Scope {
+        let store = Arc::new(CredentialStore::new(recipe, config.clone()));
+        Scope::with_store(config, store, meter, fixed_account, wire)
+    }
+
+    /// The clients of a scope whose credentials are these.
+    fn with_store(
+        config: SdkConfig,
+        store: Arc<CredentialStore>,
+        meter: Arc<Meter>,
+        fixed_account: Option<String>,
+        wire: Arc<Wire>,
+    ) -> Scope {
         let clock = ServerClock::default();
         let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
         let endpoint = endpoint_of(&config, "ssm");
-        let store = Arc::new(CredentialStore::new(recipe, config.clone()));
         let config = config
             .into_builder()
             // The store caches; the SDK's own cache would hide from it what AWS rejected.
@@ -235,6 +250,8 @@ impl Scope {
             identity: OnceCell::new(),
             wire,
             kms: aws_sdk_kms::Client::new(&config),
+            organizations: aws_sdk_organizations::Client::new(&config),
+            config,
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
             sts: aws_sdk_sts::Client::from_conf(sts),
@@ -244,6 +261,37 @@ impl Scope {
             s3: aws_sdk_s3::Client::from_conf(s3),
             logs: aws_sdk_cloudwatchlogs::Client::from_conf(logs),
         }))
+    }
+
+    /// The same account in another region, with the same credentials. Whom they belong to is not asked again. Calls nothing.
+    ///
+    /// # Errors
+    /// The region can't be one.
+    pub fn in_region(&self, region: &str) -> Result<Scope, ScopeError> {
+        let region = Region::new(valid_region(region.to_owned())?);
+        let config = self.0.config.clone().into_builder().region(region).build();
+        let (store, meter) = (Arc::clone(&self.0.store), Arc::clone(&self.0.meter));
+        let wire = Arc::clone(&self.0.wire);
+        let mut scope = Scope::with_store(config, store, meter, self.0.fixed_account.clone(), wire);
+        if let Some(inner) = Arc::get_mut(&mut scope.0) {
+            inner.identity = OnceCell::new_with(self.0.identity.get().cloned());
+            inner.account = OnceCell::new_with(self.0.account.get().cloned());
+        }
+        Ok(scope)
+    }
+
+    /// Another account in the same region, through a role that this scope's credentials may assume. They are asked for (and an MFA
+    /// code with them) once for all accounts.
+    ///
+    /// # Errors
+    /// The role can't be assumed.
+    pub async fn in_account(&self, role: AssumeRole) -> Result<Scope, ScopeError> {
+        let account = role.account.clone();
+        let recipe = Recipe::Through { base: Arc::clone(&self.0.store), role };
+        let (meter, wire) = (Arc::clone(&self.0.meter), Arc::clone(&self.0.wire));
+        let scope = Scope::build(self.0.config.clone(), recipe, meter, account, wire);
+        scope.0.store.get().await?;
+        Ok(scope)
     }
 
     /// AWS region.
@@ -301,6 +349,12 @@ impl Scope {
         Kms::new(self.clone(), self.0.kms.clone())
     }
 
+    /// Organizations. It has one endpoint for all regions.
+    #[must_use]
+    pub fn organizations(&self) -> Organizations {
+        Organizations::new(self.clone(), self.0.organizations.clone())
+    }
+
     /// Security Token Service.
     #[must_use]
     pub fn sts(&self) -> Sts {
@@ -342,7 +396,9 @@ impl Scope {
     /// # Errors
     /// The call failed.
     pub async fn identity(&self) -> Result<Identity, CallError> {
-        let asked = self.0.identity.get_or_try_init(|| async { self.sts().get_caller_identity().await });
+        // Boxed: the SDK's futures are nested more deeply than the compiler follows.
+        let ask = || Box::pin(async { self.sts().get_caller_identity().await });
+        let asked = self.0.identity.get_or_try_init(ask);
         let identity = asked.await?;
         self.0.store.bind(identity);
         Ok(identity.clone())

@@ -116,7 +116,11 @@ pub(super) fn resolve_region(options: &ScopeOptions, profiles: &Profiles) -> Res
         .or_else(|| options.environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]).map(|(_, value)| value))
         .or_else(|| profiles.get("region").map(str::to_owned))
         .ok_or_else(|| ScopeError::NoRegion { profile: profiles.name().to_owned() })?;
-    // It becomes part of a host name.
+    valid_region(region)
+}
+
+/// A region's name, if it can be one: it becomes part of a host name.
+pub(super) fn valid_region(region: String) -> Result<String, ScopeError> {
     let fits = !region.is_empty()
         && region.len() <= 63
         && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')

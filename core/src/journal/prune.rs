@@ -161,6 +161,9 @@ mod tests {
             command: "exec".into(),
             title: String::new(),
             identity,
+            scopes: Vec::new(),
+            role: None,
+            unreached: Vec::new(),
             waves: vec![0],
             recipe: serde_json::Value::Null,
         };
@@ -174,6 +177,7 @@ mod tests {
                 p50_ms: None,
                 p95_ms: None,
                 took_ms: 0,
+                error: None,
             })
         } else {
             Event::RunContinued

@@ -41,12 +41,29 @@ pub struct RunRecord {
     pub command: String,
     /// What it does, for people. Never a secret.
     pub title: String,
-    /// Whose it is.
+    /// Whose it is; of a run in several accounts or regions, its first.
     pub identity: Identity,
+    /// All of them, in the order of the run's lanes; empty where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<Identity>,
+    /// The role that was assumed, as given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Accounts and regions that were asked for and could not be worked in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreached: Vec<String>,
     /// Cumulative wave ends, in targets; the last is the number of targets.
     pub waves: Vec<u32>,
     /// What the workflow needs to go on; its own business. Never a secret.
     pub recipe: serde_json::Value,
+}
+
+impl RunRecord {
+    /// Every account and region of the run, in the order of its lanes; at least one.
+    #[must_use]
+    pub fn identities(&self) -> &[Identity] {
+        if self.scopes.is_empty() { std::slice::from_ref(&self.identity) } else { &self.scopes }
+    }
 }
 
 /// One line of `journal.jsonl`.

@@ -39,6 +39,9 @@ fn record(n: u32, targets: u32) -> RunRecord {
             endpoint: None,
             sim: false,
         },
+        scopes: Vec::new(),
+        role: None,
+        unreached: Vec::new(),
         waves: vec![1, targets],
         recipe: serde_json::json!({"command": "uptime"}),
     }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
 use crate::ops::nodes::Node;
-use crate::render::Column;
+use crate::render::{Column, ListOptions};
 
 /// Check whether commands can reach nodes; exits 1 if any can't be reached
 ///
@@ -39,6 +39,8 @@ pub(super) struct NodesCheckArgs {
 struct Finding {
     id: String,
     name: Option<String>,
+    account: String,
+    region: String,
     ok: bool,
     /// One fragment; null where there is none.
     problem: Option<String>,
@@ -46,30 +48,50 @@ struct Finding {
     hint: Option<&'static str>,
 }
 
-const COLUMNS: [Column; 5] = [
+const COLUMNS: [Column; 7] = [
     Column::usual("id"),
     Column::usual("name"),
     Column::usual("problem"),
     Column::usual("hint"),
     Column::extra("ok"),
+    Column::extra("account"),
+    Column::extra("region"),
 ];
 
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesCheckArgs) -> Result<Exit, Failure> {
     let now = ctx.clock.now();
     let mut findings: Vec<Finding> = Vec::new();
-    args.selection.for_each(ctx, io, true, |node| findings.push(examine(&node, now))).await?;
+    let selected = args.selection.open(ctx, io).await?;
+    let is_qualified = selected.spans_scopes();
+    let looked = selected.for_each(ctx, io, true, |node| findings.push(examine(&node, now))).await?;
     let bad = findings.iter().filter(|finding| !finding.ok).count();
     if !args.all {
         findings.retain(|finding| !finding.ok);
     }
-    let exit = write_list(io, &COLUMNS, &args.list.options(ctx), &findings)?;
-    Ok(if bad > 0 { Exit::Failed } else { exit })
+    let options = ListOptions { is_qualified, ..args.list.options(ctx) };
+    let exit = write_list(io, &COLUMNS, &options, &findings)?;
+    Ok(if bad > 0 {
+        Exit::Failed
+    } else if exit == Exit::Success {
+        looked
+    } else {
+        exit
+    })
 }
 
 fn examine(node: &Node, now: Timestamp) -> Finding {
     let problem = node.problem(now);
     let (problem, hint) = problem.map_or((None, None), |(problem, hint)| (Some(problem), Some(hint)));
-    Finding { id: node.id.clone(), name: node.name.clone(), ok: problem.is_none(), problem, hint }
+    let (account, region) = (node.account.clone(), node.region.clone());
+    Finding {
+        id: node.id.clone(),
+        name: node.name.clone(),
+        account,
+        region,
+        ok: problem.is_none(),
+        problem,
+        hint,
+    }
 }
 
 #[cfg(test)]

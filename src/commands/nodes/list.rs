@@ -51,6 +51,10 @@ const COLUMNS: [Column; 17] = [
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesListArgs) -> Result<Exit, Failure> {
     let mut writer = ListWriter::new(io, &COLUMNS, &args.list.options(ctx))
         .map_err(|error| Failure::usage(error.to_string()))?;
+    let selected = args.selection.open(ctx, io).await?;
+    if selected.spans_scopes() {
+        writer.qualify();
+    }
     let mut broken = None;
     let take = |node| {
         if broken.is_none() {
@@ -60,11 +64,11 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesListArgs) -> Result<Exit
     // Rows that go to the terminal as they come are progress enough.
     let format = args.list.options(ctx).format;
     let is_kept = matches!(format, Format::Auto | Format::Table | Format::Json);
-    args.selection.for_each(ctx, io, is_kept || !io.stdout_style().is_tty, take).await?;
+    let looked = selected.for_each(ctx, io, is_kept || !io.stdout_style().is_tty, take).await?;
     let exit = written(match broken {
         Some(error) => Err(error),
         None => writer.finish(),
     })?;
     say_simulated(io, format);
-    Ok(exit)
+    Ok(if exit == Exit::Success { looked } else { exit })
 }

@@ -31,7 +31,7 @@ pub(super) struct NodesShowArgs {
 
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesShowArgs) -> Result<Exit, Failure> {
     let selection = SelectionArgs { target: args.nodes.clone(), exclude: Vec::new() };
-    let nodes = selection.all(ctx, io).await?;
+    let (nodes, looked) = selection.all(ctx, io).await?;
     let bug = |error: serde_json::Error| Failure::new(Kind::Bug, "a node is not JSON").caused_by(&error);
     let text = match args.format.format() {
         Format::Json => serde_json::to_string(&nodes).map_err(bug)? + "\n",
@@ -47,7 +47,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesShowArgs) -> Result<Exit
     };
     let exit = write_out(io, text.as_bytes())?;
     say_simulated(io, args.format.format());
-    Ok(exit)
+    Ok(if exit == Exit::Success { looked } else { exit })
 }
 
 /// One fact a line; what is not known is left out.

@@ -106,12 +106,13 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesSummaryArgs) -> Result<E
             *counts.entry(by.value(&node)).or_insert(0) += 1;
         }
     };
-    args.selection.for_each(ctx, io, true, take).await?;
+    let looked = args.selection.open(ctx, io).await?.for_each(ctx, io, true, take).await?;
     let mut rows = Vec::new();
     for (by, counts) in args.by.iter().zip(counts) {
         let mut counts: Vec<(Option<String>, u64)> = counts.into_iter().collect();
         counts.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));
         rows.extend(counts.into_iter().map(|(value, nodes)| Row { by: by.name(), value, nodes }));
     }
-    write_list(io, &COLUMNS, &args.list.options(ctx), &rows)
+    let exit = write_list(io, &COLUMNS, &args.list.options(ctx), &rows)?;
+    Ok(if exit == Exit::Success { looked } else { exit })
 }

@@ -22,7 +22,6 @@ use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{GivenValues, OpenChannels, Prepared, Purpose, ResumeOptions, resume};
 use crate::ops::run::{ThrottleEvents, drive};
-use crate::ops::runs::check_identity;
 use crate::ops::targets::find_run;
 use crate::render::renderer;
 
@@ -56,8 +55,8 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
         ctx.runs().check_writable()?;
     }
     let throttles = ThrottleEvents::default();
-    let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
-    check_identity(&record, &open.identity)?;
+    let opening = ctx.open_scopes_of(&record, Some(throttles.observer()));
+    let scopes = ctx.until_interrupted(opening).await?;
     if is_driven {
         return tell_driver(ctx, io, &directory, args).await;
     }
@@ -71,7 +70,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
         channels: OpenChannels::default(),
         checked: None,
     };
-    let prepared = resume(ctx, &open, directory.clone(), &record, options)?;
+    let prepared = resume(ctx, &scopes, directory.clone(), &record, options)?;
     let Some(Prepared { start, _lock: lock }) = prepared else {
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing to cancel", record.run);
         return Ok(exit_of(show(ctx, io, &directory, &args.output)?.as_ref()));
@@ -83,7 +82,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
     let cancelling = ctx.with_interrupts(interrupts);
     let mut renderer = renderer(io, &args.output.render_options(ctx));
     show_earlier(&start, &args.output, io, renderer.as_mut())?;
-    let end = drive(&cancelling, &open, &throttles, start, renderer).await?;
+    let end = drive(&cancelling, &scopes, &throttles, start, renderer).await?;
     drop(lock);
     if let Some(failure) = &end.failure {
         crate::report(io, failure, None);

@@ -21,7 +21,6 @@ use crate::ops::exec::{OpenChannels, Prepared, Purpose, ResumeOptions, recipe_of
 use crate::ops::guards::check;
 use crate::ops::place::Place;
 use crate::ops::run::{Start, ThrottleEvents, drive};
-use crate::ops::runs::check_identity;
 use crate::ops::targets::find_run;
 use crate::render::{Format, Renderer, renderer};
 
@@ -107,11 +106,12 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     refuse_new_simulator(ctx, &record)?;
     ctx.runs().check_writable()?;
     let throttles = ThrottleEvents::default();
-    let open = ctx.until_interrupted(ctx.open_scope(Some(throttles.observer()))).await?;
-    check_identity(&record, &open.identity)?;
+    let opening = ctx.open_scopes_of(&record, Some(throttles.observer()));
+    let scopes = ctx.until_interrupted(opening).await?;
     let recipe = recipe_of(&record)?;
-    let channels = ctx.until_interrupted(OpenChannels::open(&open.scope, &recipe.places, &throttles)).await?;
-    let places = vec![Place::from(&open)];
+    let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, &throttles));
+    let channels = ctx.until_interrupted(channels).await?;
+    let places = scopes.iter().map(Place::from).collect();
     let checked = ctx.until_interrupted(check(places, &recipe.rollout.guards)).await?;
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeOptions {
@@ -124,7 +124,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
         channels,
         checked: Some(checked),
     };
-    let Some(prepared) = resume(ctx, &open, directory.clone(), &record, options)? else {
+    let Some(prepared) = resume(ctx, &scopes, directory.clone(), &record, options)? else {
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing left to do", record.run);
         let end = show(ctx, io, &directory, &args.output)?;
         return Ok(end.and_then(|end| u8::try_from(end.exit).ok()).map_or(Exit::Success, Exit::Remote));
@@ -132,7 +132,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     let Prepared { start, _lock: lock } = prepared;
     let mut renderer = renderer(io, &args.output.render_options(ctx));
     show_earlier(&start, &args.output, io, renderer.as_mut())?;
-    let end = drive(ctx, &open, &throttles, start, renderer).await?;
+    let end = drive(ctx, &scopes, &throttles, start, renderer).await?;
     drop(lock);
     conclude(ctx, io, &record.run, &end);
     debug_assert!(end.interrupt == Interrupt::None || end.exit == Exit::Interrupted);

@@ -14,7 +14,6 @@ use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{ExecOptions, OpenChannels, recipe_of};
 use crate::ops::run::ThrottleEvents;
-use crate::ops::runs::check_identity;
 use crate::ops::targets::{TargetSpec, find_run, resolve};
 
 /// Run the same again, as a new run, on those targets that ended a certain way
@@ -73,14 +72,13 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
     }
     let throttles = ThrottleEvents::default();
     let recipe = recipe_of(&record)?;
-    let (open, channels, resolved) = ctx
+    let (scopes, channels, resolved) = ctx
         .until_interrupted(async {
-            let open = ctx.open_scope(Some(throttles.observer())).await?;
-            check_identity(&record, &open.identity)?;
-            let channels = OpenChannels::open(&open.scope, &recipe.places, &throttles).await?;
+            let mut scopes = Box::pin(ctx.open_scopes_of(&record, Some(throttles.observer()))).await?;
             let spec = TargetSpec::of_ids(&ids, args.rollout.spread);
-            let resolved = resolve(ctx, &open, spec, None).await?;
-            Ok((open, channels, resolved))
+            let resolved = Box::pin(resolve(ctx, &mut scopes, spec, None)).await?;
+            let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, &throttles)).await?;
+            Ok((scopes, channels, resolved))
         })
         .await?;
     let (recipe, waves) = args.rollout.apply(recipe, resolved.targets.len() as u64)?;
@@ -94,7 +92,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
         channels,
         note: args.rollout.reason.clone().or_else(|| Some(format!("retry of {}", record.run))),
     };
-    let launch = Launch { ctx, io, open: &open, throttles: &throttles, output: &args.output };
+    let launch = Launch { ctx, io, scopes: &scopes, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
         return launch.show_plan(&options).await;
     }

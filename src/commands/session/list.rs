@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::node::choose;
+use super::say;
 use crate::args::ListArgs;
 use crate::commands::{say_simulated, written};
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::render::{Column, ListWriter};
+use crate::scopes::OpenScope;
 
 /// List sessions that go on, everybody's
 #[derive(Args, Clone, Debug)]
@@ -123,25 +125,40 @@ async fn list(
             broken = writer.push(&row).err();
         }
     };
-    let (open, query) = match &which.target {
+    let mut exit = Exit::Success;
+    let (places, target) = match &which.target {
         Some(target) => {
             let node = choose(ctx, io, target).await?;
-            (node.open, SessionsQuery { target: Some(node.id), ..SessionsQuery::default() })
+            (vec![node.open], Some(node.id))
         }
-        None => (ctx.until_interrupted(ctx.open_scope(None)).await?, SessionsQuery::default()),
+        None => {
+            let scopes = ctx.until_interrupted(ctx.open_scopes(None)).await?;
+            scopes.warn(io);
+            exit = scopes.exit();
+            (scopes.iter().cloned().collect(), None)
+        }
     };
-    let owner = match which.owner.as_deref() {
-        Some("me") => Some(Box::pin(open.scope.identity()).await?.arn),
-        owner => owner.map(str::to_owned),
-    };
-    let query = SessionsQuery { owner, ..query };
-    ctx.until_interrupted(pages(&open, state, &query, &mut take)).await?;
-    let exit = written(match broken {
+    for open in &places {
+        let owner = match which.owner.as_deref() {
+            Some("me") => Some(Box::pin(open.scope.identity()).await?.arn),
+            owner => owner.map(str::to_owned),
+        };
+        let query = SessionsQuery { owner, target: target.clone(), ..SessionsQuery::default() };
+        match ctx.until_interrupted(pages(open, state, &query, &mut take)).await {
+            // One that doesn't answer costs its own sessions.
+            Err(failure) if places.len() > 1 && failure.kind != Kind::Interrupted => {
+                say(io, &format!("warning: {} is left out: {}", open.name(), failure.message), false);
+                exit = Exit::Failed;
+            }
+            done => done?,
+        }
+    }
+    let shown = written(match broken {
         Some(error) => Err(error),
         None => writer.finish(),
     })?;
     say_simulated(io, options.format);
-    Ok(exit)
+    Ok(if shown == Exit::Success { exit } else { shown })
 }
 
 async fn pages(

@@ -8,10 +8,11 @@ use herder_core::target::{Platform, Target};
 use crate::args::TargetArgs;
 use crate::commands::exec::blocking;
 use crate::commands::while_looking;
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::io::Io;
 use crate::ops::targets::{TargetSpec, resolve};
+use crate::scopes::OpenScope;
 
 /// Nodes that are listed where one has to be chosen.
 const LISTED: usize = 20;
@@ -57,7 +58,7 @@ impl Chosen {
 /// The selector can't be right, nothing matches (exit 3), or several do and nobody can be asked (exit 2).
 pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen, Failure> {
     if selector.starts_with("ecs:") {
-        let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
+        let open = ctx.until_interrupted(ctx.open_scopes(None)).await?.first().clone();
         return Ok(Chosen { id: selector.to_owned(), name: None, platform: None, open });
     }
     let args = TargetArgs { target: vec![selector.to_owned()], ..TargetArgs::default() };
@@ -66,11 +67,12 @@ pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen,
         return Err(Failure::usage("a session's target can't come from standard input"));
     }
     let looking = ctx.until_interrupted(async {
-        let open = Box::pin(ctx.open_scope(None)).await?;
-        let resolved = Box::pin(resolve(ctx, &open, spec, None)).await?;
-        Ok((open, resolved))
+        let mut scopes = Box::pin(ctx.open_scopes(None)).await?;
+        let resolved = Box::pin(resolve(ctx, &mut scopes, spec, None)).await?;
+        Ok((scopes, resolved))
     });
-    let (open, resolved) = while_looking(ctx, io, looking).await?;
+    let (scopes, resolved) = while_looking(ctx, io, looking).await?;
+    scopes.warn(io);
     for warning in &resolved.warnings {
         super::say(io, &format!("warning: {warning}"), false);
     }
@@ -78,6 +80,7 @@ pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen,
         Ok([one]) => one,
         Err(several) => pick(ctx, io, selector, several).await?,
     };
+    let open = scopes.get(&target.account, &target.region).unwrap_or_else(|| scopes.first()).clone();
     Ok(Chosen { id: target.id, name: target.name, platform: target.platform, open })
 }
 

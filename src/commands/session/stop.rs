@@ -5,10 +5,11 @@ use herder_aws::CallErrorKind;
 use herder_aws::ssm::{SessionState, SessionsQuery};
 
 use super::say;
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
+use crate::scopes::{OpenScope, Scopes};
 
 /// End sessions, your own or, where you may, somebody else's
 ///
@@ -32,10 +33,10 @@ enum Stopped {
 }
 
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionStopArgs) -> Result<Exit, Failure> {
-    let open = ctx.until_interrupted(ctx.open_scope(None)).await?;
+    let scopes = ctx.until_interrupted(ctx.open_scopes(None)).await?;
     let mut unknown: Vec<&str> = Vec::new();
     for id in &args.ids {
-        match ctx.until_interrupted(stop(&open, id)).await? {
+        match ctx.until_interrupted(stop_anywhere(&scopes, id)).await? {
             Stopped::Ended => say(io, &format!("{id} is ended{}", super::simulated(io)), false),
             Stopped::HadEnded => say(io, &format!("{id} had ended already"), false),
             Stopped::Unknown => unknown.push(id),
@@ -46,6 +47,17 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionStopArgs) -> Result<Ex
         ids => Err(Failure::new(Kind::NotFound, format!("there is no session `{}`", ids.join("`, `")))
             .hint("List those that go on with `herder session list`, and check --region and --profile.")),
     }
+}
+
+/// Ids say nothing of where a session is.
+async fn stop_anywhere(scopes: &Scopes, id: &str) -> Result<Stopped, Failure> {
+    for open in scopes {
+        match stop(open, id).await? {
+            Stopped::Unknown => {}
+            stopped => return Ok(stopped),
+        }
+    }
+    Ok(Stopped::Unknown)
 }
 
 async fn stop(open: &OpenScope, id: &str) -> Result<Stopped, Failure> {

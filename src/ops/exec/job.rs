@@ -1,80 +1,29 @@
-//! [`ExecJob`]: what the executor asks, answered by Run Command.
+//! [`ExecJob`]: what the executor asks, answered by Run Command in each of the run's accounts and regions.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use herder_aws::ssm::{
-    CommandStatus, CommandSummary, CommandsQuery, Invocation, InvocationDetail, Judged, SendCommand,
-    SendError, SendSlot, SplitOutput, Ssm, is_cancelling, judge,
-};
-use herder_aws::{CallError, CallErrorKind};
-use herder_core::event::{Body, Channel, Streams};
 use herder_core::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
-    SweepScope, Trouble,
+    Accepted, Batch, Collected, Job, Limits, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
 };
 use herder_core::journal::Permit;
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
-use herder_core::verdict::{Reason, Verdict};
 use jiff::Timestamp;
 
-use super::channel::{Channels, Part, ReadError};
+use super::channel::Channels;
 use super::error::ExecError;
-use super::pages::{self, Left};
 use super::payload::Payload;
-use crate::ctx::OpenScope;
+use super::realm::Realm;
 use crate::ops::guards::Guard;
+use crate::scopes::Scopes;
 
-/// Pages that a sweep reads at the most: 2,000 commands. An account with more in progress is read batch by batch.
-const MAX_PAGES: usize = 40;
-/// The same of a search for a lost send: half of a miss is none, so that it goes on for longer.
-const MAX_SEARCH_PAGES: usize = 400;
-/// A search for a lost send ends so long after its intent. It left within seconds or not at all.
-const SEARCH_SPAN: Duration = Duration::from_secs(600);
-/// A search for a lost send begins so long before its intent, for clocks and coarse times (facts §6.5).
-const SEARCH_MARGIN: Duration = Duration::from_secs(60);
+/// Platforms in a lane's number: lanes are counted by account and region first, then by platform. They stand in journals.
+const PLATFORMS: u32 = 3;
 
-/// Reads of single results that find out whether listings leave outputs out.
-const PROBES: u32 = 3;
-
-/// Whether the outputs of nodes are in listings, as documented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ListedOutput {
-    /// None was seen yet, and so many single reads had none either.
-    Unproven(u32),
-    /// Some were seen.
-    Given,
-    /// A single read had one that the listing had not: each has to be read by itself.
-    LeftOut,
-}
-
-/// One run's work on Run Command.
-pub(crate) struct ExecJob {
-    ssm: Ssm,
-    scope: herder_aws::Scope,
-    run: RunId,
-    targets: Vec<Target>,
-    payloads: BTreeMap<Platform, Payload>,
-    delivery_timeout: Duration,
-    execution_timeout: Option<Duration>,
-    lifetime: Duration,
-    /// AWS's clock when the run began; sweeps look no further back.
-    since: Option<Timestamp>,
-    slots: Mutex<Vec<SendSlot>>,
-    /// `ListCommandInvocations` is denied: each target is read by itself.
-    reads_one_by_one: AtomicBool,
-    listed_output: Mutex<ListedOutput>,
-    /// Whether the run may have sent something.
-    has_sent: AtomicBool,
-    channels: Channels,
-    guard: Guard,
-}
-
-/// What an [`ExecJob`] is made of.
-pub(crate) struct ExecJobParts {
+/// What one run does, wherever it does it.
+pub(crate) struct Work {
     /// The run.
     pub(crate) run: RunId,
     /// Its targets.
@@ -87,494 +36,149 @@ pub(crate) struct ExecJobParts {
     pub(crate) execution_timeout: Option<Duration>,
     /// Both together.
     pub(crate) lifetime: Duration,
-    /// AWS's clock at the first intent, if an earlier process made it.
+}
+
+/// What an earlier process of the run left of an account and region.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traces {
+    /// AWS's clock at its first intent there.
     pub(crate) since: Option<Timestamp>,
-    /// Whether an earlier process may have sent something.
+    /// Whether it may have sent something there.
     pub(crate) has_sent: bool,
-    /// Where outputs go besides the service's own answers.
-    pub(super) channels: Channels,
+}
+
+/// What an [`ExecJob`] has to do with besides Run Command.
+pub(crate) struct Around {
+    /// By realm; what is missing has none.
+    pub(crate) traces: BTreeMap<u32, Traces>,
+    /// Where outputs go besides the service's own answers, by realm.
+    pub(super) channels: Vec<Channels>,
     /// What is asked and listened to while the run goes on.
     pub(crate) guard: Guard,
 }
 
+/// One run's work on Run Command.
+pub(crate) struct ExecJob {
+    work: Arc<Work>,
+    /// By number.
+    realms: Vec<Realm>,
+    /// The lane of each target.
+    lanes: Vec<u32>,
+    guard: Guard,
+}
+
 impl ExecJob {
-    pub(crate) fn new(open: &OpenScope, parts: ExecJobParts) -> ExecJob {
-        let now = open.scope.server_clock().now();
-        ExecJob {
-            ssm: open.scope.ssm(),
-            scope: open.scope.clone(),
-            run: parts.run,
-            targets: parts.targets,
-            payloads: parts.payloads,
-            delivery_timeout: parts.delivery_timeout,
-            execution_timeout: parts.execution_timeout,
-            lifetime: parts.lifetime,
-            since: parts.since.or(now),
-            slots: Mutex::new(Vec::new()),
-            reads_one_by_one: AtomicBool::new(false),
-            listed_output: Mutex::new(ListedOutput::Unproven(0)),
-            has_sent: AtomicBool::new(parts.has_sent),
-            channels: parts.channels,
-            guard: parts.guard,
-        }
-    }
-
-    /// The marker by which a command is found again. Comments hold 100 characters; this takes 40 at the most.
-    fn marker(&self, intent: u64) -> String {
-        format!("herder {} #{intent}", self.run)
-    }
-
-    fn platform(lane: u32) -> Platform {
-        match lane {
-            1 => Platform::Windows,
-            2 => Platform::Macos,
-            _ => Platform::Linux,
-        }
-    }
-
-    fn ids(&self, targets: &[usize]) -> Vec<String> {
-        targets.iter().filter_map(|t| self.targets.get(*t)).map(|t| t.id.clone()).collect()
-    }
-
-    fn refused(&self, batch: &Batch, error: SendError) -> SendOutcome<ExecError> {
-        let index = |ids: &[String]| -> Vec<usize> {
-            let is_bad = |t: &&usize| self.targets.get(**t).is_some_and(|t| ids.contains(&t.id));
-            batch.targets.iter().filter(is_bad).copied().collect()
-        };
-        match error {
-            SendError::BadInstances { ids, .. } => SendOutcome::BadTargets {
-                bad: index(&ids),
-                verdict: Verdict::Undelivered,
-                reason: Reason::INVALID_INSTANCE,
-            },
-            SendError::UnsupportedPlatform { ids, .. } => SendOutcome::BadTargets {
-                bad: index(&ids),
-                verdict: Verdict::Denied,
-                reason: Reason::INVALID_PLATFORM,
-            },
-            SendError::InvalidDocument(error)
-            | SendError::InvalidParameters(error)
-            | SendError::TooLarge(error) => SendOutcome::Fatal(error.into()),
-            SendError::Call(error) => failed(error, self.has_sent.load(Ordering::Relaxed)),
-        }
-    }
-
-    /// Reads commands, newest first as far as is documented, until `is_enough`.
-    async fn list(
-        &self,
-        query: &CommandsQuery,
-        most: usize,
-        is_enough: impl FnMut(&[CommandSummary]) -> bool,
-    ) -> Result<Left, CallError> {
-        let page =
-            |token: Option<String>| async move { self.ssm.list_commands(query, token.as_deref()).await };
-        pages::read(most, page, is_enough).await
-    }
-
-    /// Whether a page reaches back before the run: newest come first, so that nothing of the run comes after it.
-    /// (Where the service takes no notice of InvokedAfter, this is what ends the search.)
-    fn is_before_run(&self, page: &[CommandSummary]) -> bool {
-        let Some(since) = self.since else { return false };
-        let edge = since - SEARCH_MARGIN;
-        !page.is_empty() && page.iter().all(|c| c.requested_at.is_some_and(|at| at < edge))
-    }
-
-    fn query(&self, since: Option<Timestamp>) -> CommandsQuery {
-        CommandsQuery { invoked_after: since.map(|at| at - SEARCH_MARGIN), ..CommandsQuery::default() }
-    }
-
-    /// The commands among which a lost send of the batch is, if it was taken.
-    fn search(&self, batch: &Batch) -> CommandsQuery {
-        CommandsQuery {
-            invoked_before: batch.server_at.map(|at| at + SEARCH_SPAN),
-            ..self.query(batch.server_at.or(self.since))
-        }
-    }
-
-    /// A command that the service took. How long it goes on the service knows better: a document keeps its own time.
-    fn accepted(&self, command_id: String, expires_after: Option<Timestamp>) -> Accepted {
-        let left = remaining(expires_after, self.scope.server_clock().now());
-        Accepted { command_id, expires_in: left.unwrap_or(self.lifetime) }
-    }
-
-    /// Looks for the batch's marker among these commands.
-    async fn find(
-        &self,
-        query: &CommandsQuery,
-        batch: &Batch,
-        most: usize,
-    ) -> Result<(Option<Accepted>, Left), CallError> {
-        let marker = self.marker(batch.intent);
-        let mut found = None;
-        let left = self
-            .list(query, most, |page| {
-                found = page.iter().find(|c| c.comment == marker).cloned();
-                found.is_some()
-            })
-            .await?;
-        Ok((found.map(|command| self.accepted(command.command_id, command.expires_after)), left))
-    }
-
-    async fn invocations(&self, batch: &Batch, command_id: &str) -> Result<Collected, CallError> {
-        let index: HashMap<&str, usize> =
-            batch.targets.iter().filter_map(|t| Some((self.targets.get(*t)?.id.as_str(), *t))).collect();
-        let mut collected = Collected::default();
-        let mut token = None;
-        let mut is_anybody_listed = false;
-        loop {
-            let page = self.ssm.list_invocations(command_id, token.as_deref()).await?;
-            is_anybody_listed |= !page.items.is_empty();
-            let found = page.items.iter().filter_map(|i| {
-                let target = *index.get(i.instance_id.as_str())?;
-                Some((target, self.finding(i)?))
-            });
-            collected.findings.extend(found);
-            token = page.next;
-            if token.is_none() {
-                break;
-            }
-        }
-        if !is_anybody_listed && let Some(reason) = self.went_to_nobody(command_id).await {
-            let outcome = || Box::new(Outcome::bare(Verdict::NotRun, Some(reason.clone())));
-            let findings = batch.targets.iter().map(|t| (*t, Finding::Finished(outcome()))).collect();
-            return Ok(Collected { findings });
-        }
-        self.complete_output(&mut collected, command_id).await;
-        let parts: Vec<Part<'_>> = self.parts(&batch.targets, command_id);
-        self.channels.look_through(&mut collected.findings, &parts).await;
-        Ok(collected)
-    }
-
-    fn parts<'a>(&'a self, targets: &[usize], command_id: &'a str) -> Vec<Part<'a>> {
-        let part =
-            |target: &usize| Some(Part { command_id, target: *target, node: self.targets.get(*target)? });
-        targets.iter().filter_map(part).collect()
-    }
-
-    /// Shows what the command's nodes write from now on, if that was asked for.
-    fn follow(&self, batch: &Batch, command_id: &str) {
-        let nodes = batch.targets.iter().filter_map(|target| self.targets.get(*target)).cloned();
-        self.channels.sent(command_id, nodes, self.scope.server_clock().now());
-    }
-
-    /// Why the service took a command and gave it to no node, if it did so (facts §4.2).
-    async fn went_to_nobody(&self, command_id: &str) -> Option<Reason> {
-        let query = CommandsQuery { command_id: Some(command_id.to_owned()), ..CommandsQuery::default() };
-        // Without an answer nothing is known; the next look asks again.
-        let listed = self.ssm.list_commands(&query, None).await.ok()?;
-        let command = listed.items.into_iter().find(|c| c.command_id == command_id)?;
-        let details = command.status_details.replace(' ', "");
-        matches!(details.as_str(), "LimitExceeded" | "RateExceeded" | "NoInstancesInTag")
-            .then(|| Reason::word(&details))
-    }
-
-    /// Sees to it that outputs which a listing leaves out are read one by one.
-    async fn complete_output(&self, collected: &mut Collected, command_id: &str) {
-        let state = || *self.listed_output.lock().unwrap_or_else(PoisonError::into_inner);
-        let set_state = |next| *self.listed_output.lock().unwrap_or_else(PoisonError::into_inner) = next;
-        if let ListedOutput::Unproven(probes) = state() {
-            let mut ran = collected.findings.iter().filter_map(|(t, f)| Some((*t, ran_to_an_end(f)?)));
-            if ran.any(|(_, outcome)| has_output(&outcome.stdout, &outcome.stderr)) {
-                set_state(ListedOutput::Given);
-            } else if probes < PROBES
-                && let Some((target, _)) =
-                    collected.findings.iter().find(|(_, finding)| ran_to_an_end(finding).is_some())
-                && let Some(id) = self.targets.get(*target).map(|t| t.id.as_str())
-            {
-                let detail = self.ssm.get_invocation(command_id, id).await.ok().flatten();
-                let is_left_out = detail.is_some_and(|d| !d.stdout.is_empty() || !d.stderr.is_empty());
-                set_state(if is_left_out {
-                    ListedOutput::LeftOut
-                } else {
-                    ListedOutput::Unproven(probes + 1)
-                });
-            }
-        }
-        if state() == ListedOutput::LeftOut {
-            for (_, finding) in &mut collected.findings {
-                if let Some(outcome) = ran_to_an_end(finding) {
-                    *finding = Finding::NeedsDetail(Box::new(outcome.clone()));
-                }
-            }
-        }
-    }
-
-    fn finding(&self, invocation: &Invocation) -> Option<Finding> {
-        let facts = invocation.facts(self.execution_timeout);
-        let (verdict, reason) = match judge(&facts) {
-            Judged::Running if is_cancelling(&facts) => return Some(Finding::Cancelling),
-            Judged::Running => return None,
-            Judged::Finished { verdict, reason } => (verdict, reason),
-        };
-        let SplitOutput { stdout, stderr, streams, truncated } = invocation.output();
-        let is_unclear = streams == Streams::Merged && stdout.contains("----------ERROR-------");
-        let needs_more = invocation.plugins.len() <= 1 && (truncated || is_unclear);
-        let outcome = Box::new(Outcome {
-            verdict,
-            reason,
-            exit_code: facts.response_code,
-            stdout: Body::from(stdout),
-            stderr: Body::from(stderr),
-            streams,
-            truncated,
-            channel: Channel::Inline,
-            started: facts.started,
-            finished: facts.finished,
+    /// The job in these accounts and regions.
+    pub(crate) fn new(scopes: &Scopes, work: Work, around: Around) -> ExecJob {
+        let Around { traces, channels, guard } = around;
+        let work = Arc::new(work);
+        let mut channels = channels.into_iter();
+        let realms = scopes.iter().zip(0..).map(|(open, number)| {
+            let traces = traces.get(&number).copied().unwrap_or_default();
+            Realm::new(open, Arc::clone(&work), traces, channels.next().unwrap_or_default())
         });
-        Some(if needs_more { Finding::NeedsDetail(outcome) } else { Finding::Finished(outcome) })
+        let realms = realms.collect();
+        let numbers: BTreeMap<(&str, &str), u32> = scopes
+            .iter()
+            .zip(0..)
+            .map(|(open, number)| ((open.identity.account.as_str(), open.identity.region.as_str()), number))
+            .collect();
+        let lane = |target: &Target| {
+            // A node that nobody has found is judged without a send, wherever it is.
+            let realm = numbers.get(&(target.account.as_str(), target.region.as_str())).copied().unwrap_or(0);
+            realm * PLATFORMS + in_lane(target.platform)
+        };
+        let lanes = work.targets.iter().map(lane).collect();
+        ExecJob { work, realms, lanes, guard }
     }
 
-    fn outcome(&self, detail: InvocationDetail) -> Option<Outcome> {
-        let facts = detail.facts(self.execution_timeout);
-        let Judged::Finished { verdict, reason } = judge(&facts) else { return None };
-        Some(Outcome {
-            verdict,
-            reason,
-            exit_code: detail.response_code,
-            stdout: Body::from(detail.stdout),
-            stderr: Body::from(detail.stderr),
-            streams: Streams::Exact,
-            truncated: detail.truncated,
-            channel: Channel::Inline,
-            started: detail.started,
-            finished: detail.finished,
-        })
-    }
-}
-
-/// The outcome of a target whose process ended by itself: there may be output.
-fn ran_to_an_end(finding: &Finding) -> Option<&Outcome> {
-    match finding {
-        Finding::Finished(outcome) | Finding::NeedsDetail(outcome) => {
-            outcome.exit_code.is_some().then_some(outcome)
-        }
-        Finding::Cancelling | Finding::Unlisted => None,
+    /// The realm of a lane. Lanes come from [`ExecJob::new`], or from the journal of a run with the same scopes.
+    fn at(&self, lane: u32) -> &Realm {
+        let number = usize::try_from(lane / PLATFORMS).unwrap_or(usize::MAX);
+        self.realms.get(number).unwrap_or(&self.realms[0])
     }
 }
 
-fn has_output(stdout: &Body, stderr: &Body) -> bool {
-    !stdout.is_empty() || !stderr.is_empty()
+/// The realm of a lane's number.
+pub(crate) fn realm_of(lane: u32) -> u32 {
+    lane / PLATFORMS
 }
 
-/// How long it is from `now` until then, both by the service's clock.
-fn remaining(then: Option<Timestamp>, now: Option<Timestamp>) -> Option<Duration> {
-    let left = then?.duration_since(now?);
-    Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
-}
-
-/// What comes of a send that failed. Credentials pause a run and never judge its targets; only where nothing was sent yet
-/// does the run end, as there is nothing to wait for.
-fn failed(error: CallError, has_sent: bool) -> SendOutcome<ExecError> {
-    match &error.kind {
-        CallErrorKind::Throttled => SendOutcome::Throttled,
-        CallErrorKind::Lost => SendOutcome::Lost(error.into()),
-        // The SDK has the service's time from this answer, and signs the next attempt with it.
-        CallErrorKind::Unreachable | CallErrorKind::ClockSkew => {
-            SendOutcome::NotSent(Trouble::Transient(error.into()))
-        }
-        CallErrorKind::CredentialsExpired => SendOutcome::NotSent(paused(&error)),
-        kind if kind.is_credentials() && has_sent => SendOutcome::NotSent(paused(&error)),
-        CallErrorKind::AccessDenied { .. } => SendOutcome::Refused {
-            verdict: Verdict::Denied,
-            reason: Reason::ACCESS_DENIED,
-            error: error.into(),
-        },
-        CallErrorKind::CredentialsMissing
-        | CallErrorKind::CredentialsInvalid
-        | CallErrorKind::NotFound
-        | CallErrorKind::InvalidRequest
-        | CallErrorKind::Refused => {
-            let reason = Reason::word(error.code.as_deref().unwrap_or("refused"));
-            SendOutcome::Refused { verdict: Verdict::Denied, reason, error: error.into() }
-        }
+fn in_lane(platform: Option<Platform>) -> u32 {
+    match platform {
+        Some(Platform::Windows) => 1,
+        Some(Platform::Macos) => 2,
+        // What SSM doesn't know is most likely Linux; if not, the service says so.
+        Some(Platform::Linux) | None => 0,
     }
 }
 
-/// What comes of a look that failed. New credentials are not fetched here: the next call does it.
-fn trouble(error: CallError) -> Trouble<ExecError> {
-    match &error.kind {
-        kind if kind.is_credentials() => paused(&error),
-        CallErrorKind::AccessDenied { .. } => Trouble::Denied(error.into()),
-        _ => Trouble::Transient(error.into()),
+fn platform(lane: u32) -> Platform {
+    match lane % PLATFORMS {
+        1 => Platform::Windows,
+        2 => Platform::Macos,
+        _ => Platform::Linux,
     }
-}
-
-fn paused(error: &CallError) -> Trouble<ExecError> {
-    let hint = error.hints().into_iter().next().unwrap_or_default();
-    Trouble::Paused { reason: error.described(), hint }
 }
 
 impl Job for ExecJob {
     type Error = ExecError;
 
     fn lane(&self, target: usize) -> u32 {
-        match self.targets.get(target).and_then(|t| t.platform) {
-            Some(Platform::Windows) => 1,
-            Some(Platform::Macos) => 2,
-            // What SSM doesn't know is most likely Linux; if not, the service says so.
-            Some(Platform::Linux) | None => 0,
-        }
+        self.lanes.get(target).copied().unwrap_or(0)
     }
 
-    fn realm(&self, _lane: u32) -> u32 {
-        0
+    fn realm(&self, lane: u32) -> u32 {
+        realm_of(lane)
     }
 
-    fn realm_name(&self, _realm: u32) -> String {
-        self.scope.region().to_owned()
+    fn realm_name(&self, realm: u32) -> String {
+        self.at(realm * PLATFORMS).name().to_owned()
     }
 
-    fn server_now(&self, _lane: u32) -> Option<Timestamp> {
-        self.scope.server_clock().now()
+    fn server_now(&self, lane: u32) -> Option<Timestamp> {
+        self.at(lane).server_now()
     }
 
-    async fn ready(&self, _lane: u32) {
-        let slot = self.ssm.send_slot().await;
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
+    async fn ready(&self, lane: u32) {
+        self.at(lane).ready().await;
     }
 
     async fn send(&self, batch: &Batch, limits: Limits, permit: Permit) -> SendOutcome<ExecError> {
-        let Some(payload) = self.payloads.get(&ExecJob::platform(batch.lane)) else {
-            // Every platform among the targets has one; a target that has none is no reason to stop.
-            let (verdict, reason) = (Verdict::Denied, Reason::INVALID_PLATFORM);
-            return SendOutcome::BadTargets { bad: batch.targets.clone(), verdict, reason };
-        };
-        let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let slot = match slot {
-            Some(slot) => slot,
-            None => self.ssm.send_slot().await,
-        };
-        let command = SendCommand {
-            document: payload.document.clone(),
-            document_version: payload.version.clone(),
-            parameters: payload.parameters.clone(),
-            instance_ids: self.ids(&batch.targets),
-            delivery_timeout: self.delivery_timeout,
-            comment: self.marker(batch.intent),
-            max_concurrency: limits.max_concurrency,
-            max_errors: limits.max_errors,
-            s3: self.channels.s3_output(),
-            log_group: self.channels.log_group(),
-        };
-        match self.ssm.send_command(slot, permit, &command).await {
-            Ok(sent) => {
-                self.has_sent.store(true, Ordering::Relaxed);
-                self.follow(batch, &sent.command_id);
-                SendOutcome::Accepted(self.accepted(sent.command_id, sent.expires_after))
-            }
-            Err(error) => {
-                if error.call().mutated() {
-                    self.has_sent.store(true, Ordering::Relaxed);
-                }
-                self.refused(batch, error.without(&payload.secrets))
-            }
-        }
+        let payload = self.work.payloads.get(&platform(batch.lane));
+        self.at(batch.lane).send(payload, batch, limits, permit).await
     }
 
     async fn locate(&self, batch: &Batch) -> Result<Option<Accepted>, Trouble<ExecError>> {
-        let narrow = self.search(batch);
-        let (found, left) = self.find(&narrow, batch, MAX_SEARCH_PAGES).await.map_err(trouble)?;
-        if let Some(accepted) = found {
-            self.follow(batch, &accepted.command_id);
-            return Ok(Some(accepted));
-        }
-        if left == Left::InTheMiddle {
-            // Sent again it would be run twice: what may still be there is not missing.
-            return Err(Trouble::Transient(ExecError::Endless { pages: MAX_SEARCH_PAGES }));
-        }
-        // The window rests on a clock: a look at the newest commands finds what a clock that jumped put outside of it.
-        let wide = CommandsQuery { invoked_before: None, ..narrow };
-        let (found, _) = self.find(&wide, batch, MAX_PAGES).await.map_err(trouble)?;
-        if let Some(accepted) = &found {
-            self.follow(batch, &accepted.command_id);
-        }
-        Ok(found)
+        self.at(batch.lane).locate(batch).await
     }
 
     async fn sweep(
         &self,
-        _realm: u32,
+        realm: u32,
         scope: SweepScope,
         command_ids: Vec<String>,
     ) -> Result<Sweep, Trouble<ExecError>> {
-        let mut missing: std::collections::HashSet<String> = command_ids.into_iter().collect();
-        let mut sweep = Sweep::default();
-        let query = CommandsQuery {
-            status: (scope == SweepScope::InProgress).then_some(CommandStatus::InProgress),
-            ..self.query(self.since)
-        };
-        let listed = self
-            .list(&query, MAX_PAGES, |page| {
-                for command in page {
-                    if missing.remove(&command.command_id) {
-                        sweep.seen.insert(command.command_id.clone(), counters(command));
-                    }
-                }
-                missing.is_empty() || self.is_before_run(page)
-            })
-            .await;
-        match listed {
-            Ok(left) => {
-                sweep.is_complete = left != Left::InTheMiddle;
-                Ok(sweep)
-            }
-            Err(error) => Err(trouble(error)),
-        }
+        self.at(realm * PLATFORMS).sweep(scope, command_ids).await
     }
 
     async fn collect(&self, batch: &Batch, command_id: &str) -> Result<Collected, Trouble<ExecError>> {
-        // A command that an earlier process sent is followed from here on.
-        self.follow(batch, command_id);
-        if !self.reads_one_by_one.load(Ordering::Relaxed) {
-            match self.invocations(batch, command_id).await {
-                Ok(collected) => return Ok(collected),
-                Err(error) if matches!(error.kind, CallErrorKind::AccessDenied { .. }) => {
-                    self.reads_one_by_one.store(true, Ordering::Relaxed);
-                }
-                Err(error) => return Err(trouble(error)),
-            }
-        }
-        Ok(Collected { findings: batch.targets.iter().map(|t| (*t, Finding::Unlisted)).collect() })
+        self.at(batch.lane).collect(batch, command_id).await
     }
 
     async fn detail(&self, target: usize, command_id: &str) -> Result<Option<Outcome>, Trouble<ExecError>> {
-        let Some(part) = self.parts(&[target], command_id).pop() else { return Ok(None) };
-        let ask = || async {
-            let detail = self.ssm.get_invocation(command_id, &part.node.id).await?;
-            Ok(detail.and_then(|d| self.outcome(d)))
-        };
-        match self.channels.read(part, ask).await {
-            Ok(outcome) => Ok(outcome),
-            Err(ReadError::Call(error)) => Err(trouble(*error)),
-            Err(error) => Err(Trouble::Transient(error.into())),
-        }
+        self.at(self.lane(target)).detail(target, command_id).await
     }
 
-    async fn cancel(&self, _lane: u32, command_id: &str, permit: Permit) -> Result<(), Trouble<ExecError>> {
-        match self.ssm.cancel_command(permit, command_id).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(trouble(error)),
-        }
+    async fn cancel(&self, lane: u32, command_id: &str, permit: Permit) -> Result<(), Trouble<ExecError>> {
+        self.at(lane).cancel(command_id, permit).await
     }
 
     async fn gate(&self, gate: &str, wave: u32) -> Result<Option<String>, String> {
-        self.guard.ask(gate, &self.run, wave).await
+        self.guard.ask(gate, &self.work.run, wave).await
     }
 
     async fn watch(&self) -> News {
         self.guard.news().await
     }
 }
-
-fn counters(command: &CommandSummary) -> Counters {
-    Counters {
-        completed: command.completed.into(),
-        errors: command.errors.into(),
-        delivery_timed_out: command.delivery_timed_out.into(),
-        is_done: matches!(command.status.as_str(), "Success" | "Failed" | "Cancelled" | "TimedOut"),
-    }
-}
-
-#[cfg(test)]
-#[path = "job_tests.rs"]
-mod tests;

@@ -7,6 +7,7 @@ mod options;
 mod pages;
 mod payload;
 mod plan;
+mod realm;
 mod resume;
 mod shell;
 
@@ -20,10 +21,10 @@ use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
 
-use self::channel::Channels;
+use self::channel::beside;
 pub(crate) use self::channel::{OpenChannels, Places};
 pub(crate) use self::error::ExecError;
-use self::job::{ExecJob, ExecJobParts};
+use self::job::{Around, ExecJob, Work};
 pub(crate) use self::options::{
     EnvName, GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
 };
@@ -31,11 +32,12 @@ use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;
 pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
 pub(crate) use self::shell::{POWERSHELL_TAIL, join_powershell, join_sh, quote_sh};
-use super::guards::{Checked, Guard, gates};
+use super::guards::{Checked, gates};
 use super::run::Start;
 use super::targets::Resolved;
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::failure::Failure;
+use crate::scopes::Scopes;
 
 /// The word for this workflow in journals and events.
 pub(crate) const COMMAND: &str = "exec";
@@ -75,7 +77,7 @@ pub(crate) struct Prepared {
 /// It can't be sent as asked, or the state directory is not writable.
 pub(crate) fn prepare(
     ctx: &Ctx,
-    open: &OpenScope,
+    scopes: &Scopes,
     options: ExecOptions,
     checked: Checked,
 ) -> Result<Prepared, Failure> {
@@ -92,7 +94,13 @@ pub(crate) fn prepare(
         herder: env!("CARGO_PKG_VERSION").to_owned(),
         command: COMMAND.to_owned(),
         title: recipe.title(),
-        identity: open.identity.clone(),
+        identity: scopes.first().identity.clone(),
+        scopes: match scopes.count() {
+            1 => Vec::new(),
+            _ => scopes.iter().map(|open| open.identity.clone()).collect(),
+        },
+        role: scopes.role.clone(),
+        unreached: scopes.unreached.iter().map(|u| u.name.clone()).collect(),
         waves: waves.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX)).collect(),
         recipe: serde_json::to_value(&recipe).map_err(|error| {
             Failure::new(crate::failure::Kind::Bug, "the recipe is not JSON").caused_by(&error)
@@ -100,17 +108,17 @@ pub(crate) fn prepare(
     };
     let directory = ctx.runs().create(&record, &resolved.targets)?;
     let lock = directory.lock()?;
-    let mut opening = opening(&record, &resolved, options.note, recipe.rollout.guards.clone());
+    let mut opening = opening(&record, scopes, &resolved, options.note);
+    if let Some(Event::RunStarted(started)) = opening.first_mut() {
+        started.guards = recipe.rollout.guards.clone();
+    }
     opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
-    let channels = channels.of_run(&directory.output());
-    let beside = channels.beside();
-    let parts = ExecJobParts {
-        channels,
-        guard: checked.into_guard(),
-        ..parts(&record.run, &recipe, resolved.targets.clone(), payloads)
-    };
-    let job = ExecJob::new(open, parts);
+    let channels = channels.of_run(&directory.output(), scopes.count());
+    let beside = beside(&channels);
+    let around = Around { traces: BTreeMap::new(), channels, guard: checked.into_guard() };
+    let work = work(&record.run, &recipe, resolved.targets.clone(), payloads);
+    let job = ExecJob::new(scopes, work, around);
     let plan = Plan {
         waves,
         targets: resolved.targets,
@@ -119,28 +127,20 @@ pub(crate) fn prepare(
         recovered: Recovered::default(),
     };
     let job = Arc::new(job);
-    let start = Start { job, plan, run, directory, next_intent: 1, next_seq: 0, opening, beside };
+    let is_partial = !scopes.unreached.is_empty();
+    let start = Start { job, plan, run, directory, next_intent: 1, next_seq: 0, opening, is_partial, beside };
     Ok(Prepared { start, _lock: lock })
 }
 
-fn parts(
-    run: &RunId,
-    recipe: &Recipe,
-    targets: Vec<Target>,
-    payloads: BTreeMap<Platform, Payload>,
-) -> ExecJobParts {
+fn work(run: &RunId, recipe: &Recipe, targets: Vec<Target>, payloads: BTreeMap<Platform, Payload>) -> Work {
     let is_document = matches!(recipe.source, WorkSource::Document { .. });
-    ExecJobParts {
+    Work {
         run: run.clone(),
         targets,
         payloads,
         delivery_timeout: std::time::Duration::from_secs(recipe.delivery_timeout_s),
         execution_timeout: (!is_document).then(|| std::time::Duration::from_secs(recipe.timeout_s)),
         lifetime: recipe.lifetime(),
-        since: None,
-        has_sent: false,
-        channels: Channels::default(),
-        guard: Guard::none(),
     }
 }
 
@@ -156,20 +156,22 @@ fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Poli
     }
 }
 
-fn opening(record: &RunRecord, resolved: &Resolved, note: Option<String>, guards: RunGuards) -> Vec<Event> {
+fn opening(record: &RunRecord, scopes: &Scopes, resolved: &Resolved, note: Option<String>) -> Vec<Event> {
     let started = Event::RunStarted(RunStarted {
         command: record.command.clone(),
         title: record.title.clone(),
         sim: record.identity.sim,
         targets: resolved.targets.len() as u64,
         waves: u32::try_from(record.waves.len()).unwrap_or(u32::MAX),
-        accounts: vec![record.identity.account.clone()],
-        regions: vec![record.identity.region.clone()],
+        accounts: scopes.accounts(),
+        regions: scopes.regions(),
         herder: record.herder.clone(),
         note,
-        guards,
+        guards: RunGuards::default(),
     });
-    std::iter::once(started).chain(resolved.warnings.iter().cloned().map(warning)).collect()
+    let unreached = scopes.unreached.iter().map(ToString::to_string);
+    let warnings = scopes.warnings.iter().cloned().chain(unreached).chain(resolved.warnings.iter().cloned());
+    std::iter::once(started).chain(warnings.map(warning)).collect()
 }
 
 fn warning(message: String) -> Event {

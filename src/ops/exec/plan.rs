@@ -9,9 +9,10 @@ use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{ExecOptions, payloads};
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
+use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +31,15 @@ pub(crate) struct PlannedTarget {
     pub(crate) judged: Option<String>,
 }
 
+/// How fast sends can go.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    seconds: f64,
+    /// Sends a second.
+    rate: f64,
+    is_learned: bool,
+}
+
 /// What a run would come to.
 #[derive(Clone, Debug)]
 pub(crate) struct Preview {
@@ -38,6 +48,8 @@ pub(crate) struct Preview {
     pub(crate) waves: Vec<usize>,
     /// Calls of `SendCommand` at the least, and reads of results.
     pub(crate) sends: u64,
+    /// The sends of the account and region that takes longest for its own.
+    slowest: Option<Pace>,
     /// Bad targets of each wave that are known before anything is sent; they count when their wave begins.
     bad_before: Vec<u64>,
     /// Targets that may still end badly after the budget has run out: what had been sent and not yet judged.
@@ -50,22 +62,23 @@ pub(crate) struct Preview {
 ///
 /// # Errors
 /// It can't be sent as asked.
-pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failure> {
+pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Result<Preview, Failure> {
     let wish = options.recipe.wish(Sources { environment: &ctx.environment, given: &options.given })?;
     let resolved = &options.resolved;
     let payloads = payloads(&wish, &resolved.targets)?;
     let mut targets = Vec::with_capacity(resolved.targets.len());
     let mut sends = 0;
+    let mut sends_in: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut sizes = Vec::new();
     let mut bad_before = Vec::new();
     let mut begin = 0;
     for (number, end) in (1_u32..).zip(&options.waves) {
-        let mut lanes: BTreeMap<Platform, u64> = BTreeMap::new();
+        let mut lanes: BTreeMap<(&str, &str, Platform), u64> = BTreeMap::new();
         for (index, target) in resolved.targets.iter().enumerate().take(*end).skip(begin) {
             let platform = target.platform.unwrap_or(Platform::Linux);
             let judged = resolved.judged.get(&index);
             if judged.is_none() {
-                *lanes.entry(platform).or_insert(0) += 1;
+                *lanes.entry((&target.account, &target.region, platform)).or_insert(0) += 1;
             }
             targets.push(PlannedTarget {
                 target: target.id.clone(),
@@ -83,17 +96,28 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
             });
         }
         let batch = options.recipe.rollout.concurrency.clamp(1, herder_aws::ssm::MAX_IDS as u64);
-        sends += lanes.values().map(|n| n.div_ceil(batch)).sum::<u64>();
+        for ((account, region, _), targets) in lanes {
+            sends += targets.div_ceil(batch);
+            *sends_in.entry((account, region)).or_insert(0) += targets.div_ceil(batch);
+        }
         let known = resolved.judged.range(begin..*end);
         bad_before.push(known.filter(|(_, o)| o.verdict.is_bad()).count() as u64);
         sizes.push(end - begin);
         begin = *end;
     }
+    // Each account and region has its own quota: the slowest decides.
+    let slowest = sends_in.into_iter().map(|((account, region), sends)| {
+        let learned = scopes.get(account, region).and_then(|open| open.send_rate);
+        let rate = learned.unwrap_or(DEFAULT_RATE).max(MIN_RATE);
+        Pace { seconds: sends as f64 / rate, rate, is_learned: learned.is_some() }
+    });
+    let slowest = slowest.max_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
     Ok(Preview {
         targets,
         waves: sizes,
         sends,
+        slowest,
         bad_before,
         overshoot: options.recipe.rollout.concurrency.min(widest),
         concurrency: options.recipe.rollout.concurrency,
@@ -103,13 +127,13 @@ pub(crate) fn preview(ctx: &Ctx, options: &ExecOptions) -> Result<Preview, Failu
 
 impl Preview {
     /// How long it takes to send everything, as far as that is known beforehand.
-    fn time(&self, options: &ExecOptions, learned: Option<f64>) -> String {
-        let rate = learned.unwrap_or(DEFAULT_RATE).max(MIN_RATE);
-        let calls = self.sends as f64 / rate;
+    fn time(&self, options: &ExecOptions) -> String {
+        let unknown = Pace { seconds: 0.0, rate: DEFAULT_RATE, is_learned: false };
+        let Pace { seconds: calls, rate, is_learned } = self.slowest.unwrap_or(unknown);
         let paced = options.recipe.rollout.rate.map_or(0.0, |rate| self.targets.len() as f64 / rate);
         let pauses = u32::try_from(self.waves.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let total = seconds(calls.max(paced)) + options.recipe.rollout.soak().saturating_mul(pauses);
-        let origin = if learned.is_some() { "learned" } else { "assumed, none is learned yet" };
+        let origin = if is_learned { "learned" } else { "assumed, none is learned yet" };
         format!(
             "  takes about {} at {rate:.1} sends a second ({origin}), and the command's own time in each wave",
             for_people(total)
@@ -137,13 +161,16 @@ impl Preview {
     }
 
     /// In a few lines for people.
-    pub(crate) fn lines(&self, open: &OpenScope, options: &ExecOptions) -> Vec<String> {
-        let send_rate = open.send_rate;
+    pub(crate) fn lines(&self, scopes: &Scopes, options: &ExecOptions) -> Vec<String> {
         let title = options.recipe.title();
-        let sim = if open.identity.sim { " (SIMULATED)" } else { "" };
+        let sim = if scopes.is_simulated() { " (SIMULATED)" } else { "" };
         let mut lines = Vec::new();
         let waves: Vec<String> = self.waves.iter().map(ToString::to_string).collect();
         lines.push(format!("would run `{title}` on {} targets; nothing is sent{sim}", self.targets.len()));
+        if scopes.count() > 1 {
+            lines.push(format!("  in {}", scopes.place()));
+        }
+        lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
         if waves.len() > 1 {
             let soak = match options.recipe.rollout.soak() {
                 Duration::ZERO => String::new(),
@@ -161,7 +188,7 @@ impl Preview {
             self.concurrency, self.max_errors, self.overshoot
         ));
         lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
-        lines.push(self.time(options, send_rate));
+        lines.push(self.time(options));
         lines.extend(self.bad_line());
         lines
     }

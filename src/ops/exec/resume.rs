@@ -8,15 +8,16 @@ use herder_core::fanout::{Eagerness, Plan, Recovered};
 use herder_core::journal::{HashKey, Replay, RunDirectory, RunRecord};
 use herder_core::target::{Platform, Target};
 
-use super::channel::OpenChannels;
-use super::job::ExecJob;
+use super::channel::{OpenChannels, beside};
+use super::job::{Around, ExecJob, Traces, realm_of};
 use super::options::{GivenValues, Recipe, Sources, hash_of};
 use super::payload::Payload;
-use super::{Prepared, parts, payloads, policy, warning};
-use crate::ctx::{Ctx, OpenScope};
+use super::{Prepared, payloads, policy, warning, work};
+use crate::ctx::Ctx;
 use crate::failure::{Failure, Kind};
-use crate::ops::guards::Checked;
+use crate::ops::guards::{Checked, Guard};
 use crate::ops::run::Start;
+use crate::scopes::Scopes;
 
 /// What a run is picked up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub(crate) struct ResumeOptions {
 /// Another process drives it, the journal can't be read, or what would be sent is not the same (exit 2).
 pub(crate) fn resume(
     ctx: &Ctx,
-    open: &OpenScope,
+    scopes: &Scopes,
     directory: RunDirectory,
     record: &RunRecord,
     options: ResumeOptions,
@@ -75,16 +76,16 @@ pub(crate) fn resume(
         Purpose::GoOn if open_targets > 0 => same_payloads(ctx, record, &recipe, &options.given, &targets)?,
         Purpose::GoOn | Purpose::CallOff => BTreeMap::new(),
     };
-    let mut job_parts = parts(&record.run, &recipe, targets.clone(), payloads);
-    job_parts.since = replay.sends.values().filter_map(|send| send.server_at).min();
-    job_parts.has_sent = !replay.sends.is_empty();
-    job_parts.channels = options.channels.of_run(&directory.output());
-    let beside = job_parts.channels.beside();
+    let channels = options.channels.of_run(&directory.output(), scopes.count());
+    let beside = beside(&channels);
+    let mut guard = Guard::none();
     let mut opening = vec![Event::RunResumed { open: open_targets as u64 }];
     if let Some(checked) = options.checked {
         opening.extend(checked.warnings().into_iter().map(warning));
-        job_parts.guard = checked.into_guard_of_resumed();
+        guard = checked.into_guard_of_resumed();
     }
+    let work = work(&record.run, &recipe, targets.clone(), payloads);
+    let job = ExecJob::new(scopes, work, Around { traces: traces(&replay), channels, guard });
     let plan = Plan {
         waves: record.waves.iter().map(|end| *end as usize).collect(),
         targets,
@@ -93,16 +94,28 @@ pub(crate) fn resume(
         recovered,
     };
     let start = Start {
-        job: Arc::new(ExecJob::new(open, job_parts)),
+        job: Arc::new(job),
         plan,
         run: record.run.clone(),
         directory,
         next_intent: replay.next_intent,
         next_seq: replay.next_seq,
         opening,
+        is_partial: !record.unreached.is_empty(),
         beside,
     };
     Ok(Some(Prepared { start, _lock: lock }))
+}
+
+/// What earlier processes of the run left in each account and region.
+fn traces(replay: &Replay) -> BTreeMap<u32, Traces> {
+    let mut traces: BTreeMap<u32, Traces> = BTreeMap::new();
+    for send in replay.sends.values() {
+        let trace = traces.entry(realm_of(send.lane)).or_default();
+        trace.has_sent = true;
+        trace.since = [trace.since, send.server_at].into_iter().flatten().min();
+    }
+    traces
 }
 
 /// What is sent, built again from the same sources; it must be what the run sent.

@@ -10,8 +10,8 @@ use herder_core::target::{Filter, Reach};
 use tokio::sync::mpsc;
 
 use super::Node;
-use crate::ctx::OpenScope;
 use crate::failure::Failure;
+use crate::scopes::OpenScope;
 
 /// Up to so many nodes are asked for by id; beyond that the whole listing takes fewer calls (pages of 1,000 against 40 ids).
 const BY_ID: usize = 200;

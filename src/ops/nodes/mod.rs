@@ -11,7 +11,7 @@ use herder_core::time::for_people;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub(crate) use fleet::fetch;
+pub(crate) use fleet::{Fleet, fetch};
 
 /// One node, as `nodes list --json` shows it. What is not known is null.
 #[derive(Clone, Debug, Default, Serialize)]

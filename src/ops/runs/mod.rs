@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Kind};
+use crate::scopes::Scopes;
 
 /// One run, as `runs list --json` shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -18,7 +19,9 @@ pub(crate) struct RunSummary {
     pub(crate) title: String,
     pub(crate) state: RunState,
     pub(crate) created: Timestamp,
+    /// Account ids, joined by commas.
     pub(crate) account: String,
+    /// Regions, joined by commas.
     pub(crate) region: String,
     pub(crate) sim: bool,
     pub(crate) targets: u64,
@@ -80,13 +83,13 @@ fn summarise(directory: &RunDirectory) -> Result<RunSummary, Failure> {
     };
     let end = last.filter(|_| replay.is_finished);
     Ok(RunSummary {
+        account: joined(record.identities().iter().map(|i| i.account.as_str())),
+        region: joined(record.identities().iter().map(|i| i.region.as_str())),
         run: record.run,
         command: record.command,
         title: record.title,
         state,
         created: record.created,
-        account: record.identity.account,
-        region: record.identity.region,
         sim: record.identity.sim,
         targets: replay.verdicts.len() as u64,
         open: replay.verdicts.len() as u64 - tally.total(),
@@ -96,24 +99,45 @@ fn summarise(directory: &RunDirectory) -> Result<RunSummary, Failure> {
     })
 }
 
-/// A run belongs to its account, region, endpoint and principal; elsewhere its ids mean something else or nothing.
+/// A run belongs to its accounts, regions, endpoint and principals; elsewhere its ids mean something else or nothing.
 ///
 /// # Errors
 /// They differ (exit 8).
-pub(crate) fn check_identity(record: &RunRecord, here: &Identity) -> Result<(), Failure> {
-    let was = &record.identity;
+pub(crate) fn check_identity(record: &RunRecord, here: &Scopes) -> Result<(), Failure> {
+    for was in record.identities() {
+        let same = here.get(&was.account, &was.region);
+        let Some((what, was, is)) = difference(was, &same.unwrap_or_else(|| here.first()).identity) else {
+            continue;
+        };
+        return Err(Failure::new(
+            Kind::Refused,
+            format!("run {} belongs to another {what}: `{was}`, not `{is}`", record.run),
+        )
+        .hint("Use the profile, region and endpoint that it was started with."));
+    }
+    Ok(())
+}
+
+/// In what two identities differ.
+fn difference(was: &Identity, is: &Identity) -> Option<(&'static str, String, String)> {
     let shown = |endpoint: &Option<String>| endpoint.clone().unwrap_or_else(|| "AWS".to_owned());
     let differences = [
-        ("simulator", was.sim.to_string(), here.sim.to_string()),
-        ("endpoint", shown(&was.endpoint), shown(&here.endpoint)),
-        ("account", was.account.clone(), here.account.clone()),
-        ("region", was.region.clone(), here.region.clone()),
-        ("principal", was.principal.clone(), here.principal.clone()),
+        ("simulator", was.sim.to_string(), is.sim.to_string()),
+        ("endpoint", shown(&was.endpoint), shown(&is.endpoint)),
+        ("account", was.account.clone(), is.account.clone()),
+        ("region", was.region.clone(), is.region.clone()),
+        ("principal", was.principal.clone(), is.principal.clone()),
     ];
-    let Some((what, was, is)) = differences.into_iter().find(|(_, was, is)| was != is) else { return Ok(()) };
-    Err(Failure::new(
-        Kind::Refused,
-        format!("run {} belongs to another {what}: `{was}`, not `{is}`", record.run),
-    )
-    .hint("Use the profile, region and endpoint that it was started with."))
+    differences.into_iter().find(|(_, was, is)| was != is)
+}
+
+/// Each once, joined by commas.
+fn joined<'a>(items: impl Iterator<Item = &'a str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for item in items {
+        if !all.contains(&item) {
+            all.push(item);
+        }
+    }
+    all.join(",")
 }

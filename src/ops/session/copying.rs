@@ -9,8 +9,8 @@ use herder_session::copy::{EventExec, Node};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Launcher, Notices};
-use crate::ctx::OpenScope;
 use crate::failure::Failure;
+use crate::scopes::OpenScope;
 
 type Tell = Box<dyn FnMut(SessionEvent) + Send>;
 

@@ -16,8 +16,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::{Launcher, Notices, failed};
-use crate::ctx::OpenScope;
 use crate::failure::{Failure, Kind};
+use crate::scopes::OpenScope;
 
 /// How long a listener that has worked goes on trying to get another session.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -13,9 +13,10 @@ use herder_session::client::{
 };
 
 use super::control::ScopeControl;
-use crate::ctx::{Ctx, OpenScope};
+use crate::ctx::Ctx;
 use crate::failure::{Changed, Failure, Kind};
 use crate::ops::nodes::fetch;
+use crate::scopes::OpenScope;
 
 /// How long all of a connection may take: TCP, a proxy, TLS, the upgrade.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);

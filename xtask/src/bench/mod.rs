@@ -1,7 +1,8 @@
-//! `cargo xtask bench exec`: what `herder exec` promises, measured on a release build against a simulator in another process.
+//! `cargo xtask bench`: what herder promises, measured on a release build against a simulator in another process.
 
 mod memory;
 mod report;
+mod rollout;
 mod speed;
 
 use std::fs;
@@ -54,12 +55,52 @@ pub(crate) fn run(args: &ExecArgs) -> Outcome {
     }
     // Outputs of ten thousand nodes are nothing to keep.
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
-    report.write(&bench.directory)?;
-    println!("\n{}", report.markdown());
-    match report.missed() {
-        0 => Ok(()),
-        missed => Err(format!("{missed} targets are missed")),
+    report.end(&bench.directory, "exec")
+}
+
+/// What `bench rollout` takes.
+#[derive(clap::Args)]
+pub(crate) struct RolloutArgs {
+    /// A tenth of the nodes, and no scripts: a look, not a measurement
+    #[arg(long)]
+    quick: bool,
+
+    /// Seed of the fleets and of the random runs
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Measures, prints a table, writes `bench/rollout.md` and `.json` in cargo's target directory.
+pub(crate) fn run_rollout(args: &RolloutArgs) -> Outcome {
+    if Command::new("python3").arg("--version").output().is_err() {
+        return Err("python3 measures the processes and runs the aws CLI, and there is none".to_owned());
     }
+    println!("building a release (some fifteen minutes on two cores if nothing of it is there)");
+    let herder = build("release")?;
+    let nodes = if args.quick { 100 } else { 1_000 };
+    let bench = Bench { herder, directory: target().join("bench"), nodes, seed: args.seed };
+    let mut report = Report::new(&bench);
+    rollout::scopes(&bench, nodes, &mut report)?;
+    rollout::budget(&bench, &mut report)?;
+    if !args.quick {
+        rollout::scripts(&bench, nodes, &mut report)?;
+    }
+    let _ = fs::remove_dir_all(bench.directory.join("scratch"));
+    report.end(&bench.directory, "rollout")
+}
+
+/// How long a bash script on the aws CLI takes.
+fn seconds_of(script: &str, python: &Path, simulator: &Simulator) -> Outcome<f64> {
+    let begun = std::time::Instant::now();
+    let mut bash = Command::new("bash");
+    let aws = format!("aws() {{ '{}' -m awscli \"$@\"; }}\n{script}", python.display());
+    isolate(&mut bash).arg("-c").arg(aws).envs(simulator.variables.iter().cloned());
+    bash.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    bash.env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_RETRY_MODE", "standard")
+        .env("AWS_MAX_ATTEMPTS", "10");
+    output(bash, "bash")?;
+    Ok(begun.elapsed().as_secs_f64())
 }
 
 /// What is measured.
@@ -139,9 +180,14 @@ impl Bench {
 }
 
 impl Measured {
-    /// What it said, for an error of ours.
+    /// What it said on stderr.
+    fn said(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// What it said last, for an error of ours.
     fn complaint(&self) -> String {
-        let text = fs::read_to_string(&self.stderr).unwrap_or_default();
+        let text = self.said();
         let last: Vec<&str> = text.lines().rev().take(5).collect();
         last.into_iter().rev().collect::<Vec<_>>().join("\n")
     }

@@ -53,11 +53,21 @@ impl Report {
         self.rows.push(row);
     }
 
-    pub(crate) fn missed(&self) -> usize {
+    /// Writes and shows it; an error where a promise is not kept.
+    pub(crate) fn end(&self, directory: &Path, name: &str) -> Outcome {
+        self.write(directory, name)?;
+        println!("\n{}", self.markdown());
+        match self.missed() {
+            0 => Ok(()),
+            missed => Err(format!("{missed} targets are missed")),
+        }
+    }
+
+    fn missed(&self) -> usize {
         self.rows.iter().filter(|row| !row.holds()).count()
     }
 
-    pub(crate) fn markdown(&self) -> String {
+    fn markdown(&self) -> String {
         let of = |name: &str| self.setting[name].to_string().trim_matches('"').to_owned();
         let mut text = format!(
             "{} nodes, seed {}, {} cores, commit {}.\n\n| what | measured | at most |\n|---|---|---|\n",
@@ -74,15 +84,15 @@ impl Report {
         text
     }
 
-    pub(crate) fn write(&self, directory: &Path) -> Outcome {
+    fn write(&self, directory: &Path, name: &str) -> Outcome {
         let rows: Vec<Value> = self
             .rows
             .iter()
             .map(|r| json!({"what": r.what, "value": r.value, "unit": r.unit, "limit": r.limit, "holds": r.holds()}))
             .collect();
         let document = json!({"setting": self.setting, "rows": rows, "missed": self.missed()});
-        for (name, text) in [("exec.md", self.markdown()), ("exec.json", format!("{document:#}\n"))] {
-            let path = directory.join(name);
+        for (end, text) in [("md", self.markdown()), ("json", format!("{document:#}\n"))] {
+            let path = directory.join(format!("{name}.{end}"));
             fs::write(&path, text).map_err(|error| format!("could not write {}: {error}", path.display()))?;
         }
         Ok(())

@@ -226,6 +226,9 @@ fn new_run(state: &Path, count: usize, waves: &[usize]) -> RunDirectory {
         command: "exec".into(),
         title: "uptime".into(),
         identity,
+        scopes: Vec::new(),
+        role: None,
+        unreached: Vec::new(),
         waves: waves.iter().map(|w| u32::try_from(*w).unwrap()).collect(),
         recipe: serde_json::Value::Null,
     };

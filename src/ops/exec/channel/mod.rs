@@ -25,14 +25,17 @@ use self::follow::Follower;
 pub(crate) use self::place::{Places, S3Place};
 use super::error::ExecError;
 use crate::failure::{Failure, Kind};
+use crate::ops::place::in_each;
 use crate::ops::run::{Beside, ThrottleEvents};
+use crate::scopes::Scopes;
 
 /// Channels that were tried and can be read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenChannels {
     events: ThrottleEvents,
     s3: Option<(Bucket, S3Place)>,
-    logs: Option<(Logs, String)>,
+    /// In each account and region of the run, in its order; none where it was not asked for.
+    logs: Vec<(Logs, String)>,
 }
 
 impl OpenChannels {
@@ -42,39 +45,59 @@ impl OpenChannels {
     /// # Errors
     /// There is no such bucket (exit 3), reading is not allowed (exit 4), or a call failed.
     pub(crate) async fn open(
-        scope: &Scope,
+        scopes: &Scopes,
         places: &Places,
         events: &ThrottleEvents,
     ) -> Result<OpenChannels, Failure> {
         let s3 = match &places.s3 {
-            Some(place) => Some((open_bucket(scope, place).await?, place.clone())),
+            // A bucket's name holds everywhere: it is read as whoever is first.
+            Some(place) => Some((open_bucket(&scopes.first().scope, place).await?, place.clone())),
             None => None,
         };
         let logs = match &places.log_group {
             Some(group) => {
-                let logs = scope.logs();
-                // That there is no such group is no error: agents make it.
-                let query = EventsQuery {
-                    group: group.clone(),
-                    stream_prefix: "herder-reads-here/".to_owned(),
-                    since: None,
-                    most: Some(1),
-                };
-                logs.events(&query, None).await?;
-                Some((logs, group.clone()))
+                let opened = in_each(scopes, |open| open_logs(&open.scope, group)).await;
+                opened.into_iter().collect::<Result<_, _>>()?
             }
-            None => None,
+            None => Vec::new(),
         };
         Ok(OpenChannels { events: events.clone(), s3, logs })
     }
 
-    /// The channels of one run. `scratch` is a directory for what is on its way.
-    pub(super) fn of_run(self, scratch: &Path) -> Channels {
+    /// The channels of one run, for each of its accounts and regions. `scratch` is a directory for what is on its way.
+    pub(super) fn of_run(self, scratch: &Path, realms: usize) -> Vec<Channels> {
         let events = || self.events.clone();
-        let s3 = self.s3.map(|(bucket, place)| BucketOutputs::new(bucket, place, scratch, events()));
-        let logs = self.logs.map(|(logs, group)| Follower::new(logs, group, scratch, events()));
-        Channels { s3: s3.map(Arc::new), logs: logs.map(Arc::new) }
+        let s3 =
+            self.s3.map(|(bucket, place)| Arc::new(BucketOutputs::new(bucket, place, scratch, events())));
+        let mut logs = self.logs.into_iter();
+        let mut next =
+            || logs.next().map(|(logs, group)| Arc::new(Follower::new(logs, group, scratch, events())));
+        (0..realms).map(|_| Channels { s3: s3.clone(), logs: next() }).collect()
     }
+}
+
+/// What has to go on beside a run with these channels.
+pub(super) fn beside(channels: &[Channels]) -> Option<Beside> {
+    let logs: Vec<Arc<Follower>> = channels.iter().filter_map(|channels| channels.logs.clone()).collect();
+    if logs.is_empty() {
+        return None;
+    }
+    Some(Box::pin(async move {
+        in_each(&logs, |logs| logs.run()).await;
+    }))
+}
+
+async fn open_logs(scope: &Scope, group: &str) -> Result<(Logs, String), Failure> {
+    let logs = scope.logs();
+    // That there is no such group is no error: agents make it.
+    let query = EventsQuery {
+        group: group.to_owned(),
+        stream_prefix: "herder-reads-here/".to_owned(),
+        since: None,
+        most: Some(1),
+    };
+    logs.events(&query, None).await?;
+    Ok((logs, group.to_owned()))
 }
 
 async fn open_bucket(scope: &Scope, place: &S3Place) -> Result<Bucket, Failure> {
@@ -117,12 +140,6 @@ impl Channels {
     /// For `SendCommand`: which log group.
     pub(super) fn log_group(&self) -> Option<String> {
         self.logs.as_ref().map(|logs| logs.group().to_owned())
-    }
-
-    /// What has to go on beside the run.
-    pub(super) fn beside(&self) -> Option<Beside> {
-        let logs = Arc::clone(self.logs.as_ref()?);
-        Some(Box::pin(async move { logs.run().await }))
     }
 
     /// The service took a command for these nodes. `now` is its clock.

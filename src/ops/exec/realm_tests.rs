@@ -1,4 +1,4 @@
-//! The job against a service of canned answers.
+//! A realm against a service of canned answers.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ async fn service(status: u16, body: &'static str) -> (String, Seen) {
     (url, seen)
 }
 
-async fn job(url: &str) -> ExecJob {
+async fn realm(url: &str) -> Realm {
     let mut options = ScopeOptions::new(Environment::empty());
     options.endpoint = Some(FixedEndpoint {
         url: url.to_owned(),
@@ -59,22 +59,17 @@ async fn job(url: &str) -> ExecJob {
         principal: "arn:aws:iam::111122223333:user/ada".into(),
         sim: true,
     };
-    let parts = ExecJobParts {
+    let work = Work {
         run: "20261121-093000-1f2e3d".parse().unwrap(),
         targets: Vec::new(),
-        payloads: BTreeMap::new(),
+        payloads: std::collections::BTreeMap::new(),
         delivery_timeout: Duration::from_secs(60),
         execution_timeout: None,
         lifetime: Duration::from_secs(3660),
-        since: "2026-11-21T09:00:00Z".parse().ok(),
-        has_sent: false,
-        channels: Channels::default(),
-        guard: Guard::none(),
     };
-    ExecJob::new(
-        &OpenScope { scope, meter, identity, found: std::sync::Arc::default(), send_rate: None },
-        parts,
-    )
+    let open = OpenScope { scope, identity, found: Arc::default(), send_rate: None };
+    let traces = Traces { since: "2026-11-21T09:00:00Z".parse().ok(), has_sent: false };
+    Realm::new(&open, Arc::new(work), traces, Channels::default())
 }
 
 fn batch() -> Batch {
@@ -85,12 +80,12 @@ fn batch() -> Batch {
 #[tokio::test]
 async fn a_lost_send_is_looked_for_in_its_time_and_a_clean_miss_is_one() {
     let (url, seen) = service(200, r#"{"Commands":[{"CommandId":"c","Comment":"another's"}]}"#).await;
-    let job = job(&url).await;
-    assert!(matches!(job.locate(&batch()).await, Ok(None)));
+    let realm = realm(&url).await;
+    assert!(matches!(realm.locate(&batch()).await, Ok(None)));
     let asked: serde_json::Value = serde_json::from_str(&seen.lock().unwrap()[0]).unwrap();
     assert_eq!(asked["Filters"][0]["value"], "2026-11-21T09:29:00Z", "{asked}");
     assert_eq!(asked["Filters"][1]["value"], "2026-11-21T09:40:00Z", "{asked}");
-    let search = job.search(&Batch { server_at: None, ..batch() });
+    let search = realm.search(&Batch { server_at: None, ..batch() });
     assert_eq!((search.invoked_after, search.invoked_before), ("2026-11-21T08:59:00Z".parse().ok(), None));
 }
 
@@ -99,7 +94,7 @@ async fn an_adopted_command_lives_as_long_as_the_service_says() {
     // 10:30:00 by the service's clock, which says 09:30:00.
     let body = r#"{"Commands":[{"CommandId":"c","Comment":"herder 20261121-093000-1f2e3d #7","ExpiresAfter":1795257000.0}]}"#;
     let (url, _) = service(200, body).await;
-    let found = job(&url).await.locate(&batch()).await.unwrap().unwrap();
+    let found = realm(&url).await.locate(&batch()).await.unwrap().unwrap();
     assert_eq!(found.command_id, "c");
     assert!((3500..=3600).contains(&found.expires_in.as_secs()), "{found:?}");
     let at = |text: &str| text.parse().ok();
@@ -112,7 +107,7 @@ async fn an_adopted_command_lives_as_long_as_the_service_says() {
 /// What a call fails with that gets this answer.
 async fn error(code: &'static str) -> CallError {
     let (url, _) = service(400, code).await;
-    job(&url).await.ssm.list_commands(&CommandsQuery::default(), None).await.unwrap_err()
+    realm(&url).await.ssm.list_commands(&CommandsQuery::default(), None).await.unwrap_err()
 }
 
 #[tokio::test]
