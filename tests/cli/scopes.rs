@@ -133,7 +133,7 @@ fn a_region_that_goes_down_in_the_middle_and_comes_back_loses_nothing() {
             [&exec(&EVERYWHERE, &["-c", "100%"])[..5], &EVERYWHERE, &["-c", "100%", "--", "uptime"]].concat(),
         )
         .spawn();
-    sim.wait_until("something is sent", || !sim.control.truth().executions.is_empty());
+    sim.wait_until("all is sent", || sim.control.truth().executions.len() == 80);
     sim.control.set_region("eu-west-1", Some(Down::Dropped));
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert!(running.is_running());

@@ -48,10 +48,11 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 
 /// Builds herder and says where it is.
 pub(crate) fn build(profile: &str) -> Outcome<PathBuf> {
-    check(
-        cargo(&["build", "--quiet", "--locked", "--package", "herder", "--profile", profile]),
-        "cargo build",
-    )?;
+    // Cargo unifies features over what is selected: with the selection of the tests the SDK is not built a second time.
+    let selected: &[&str] =
+        if profile == "dev" { &["--workspace", "--all-targets"] } else { &["--package", "herder"] };
+    let arguments = [&["build", "--quiet", "--locked", "--profile", profile], selected].concat();
+    check(cargo(&arguments), "cargo build")?;
     let directory = if profile == "dev" { "debug" } else { profile };
     Ok(target().join(directory).join("herder"))
 }
