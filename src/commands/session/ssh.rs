@@ -1,6 +1,7 @@
 //! `herder session ssh`: ssh through a session.
 
 use clap::Args;
+use herder_core::journal::Identity;
 
 use super::node::choose;
 use crate::ctx::Ctx;
@@ -8,6 +9,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::quote_sh;
+use crate::scopes::OpenScope;
 
 /// Start ssh through a session
 ///
@@ -42,7 +44,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionSshArgs) -> Result<Exi
         None => node.id.clone(),
     });
     command.args(&args.arguments);
-    for (name, value) in environment(ctx, &node.open.identity.region) {
+    for (name, value) in environment(ctx, &node.open) {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
@@ -67,9 +69,14 @@ fn split(target: &str) -> (Option<&str>, &str) {
 
 /// What herder as the ProxyCommand has to know: `HERDER_*` stands for flags, and a simulator in this process is reached as any
 /// emulator is.
-fn environment(ctx: &Ctx, region: &str) -> Vec<(&'static str, Option<String>)> {
+fn environment(ctx: &Ctx, open: &OpenScope) -> Vec<(&'static str, Option<String>)> {
     let settings = &ctx.settings;
-    let mut variables = vec![("HERDER_REGION", Some(region.to_owned())), ("HERDER_SIM", None)];
+    let Identity { account, region, .. } = open.identity.clone();
+    let mut variables = vec![("HERDER_REGION", Some(region)), ("HERDER_SIM", None)];
+    if settings.account.is_some() {
+        // Of several the one that the node is in.
+        variables.push(("HERDER_ACCOUNT", Some(account)));
+    }
     for (name, setting) in
         [("HERDER_PROFILE", &settings.profile), ("HERDER_ASSUME_ROLE", &settings.assume_role)]
     {

@@ -36,6 +36,7 @@ pub(super) fn run(ctx: &Ctx, io: &Io, args: &SessionSshConfigArgs) -> Result<Exi
     for (flag, setting) in [
         ("--profile", &settings.profile),
         ("--region", &settings.region),
+        ("--account", &settings.account),
         ("--assume-role", &settings.assume_role),
     ] {
         if let Some(setting) = setting {
