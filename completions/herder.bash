@@ -192,7 +192,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__exec)
-            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-t -c -o -p -y -h -V --target --exclude --sample --seed --limit --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --via --dry-run --reason --output --json --jsonl --diff --out-dir --script --stdin --user --cwd --shell --env --env-file --document --document-version --parameter --timeout --delivery-timeout --resend-ambiguous --s3 --log-group --exit --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -260,6 +260,10 @@ _herder() {
                     ;;
                 --rate)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --via)
+                    COMPREPLY=($(compgen -W "client service auto" -- "${cur}"))
                     return 0
                     ;;
                 --reason)
@@ -1064,7 +1068,7 @@ _herder() {
             return 0
             ;;
         herder__subcmd__runs__subcmd__retry)
-            opts="-c -p -o -y -h -V --where --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --dry-run --reason --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
+            opts="-c -p -o -y -h -V --where --concurrency --max-errors --waves --spread --soak --gate --stop-on-alarm --calendar --rate --via --dry-run --reason --env --parameter --stdin --output --json --jsonl --diff --out-dir --profile --region --account --assume-role --sim --state-dir --utc --yes --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1112,6 +1116,10 @@ _herder() {
                     ;;
                 --rate)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --via)
+                    COMPREPLY=($(compgen -W "client service auto" -- "${cur}"))
                     return 0
                     ;;
                 --reason)

@@ -58,6 +58,9 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l gate -d 'Ask betw
 complete -c herder -n "__fish_herder_using_subcommand exec" -l stop-on-alarm -d 'Stop when this alarm goes into ALARM, at any time: nothing new is sent, what runs finishes (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l calendar -d 'Run only while this calendar of Change Calendar is OPEN, at the start and before each wave' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l rate -d 'Send to so many targets a second at the most' -r
+complete -c herder -n "__fish_herder_using_subcommand exec" -l via -d 'Who goes over the targets: herder, the service, or whoever is faster' -r -f -a "client\t'herder, in batches of fifty'
+service\t'Run Command, by the selector'
+auto\t'Whichever has every result sooner, where the selector allows it'"
 complete -c herder -n "__fish_herder_using_subcommand exec" -l reason -d 'Why it is done; kept with the run' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
 jsonl\t'One event or row a line, as it happens'
@@ -459,6 +462,9 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l stop-on-alarm -d 'Stop when this alarm goes into ALARM, at any time: nothing new is sent, what runs finishes (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l calendar -d 'Run only while this calendar of Change Calendar is OPEN, at the start and before each wave' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l rate -d 'Send to so many targets a second at the most' -r
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l via -d 'Who goes over the targets: herder, the service, or whoever is faster' -r -f -a "client\t'herder, in batches of fifty'
+service\t'Run Command, by the selector'
+auto\t'Whichever has every result sooner, where the selector allows it'"
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l reason -d 'Why it is done; kept with the run' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l env -d 'A variable\'s value again, from herder\'s environment or as NAME=VALUE (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s p -l parameter -d 'A parameter of the document again (can be repeated)' -r

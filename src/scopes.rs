@@ -35,6 +35,8 @@ pub(crate) struct OpenScope {
     pub(crate) found: Arc<AtomicUsize>,
     /// Sends a second that earlier runs learned.
     pub(crate) send_rate: Option<f64>,
+    /// Pages of results a second, likewise.
+    pub(crate) read_rate: Option<f64>,
 }
 
 impl OpenScope {
@@ -368,8 +370,11 @@ impl Opening<'_> {
             }
         }
         for open in &mut scopes.open {
-            let key = LimitKey::new(&open.identity.account, &open.identity.region, "SendCommand");
-            open.send_rate = asked.as_ref().and_then(|rates| rates.rate(&key, self.ctx.clock.now()));
+            let learned = |api| {
+                let key = LimitKey::new(&open.identity.account, &open.identity.region, api);
+                asked.as_ref().and_then(|rates| rates.rate(&key, self.ctx.clock.now()))
+            };
+            (open.send_rate, open.read_rate) = (learned("SendCommand"), learned("ListCommandInvocations"));
         }
         match (scopes.open.is_empty(), first_error) {
             (false, _) => {}
@@ -521,7 +526,13 @@ impl Opening<'_> {
                 },
                 sim: sim.is_some() || account.is_simulated(),
             };
-            Ok(OpenScope { scope, identity, found: Arc::clone(&self.ctx.found), send_rate: None })
+            Ok(OpenScope {
+                scope,
+                identity,
+                found: Arc::clone(&self.ctx.found),
+                send_rate: None,
+                read_rate: None,
+            })
         };
         names.iter().map(open).collect::<Result<_, _>>().map_err(failed)
     }

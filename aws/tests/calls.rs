@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use herder_aws::ec2::{DescribeError, InstancesQuery};
-use herder_aws::ssm::{CommandsQuery, S3Output, SendCommand, SendError, Sent};
+use herder_aws::ssm::{CommandsQuery, Recipients, S3Output, SendCommand, SendError, Sent};
 use herder_aws::{
     AssumeRole, CallErrorKind, Effect, Environment, FixedEndpoint, Meter, MeterOptions, Scope, ScopeOptions,
     Totals,
@@ -47,7 +47,7 @@ async fn send(scope: &Scope) -> Result<Sent, SendError> {
         document: "AWS-RunShellScript".into(),
         document_version: None,
         parameters: BTreeMap::from([("commands".into(), vec!["uptime".into()])]),
-        instance_ids: vec![ID.into(), BAD.into()],
+        to: Recipients::Ids(vec![ID.into(), BAD.into()]),
         delivery_timeout: Duration::from_secs(60),
         comment: "herder ".repeat(30),
         max_concurrency: 0,

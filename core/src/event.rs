@@ -13,6 +13,7 @@ pub use crate::body::Body;
 use crate::run_id::RunId;
 use crate::target::Target;
 use crate::verdict::{Reason, Tally, Verdict};
+use crate::via::Via;
 
 /// The version of the event schema that this herder writes.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -167,6 +168,9 @@ pub struct RunStarted {
     /// Why it is run (`--reason`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Who goes over the targets; runs of versions that knew one way only have nothing here.
+    #[serde(default)]
+    pub via: Via,
     /// `gates`, `stop_on_alarms`, `calendar`.
     #[serde(flatten)]
     pub guards: RunGuards,

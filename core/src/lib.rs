@@ -15,3 +15,4 @@ pub mod run_id;
 pub mod target;
 pub mod time;
 pub mod verdict;
+pub mod via;

@@ -112,6 +112,8 @@ impl Reason {
     pub const INVALID_INSTANCE: Reason = Reason(Cow::Borrowed("invalid_instance"));
     /// The error budget ran out before it was sent.
     pub const BUDGET: Reason = Reason(Cow::Borrowed("budget"));
+    /// The service was handed the selector and did not choose the node.
+    pub const NOT_SELECTED: Reason = Reason(Cow::Borrowed("not_selected"));
     /// A gate said no before it was sent.
     pub const GATE: Reason = Reason(Cow::Borrowed("gate"));
     /// The run was interrupted before it was sent.

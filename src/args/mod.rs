@@ -11,5 +11,5 @@ pub(crate) use format::FormatArgs;
 pub(crate) use global::GlobalArgs;
 pub(crate) use list::ListArgs;
 pub(crate) use output::OutputArgs;
-pub(crate) use rollout::{RolloutArgs, Spread};
+pub(crate) use rollout::{RolloutArgs, Spread, ViaChoice};
 pub(crate) use targets::TargetArgs;

@@ -57,6 +57,14 @@ pub(crate) struct RolloutArgs {
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub rate: Option<f64>,
 
+    /// Who goes over the targets: herder, the service, or whoever is faster
+    ///
+    /// `service` hands a tag, asg:, rg: or `all` selector to Run Command whole: one send for each account and region; the
+    /// service keeps to -c and --max-errors by itself. What it has not come to within --delivery-timeout plus --timeout it gives
+    /// up on.
+    #[arg(long, value_name = "WHO", value_enum, default_value_t = ViaChoice::Client)]
+    pub via: ViaChoice,
+
     /// Show what would be done, to which targets and in which waves, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -67,6 +75,20 @@ pub(crate) struct RolloutArgs {
 }
 
 impl RolloutArgs {
+    /// The first flag that only herder can keep to, and what to do about it.
+    pub(crate) fn only_by_client(&self) -> Option<(&'static str, &'static str)> {
+        let waves = "The service knows one wave: leave the waves to herder with --via client.";
+        if !self.waves.is_empty() {
+            Some(("--waves", waves))
+        } else if self.spread.is_some() {
+            Some(("--spread", waves))
+        } else if self.rate.is_some() {
+            Some(("--rate", "The service is slowed down with -c; or let herder do it with --via client."))
+        } else {
+            None
+        }
+    }
+
     /// Resolves counts and percentages against so many targets; gives where each wave ends.
     ///
     /// # Errors
@@ -98,6 +120,17 @@ impl RolloutArgs {
         };
         Ok((Recipe { rollout, ..recipe }, waves))
     }
+}
+
+/// Who goes over the targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ViaChoice {
+    /// herder, in batches of fifty
+    Client,
+    /// Run Command, by the selector
+    Service,
+    /// Whichever has every result sooner, where the selector allows it
+    Auto,
 }
 
 /// By what waves are spread.

@@ -31,3 +31,19 @@ pub(crate) struct TargetArgs {
     #[arg(long, value_name = "N")]
     pub limit: Option<NonZeroUsize>,
 }
+
+impl TargetArgs {
+    /// The first flag that only herder can keep to, and what to do about it.
+    pub(crate) fn only_by_client(&self) -> Option<(&'static str, &'static str)> {
+        let hint = "The service goes over everything that the selector chooses: tag the nodes that are meant, or use --via client.";
+        if !self.exclude.is_empty() {
+            Some(("--exclude", hint))
+        } else if self.sample.is_some() {
+            Some(("--sample", hint))
+        } else if self.limit.is_some() {
+            Some(("--limit", hint))
+        } else {
+            None
+        }
+    }
+}

@@ -16,8 +16,8 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{
-    ExecOptions, GivenValues, OpenChannels, Places, Prepared, Recipe, Rollout, WorkSource, prepare, preview,
-    split_env, split_parameters,
+    ExecOptions, GivenValues, OpenChannels, Places, Prepared, Recipe, Rollout, WorkSource, choose, hand_over,
+    prepare, preview, split_env, split_parameters,
 };
 use crate::ops::guards::{Checked, check};
 use crate::ops::place::Place;
@@ -41,6 +41,7 @@ Examples:
   herder exec -t asg:web --waves 1,10%,100% --soak 5m --gate ./healthy.sh -- ./update.sh
   herder exec -t asg:web --waves 1,10%,100% --gate tg:web --stop-on-alarm web-5xx --calendar release -- ./update.sh
   herder exec -t 'tg:web and not az:us-east-1a' -- systemctl reload nginx
+  herder exec -t tag:env=prod --via service -c 500 --max-errors 20 -- uptime
   herder exec -t @nodes.txt --script ./fix.sh -- --force
   herder exec -t all --yes --jsonl -- uptime | jq -r 'select(.type==\"target_finished\") | .verdict'
   herder exec -t @last:failed -- journalctl -u nginx -n 20
@@ -191,6 +192,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         )
         .hint("Put one of the two into a file: -t @FILE."));
     }
+    let choice = hand_over(&args.rollout, &args.targets, &spec)?;
     let input = match (args.stdin, spec.reads_stdin()) {
         (true, _) => Some(read_stdin(ctx, io, Piped::Input).await?),
         (_, true) => Some(read_stdin(ctx, io, Piped::Targets).await?),
@@ -219,7 +221,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         return Ok(crate::report(io, &failure, Some(args.output.format())));
     }
     let (recipe, waves) = args.rollout.apply(recipe, count)?;
-    let options = ExecOptions {
+    let mut options = ExecOptions {
         recipe,
         given,
         resolved,
@@ -229,6 +231,9 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         note: args.rollout.reason.clone(),
         channels,
     };
+    if let Some(why) = choose(choice, &mut options, &scopes)? {
+        let _ = writeln!(io.stderr(), "{why}");
+    }
     let launch = Launch { ctx, io, scopes: &scopes, throttles: &throttles, output: &args.output };
     if args.rollout.dry_run {
         return launch.show_plan(&options).await;

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use herder_core::fanout::Outcome;
 use herder_core::journal::{Replay, RunDirectory};
 use herder_core::target::{
-    NodeFacts, NodeSet, Query, RunRef, Selector, Share, Source, Target, Targets, Term, Which, parse_list,
-    spread,
+    NodeFacts, NodeSet, Query, RunRef, Selector, ServiceTarget, Share, Source, Target, Targets, Term, Which,
+    parse_list, spread,
 };
 use herder_core::verdict::{Reason, Verdict};
 
@@ -70,6 +70,18 @@ impl TargetSpec {
     pub(crate) fn of_ids(ids: &[String], spread: Option<Spread>) -> TargetSpec {
         let nodes = Selector::Term(Term::Nodes(ids.iter().collect()));
         TargetSpec { chosen: vec![nodes], excluded: Vec::new(), sample: None, limit: None, spread }
+    }
+
+    /// The same in the words of the service.
+    ///
+    /// # Errors
+    /// It has none for them.
+    pub(crate) fn service_targets(&self) -> Result<Vec<ServiceTarget>, Failure> {
+        ServiceTarget::of(&self.chosen).map_err(|error| {
+            Failure::usage(error.to_string()).hint(
+                "It takes `all`, tag:KEY=VALUE[,VALUE] joined by `and`, asg: and one rg:, without wildcards; tag:Name=NAME for a name. Others go with --via client.",
+            )
+        })
     }
 
     /// The groups that the selectors name, as they are in one account and region.

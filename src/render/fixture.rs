@@ -7,6 +7,7 @@ use herder_core::event::{
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::target::{Platform, Target};
 use herder_core::verdict::{Reason, Tally, Verdict};
+use herder_core::via::Via;
 use jiff::Timestamp;
 
 /// The run's events with their stored bodies.
@@ -52,6 +53,7 @@ pub(super) fn started(targets: u64, regions: &[&str]) -> Event {
         regions: regions.iter().map(|r| (*r).to_owned()).collect(),
         herder: "0.1.0".into(),
         note: None,
+        via: Via::Client,
         guards: RunGuards::default(),
     })
 }

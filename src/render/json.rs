@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use herder_core::event::{Body, Envelope, RunError, RunGuards};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::verdict::Tally;
+use herder_core::via::Via;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -28,6 +29,7 @@ struct Run<'a> {
     sim: Option<bool>,
     targets: Option<u64>,
     waves: Option<u32>,
+    via: Option<Via>,
     accounts: &'a [String],
     regions: &'a [String],
     herder: Option<&'a str>,
@@ -60,6 +62,7 @@ impl Json {
             sim: started.map(|s| s.sim),
             targets: started.map(|s| s.targets),
             waves: started.map(|s| s.waves),
+            via: started.map(|s| s.via),
             accounts: started.map_or(&[], |s| &s.accounts),
             regions: started.map_or(&[], |s| &s.regions),
             herder: started.map(|s| s.herder.as_str()),

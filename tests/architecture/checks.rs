@@ -237,7 +237,7 @@ pub(crate) fn shows_no_sdk_type(source: &Source) -> Vec<String> {
     found.map(|(n, _)| at(source, n, "shows a type of the SDK")).collect()
 }
 
-/// Calls without a permit that are no reads: what they begin ends with the process (docs/decisions/0007).
+/// Calls without a permit that are no reads: what they begin ends with the process (docs/decisions/0009).
 const OF_SESSIONS: [&str; 4] = ["start_session", "resume_session", "terminate_session", "generate_data_key"];
 
 /// Every call of an SDK client that is not a read stands in a function that takes a permit.

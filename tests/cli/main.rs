@@ -25,4 +25,5 @@ mod session_forward;
 mod session_plugin;
 mod session_shell;
 mod switches;
+mod via;
 mod words;

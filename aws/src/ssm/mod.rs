@@ -20,7 +20,7 @@ pub(crate) use ids::ids_in;
 pub use invocations::{Invocation, InvocationDetail, Plugin};
 pub use nodes::{ManagedNode, NodesQuery};
 pub use output::{SplitOutput, split_output, was_cut};
-pub use send::{MAX_IDS, S3Output, SendCommand, SendError, SendSlot, Sent};
+pub use send::{MAX_IDS, MAX_TARGETS, Recipients, S3Output, SendCommand, SendError, SendSlot, Sent};
 pub use sessions::{
     Connection, Resumed, SessionState, SessionSummary, SessionsQuery, StartError, StartSession,
     StartedSession,

@@ -5,8 +5,9 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use aws_sdk_ssm::types::CloudWatchOutputConfig;
+use aws_sdk_ssm::types::{CloudWatchOutputConfig, Target};
 use herder_core::journal::Permit;
+use herder_core::target::ServiceTarget;
 use jiff::Timestamp;
 
 use super::{Ssm, ids_in};
@@ -17,12 +18,43 @@ use crate::times;
 
 /// The most ids in one `SendCommand`. Of more the service has been seen to say that it throttles (botocore#993).
 pub const MAX_IDS: usize = 50;
+/// The most conditions in one `SendCommand` that names no ids.
+pub const MAX_TARGETS: usize = 5;
 /// The longest comment, in characters.
 const MAX_COMMENT: usize = 100;
 /// Bounds of the delivery timeout, seconds.
 const DELIVERY: std::ops::RangeInclusive<u64> = 30..=2_592_000;
 
-/// A command for up to 50 nodes.
+/// Who gets a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipients {
+    /// These nodes, 1 to [`MAX_IDS`].
+    Ids(Vec<String>),
+    /// Those that fit all of these, as far as the service knows them when it goes over them; 1 to 5.
+    Selected(Vec<ServiceTarget>),
+}
+
+impl Recipients {
+    /// For messages: `3 nodes`.
+    fn described(&self) -> String {
+        match self {
+            Recipients::Ids(ids) => count(ids.len(), "node"),
+            Recipients::Selected(targets) => {
+                let described = targets.iter().map(|t| format!("{}={}", t.key, t.values.join(",")));
+                described.collect::<Vec<_>>().join(" and ")
+            }
+        }
+    }
+
+    fn ids(&self) -> &[String] {
+        match self {
+            Recipients::Ids(ids) => ids,
+            Recipients::Selected(_) => &[],
+        }
+    }
+}
+
+/// A command for up to 50 nodes, or for those that the service finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendCommand {
     /// Name or ARN of the document.
@@ -31,8 +63,8 @@ pub struct SendCommand {
     pub document_version: Option<String>,
     /// The document's parameters.
     pub parameters: BTreeMap<String, Vec<String>>,
-    /// The nodes, 1 to [`MAX_IDS`].
-    pub instance_ids: Vec<String>,
+    /// The nodes.
+    pub to: Recipients,
     /// A node that hasn't begun after this long won't; 30 s to 30 days, and brought into these bounds.
     pub delivery_timeout: Duration,
     /// At most 100 characters; cut to that.
@@ -174,15 +206,20 @@ impl Ssm {
         permit: Permit,
         command: &SendCommand,
     ) -> Result<Sent, SendError> {
-        let nodes = command.instance_ids.len();
         let call = Call::change(
             "ssm",
             "SendCommand",
-            format!("of {} to {}", command.document, count(nodes, "node")),
+            format!("of {} to {}", command.document, command.to.described()),
         );
-        debug_assert!((1..=MAX_IDS).contains(&nodes), "1 to {MAX_IDS} ids");
-        if !(1..=MAX_IDS).contains(&nodes) {
-            let message = format!("a command goes to 1 to {MAX_IDS} nodes");
+        let (ids, targets) = match &command.to {
+            Recipients::Ids(ids) => (Some(ids.clone()), None),
+            Recipients::Selected(targets) => (None, Some(targets.iter().map(target).collect::<Vec<_>>())),
+        };
+        let fits = ids.as_ref().is_none_or(|ids| (1..=MAX_IDS).contains(&ids.len()))
+            && targets.as_ref().is_none_or(|targets| (1..=MAX_TARGETS).contains(&targets.len()));
+        debug_assert!(fits, "1 to {MAX_IDS} ids, or 1 to {MAX_TARGETS} targets");
+        if !fits {
+            let message = format!("a command goes to 1 to {MAX_IDS} nodes, or 1 to {MAX_TARGETS} targets");
             return Err(SendError::Call(CallError::new(&call, CallErrorKind::InvalidRequest, message)));
         }
         let delivery = command.delivery_timeout.as_secs().clamp(*DELIVERY.start(), *DELIVERY.end());
@@ -193,7 +230,8 @@ impl Ssm {
             .document_name(&command.document)
             .set_document_version(command.document_version.clone())
             .set_parameters(Some(command.parameters.clone().into_iter().collect()))
-            .set_instance_ids(Some(command.instance_ids.clone()))
+            .set_instance_ids(ids)
+            .set_targets(targets)
             .set_timeout_seconds(i32::try_from(delivery).ok())
             .set_comment(Some(comment).filter(|c| !c.is_empty()))
             .max_concurrency(command.max_concurrency.max(1).to_string())
@@ -210,7 +248,7 @@ impl Ssm {
             }));
         let attempt = request.customize().config_override(patient()).send();
         let answer = self.scope.call_once(slot.0, &call, attempt).await;
-        let answer = answer.map_err(|error| SendError::of(error, &command.instance_ids))?;
+        let answer = answer.map_err(|error| SendError::of(error, command.to.ids()))?;
         drop(permit);
         let sent = answer.command();
         let Some(command_id) = sent.and_then(|c| c.command_id()) else {
@@ -240,6 +278,10 @@ impl Ssm {
         drop(permit);
         Ok(())
     }
+}
+
+fn target(target: &ServiceTarget) -> Target {
+    Target::builder().key(&target.key).set_values(Some(target.values.clone())).build()
 }
 
 /// More time for an attempt than a read gets.

@@ -1,7 +1,7 @@
 //! Session Manager's calls: starting, resuming, ending and listing sessions.
 //!
 //! None of them takes a permit: a session ends with the process that holds it, and what the service keeps of it can be listed
-//! (`docs/decisions/0007`).
+//! (`docs/decisions/0009`).
 
 use std::collections::BTreeMap;
 use std::error::Error;

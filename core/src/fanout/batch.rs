@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::handed::Handed;
 use super::job::{Accepted, Batch, Counters, SweepScope};
 
 /// How long after a command's expiry herder still looks before it calls what is left unknown.
@@ -58,6 +59,8 @@ pub(super) struct OpenBatch {
     pub(super) is_cancelled: bool,
     /// Details asked for and not answered.
     pub(super) details: BTreeSet<usize>,
+    /// The service chooses its nodes.
+    pub(super) handed: Option<Handed>,
 }
 
 impl OpenBatch {
@@ -85,6 +88,7 @@ impl OpenBatch {
             is_busy: false,
             is_cancelled: false,
             details: BTreeSet::new(),
+            handed: None,
         }
     }
 
@@ -92,8 +96,41 @@ impl OpenBatch {
         (self.batch.targets.len() - self.open.len()) as u64
     }
 
+    /// Whether something may still come of a command whose nodes the service chooses.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.handed.as_ref().is_some_and(|handed| !handed.is_final)
+    }
+
+    /// Whether the service will start such a command on further nodes, as far as is known.
+    pub(super) fn goes_on(&self) -> bool {
+        self.is_awaited()
+            && !self.counters.is_done
+            && self.handed.as_ref().is_some_and(|h| self.counters.errors <= u64::from(h.limits.max_errors))
+    }
+
+    /// Results that are known; counters are compared with it.
+    fn known(&self) -> u64 {
+        // The service counts nodes too that are none of the run's, and those of other platforms.
+        if self.handed.is_some() { self.found.max(self.judged()) } else { self.judged() }
+    }
+
+    /// A pause between two passes over the results of a command whose nodes the service chooses: all of its pages at some three a
+    /// second, and at least 3 s. Whoever reads along waits no more than 10 s with up to a thousand nodes.
+    pub(super) fn between_passes(&self) -> Duration {
+        if self.handed.is_none() {
+            return Duration::ZERO;
+        }
+        let nodes = self.counters.targets.max(self.batch.targets.len() as u64);
+        let pages = u32::try_from(nodes.div_ceil(50)).unwrap_or(u32::MAX);
+        Duration::from_secs(3).max(Duration::from_millis(300).saturating_mul(pages))
+    }
+
     /// Targets that, as far as is known, still run.
     pub(super) fn in_flight(&self) -> usize {
+        if let Some(handed) = &self.handed {
+            let has_ended = handed.is_final || self.counters.is_done;
+            return if has_ended { 0 } else { handed.limits.max_concurrency as usize };
+        }
         let ended = self.judged().max(self.counters.completed);
         self.batch.targets.len().saturating_sub(usize::try_from(ended).unwrap_or(usize::MAX))
     }
@@ -106,6 +143,9 @@ impl OpenBatch {
 
     /// Whether the listings say that there is nothing left to wait for.
     pub(super) fn seems_done(&self) -> bool {
+        if self.handed.is_some() {
+            return self.counters.is_done;
+        }
         self.gone_from.is_some()
             || self.counters.is_done
             || self.counters.completed >= self.batch.targets.len() as u64
@@ -143,8 +183,9 @@ impl OpenBatch {
             errors: counters.errors.max(self.counters.errors),
             delivery_timed_out: counters.delivery_timed_out.max(self.counters.delivery_timed_out),
             is_done: counters.is_done || self.counters.is_done,
+            targets: counters.targets.max(self.counters.targets),
         };
-        if self.counters.completed > self.judged() {
+        if self.counters.completed > self.known() {
             self.unread_since.get_or_insert(now);
         }
         moved

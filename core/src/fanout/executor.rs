@@ -1,6 +1,6 @@
 //! The executor's loop: start what may start, wait for something to happen, take it in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::batch::{Doubt, OpenBatch};
+use super::handed::{Handed, Handing};
 use super::interrupt::Interrupt;
 use super::job::{Accepted, Batch, Collected, Job, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
 use super::pace::Pace;
@@ -20,6 +21,7 @@ use crate::event::Event;
 use crate::journal::{Journal, JournalError};
 use crate::target::Target;
 use crate::verdict::{Tally, Verdict};
+use crate::via::Via;
 
 /// What to run on what.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub struct Recovered {
     pub sent: Vec<(Batch, Accepted)>,
     /// Sends that it may have taken.
     pub in_doubt: Vec<Batch>,
+    /// Lanes of sends that it took or may have taken, the judged ones included: none of them is handed over whole again.
+    pub handed: BTreeSet<u32>,
 }
 
 /// What the executor is connected to.
@@ -137,6 +141,7 @@ pub(super) struct Executor<J: Job> {
     pub(super) watch: Option<AbortHandle>,
     pub(super) pace: Option<Pace>,
     pub(super) queue: Queue,
+    pub(super) handing: Handing,
     /// Groups that wait for a place in the quota of their lane.
     pub(super) readying: BTreeMap<u32, Group>,
     /// Sends under way.
@@ -166,7 +171,10 @@ impl<J: Job> Executor<J> {
     fn new(job: Arc<J>, plan: Plan, ports: Ports) -> Executor<J> {
         let count = plan.targets.len();
         let now = Instant::now();
-        let waves = whole_waves(plan.waves, count);
+        let waves = match plan.policy.via {
+            Via::Client => whole_waves(plan.waves, count),
+            Via::Service => vec![count],
+        };
         let mut wave_of = Vec::with_capacity(count);
         for (number, end) in (1_u32..).zip(&waves) {
             wave_of.resize((*end).max(wave_of.len()), number);
@@ -176,7 +184,9 @@ impl<J: Job> Executor<J> {
             batch: plan.policy.batch.max(1),
             ..plan.policy
         };
-        let pace = policy.rate.map(|rate| Pace::new(rate, now));
+        let pace = policy.rate.filter(|_| policy.via == Via::Client).map(|rate| Pace::new(rate, now));
+        let lanes = (0..count).map(|target| job.lane(target));
+        let handing = Handing::new(&policy, lanes, plan.recovered.handed.clone());
         let mut executor = Executor {
             job,
             targets: plan.targets,
@@ -200,6 +210,7 @@ impl<J: Job> Executor<J> {
             watch: None,
             pace,
             queue: Queue::default(),
+            handing,
             readying: BTreeMap::new(),
             sending: BTreeMap::new(),
             ticket: 0,
@@ -273,17 +284,19 @@ impl<J: Job> Executor<J> {
 
     /// A command as the service has it: its counters cover all of its targets, those included that were judged before.
     pub(super) fn opened(&self, batch: Batch, accepted: Accepted, now: Instant) -> OpenBatch {
+        let whole = self.policy.via.is_whole(batch.attempt).then(|| self.share(batch.lane));
         let mut open = OpenBatch::new(batch, accepted, now);
+        open.handed = whole.map(|limits| Handed { limits, is_final: false });
         let verdicts = open.batch.targets.iter().filter_map(|t| self.verdicts.get(*t).copied().flatten());
         open.bad = verdicts.filter(|v| v.is_bad()).count() as u64;
         open
     }
 
-    /// Keeps a batch as long as targets of it wait for their verdicts.
+    /// Keeps a batch as long as targets of it wait for their verdicts, or more may come.
     pub(super) fn keep_if_open(&mut self, mut open: OpenBatch) {
         let intent = open.batch.intent;
         open.open.retain(|t| self.is_open_in(*t, intent));
-        if !open.open.is_empty() {
+        if !open.open.is_empty() || open.is_awaited() {
             self.open.insert(intent, open);
         }
     }
@@ -297,6 +310,8 @@ impl<J: Job> Executor<J> {
             self.judge_given_up().await;
             self.advance_waves().await;
             self.check_budget().await;
+            self.call_off(Instant::now());
+            self.queue_rest();
             self.start_sends();
             self.start_looks();
             self.cancel_again(Instant::now());
@@ -334,7 +349,8 @@ impl<J: Job> Executor<J> {
     }
 
     fn is_over(&self) -> bool {
-        self.unjudged == 0 && (self.sending.is_empty() || self.has_left)
+        self.unjudged == 0
+            && (self.has_left || (self.sending.is_empty() && !self.open.values().any(OpenBatch::is_awaited)))
     }
 
     /// Targets that may still be sent to now.

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use crate::event::{Body, Channel, Streams};
 use crate::journal::Permit;
+use crate::target::Target;
 use crate::verdict::{Reason, Verdict};
 
 /// Targets that are sent to together.
@@ -108,6 +109,8 @@ pub struct Counters {
     pub delivery_timed_out: u64,
     /// Whether the service calls the command ended.
     pub is_done: bool,
+    /// Nodes that the service sends it to; 0 where it doesn't say (yet).
+    pub targets: u64,
 }
 
 /// Which commands a sweep asks for.
@@ -190,6 +193,22 @@ pub enum Finding {
 pub struct Collected {
     /// By index into the run's targets.
     pub findings: Vec<(usize, Finding)>,
+    /// Of a command that the service chose the nodes of.
+    pub pass: Option<Pass>,
+}
+
+/// How far one pass over the results of a command has come that the service chose the nodes of. A look reads some pages; the
+/// next one goes on where it ended.
+#[derive(Clone, Debug, Default)]
+pub struct Pass {
+    /// Nodes that are none of the run's targets, and what was found about them; `None` while they run.
+    pub strangers: Vec<(Target, Option<Finding>)>,
+    /// Whether the last page was read: the next look begins anew.
+    pub is_complete: bool,
+    /// Results on the pages of this pass so far, those of other kinds of sends included.
+    pub listed: u64,
+    /// Of them without an end.
+    pub running: u64,
 }
 
 /// What a watch has to say.
@@ -227,7 +246,10 @@ pub trait Job: Send + Sync + 'static {
     /// waiting leaves no doubt behind.
     fn ready(&self, lane: u32) -> impl Future<Output = ()> + Send;
 
-    /// Makes the one call that sends the batch.
+    /// Makes the one call that sends the batch. What [`Via::is_whole`] is handed to the service by its selector, the others by
+    /// their ids.
+    ///
+    /// [`Via::is_whole`]: crate::via::Via::is_whole
     fn send(
         &self,
         batch: &Batch,
@@ -249,7 +271,7 @@ pub trait Job: Send + Sync + 'static {
         command_ids: Vec<String>,
     ) -> impl Future<Output = Result<Sweep, Trouble<Self::Error>>> + Send;
 
-    /// Reads the results of a batch.
+    /// Reads the results of a batch; of one that was handed to the service whole, a part of them at a time.
     fn collect(
         &self,
         batch: &Batch,
@@ -270,6 +292,9 @@ pub trait Job: Send + Sync + 'static {
         command_id: &str,
         permit: Permit,
     ) -> impl Future<Output = Result<(), Trouble<Self::Error>>> + Send;
+
+    /// A node that the service chose by itself is a target of the run from here on.
+    fn adopt(&self, _target: usize, _facts: &Target, _lane: u32) {}
 
     /// Asks a gate between two waves; `Ok` may hold what a person should know all the same, `Err` says in one fragment why not.
     /// Asked for at most 60 s.

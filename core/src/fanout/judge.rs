@@ -25,6 +25,9 @@ impl Sending {
 
 impl<J: Job> Executor<J> {
     pub(super) async fn judge_in(&mut self, open: &mut OpenBatch, target: usize, outcome: Outcome) {
+        if self.take_as_rest(open, target, &outcome) {
+            return;
+        }
         open.open.remove(&target);
         open.cancelling.remove(&target);
         if outcome.verdict.is_bad() {

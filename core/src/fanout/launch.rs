@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::batch::OpenBatch;
 use super::executor::{Done, Executor};
 use super::job::{Batch, Job, Limits};
 use super::queue::Group;
 use super::realm::Realm;
+use crate::via::Via;
 
 /// Looks under way at once, in a realm and altogether; the limiter paces them, this bounds memory.
 const LOOKS: usize = 10;
@@ -49,7 +51,15 @@ impl<J: Job> Executor<J> {
             let allowance = self.pace.as_ref().map_or(usize::MAX, |p| p.allowance(now));
             let free = self.free().min(allowance);
             let busy = self.queue.lanes().filter(|lane| self.is_lane_busy(*lane)).collect();
-            let Some(group) = self.queue.next(free, self.policy.batch, floor, &busy) else { return };
+            let batch = self.policy.batch;
+            let group = match self.policy.via {
+                Via::Client => self.queue.next(free, batch, floor, &busy),
+                Via::Service => {
+                    let whole = self.next_whole(&busy);
+                    whole.or_else(|| self.queue.next_again(free.min(batch), floor, &busy))
+                }
+            };
+            let Some(group) = group else { return };
             let lane = group.lane;
             if let Some(pace) = &mut self.pace {
                 pace.take(group.targets.len(), now);
@@ -73,7 +83,11 @@ impl<J: Job> Executor<J> {
         self.ticket += 1;
         self.sending.insert(self.ticket, group.clone());
         let ticket = self.ticket;
-        let limits = self.limits(group.targets.len());
+        let limits = if self.policy.via.is_whole(group.attempt) {
+            self.share(lane)
+        } else {
+            self.limits(group.targets.len())
+        };
         let job = Arc::clone(&self.job);
         let journal = self.ports.journal.clone();
         self.start(async move {
@@ -219,11 +233,16 @@ impl<J: Job> Executor<J> {
 
     /// Asks the service to cancel every command that was not asked for yet.
     pub(super) fn start_cancelling(&mut self, now: Instant) {
+        self.cancel_those(now, |_| true);
+    }
+
+    /// The same of some of them.
+    pub(super) fn cancel_those(&mut self, now: Instant, is_meant: impl Fn(&OpenBatch) -> bool) {
         self.cancels_again_at = self.cancels_again_at.filter(|at| *at > now);
         let commands: Vec<(u64, u32, String)> = self
             .open
             .values_mut()
-            .filter(|b| !b.is_cancelled)
+            .filter(|b| !b.is_cancelled && is_meant(b))
             .map(|b| {
                 b.is_cancelled = true;
                 (b.batch.intent, b.batch.lane, b.command_id.clone())

@@ -6,6 +6,7 @@
 //!
 //! - `job`: the port and its outcomes
 //! - `policy`: concurrency, error budget, waves
+//! - `handed`: sends whose nodes the service chooses; `portion`: each one's part of window and budget
 //! - `queue`: which targets go into the next batch
 //! - `schedule`: when to look at what (pure)
 //! - `realm`: one account and region, and what happens when it fails
@@ -14,12 +15,14 @@
 
 mod batch;
 mod executor;
+mod handed;
 mod interrupt;
 mod job;
 mod judge;
 mod launch;
 mod pace;
 mod policy;
+mod portion;
 mod queue;
 mod realm;
 mod recover;
@@ -34,7 +37,7 @@ mod waves;
 pub use executor::{Plan, Ports, Recovered, Report, StopReason, fan_out};
 pub use interrupt::Interrupt;
 pub use job::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
+    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, Pass, SendOutcome, Sweep,
     SweepScope, Trouble,
 };
 pub use policy::{Between, Budget, Eagerness, Policy};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::via::Via;
+
 /// How a run is carried out. Counts are absolute: percentages were resolved against the run's targets before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -19,6 +21,8 @@ pub struct Policy {
     pub between: Between,
     /// Targets sent to a second, at most; `None` is as fast as the quotas allow.
     pub rate: Option<f64>,
+    /// Who goes over the targets. Through the service there is one wave, whatever the plan says, and no pace.
+    pub via: Via,
 }
 
 /// What stands between two waves: first the soak, then the gates, one after the other.

@@ -90,6 +90,30 @@ impl Queue {
         Some(taken)
     }
 
+    /// All of a lane that was never sent, and isn't busy.
+    pub(super) fn take_whole(&mut self, busy: &BTreeSet<u32>) -> Option<Group> {
+        if let Some(at) = self.groups.iter().position(|g| g.attempt == 1 && !busy.contains(&g.lane)) {
+            let group = self.groups.remove(at)?;
+            self.waiting -= group.targets.len();
+            return Some(group);
+        }
+        let (lane, targets) =
+            self.lanes.iter_mut().find(|(lane, targets)| !busy.contains(lane) && !targets.is_empty())?;
+        self.waiting -= targets.len();
+        Some(Group { lane: *lane, attempt: 1, targets: targets.drain(..).collect() })
+    }
+
+    /// Whether there is anything that was never sent.
+    pub(super) fn has_whole(&self) -> bool {
+        self.groups.iter().any(|g| g.attempt == 1) || self.lanes.values().any(|targets| !targets.is_empty())
+    }
+
+    /// A batch of what was sent before; see [`Queue::next`].
+    pub(super) fn next_again(&mut self, most: usize, floor: usize, busy: &BTreeSet<u32>) -> Option<Group> {
+        let at = self.groups.iter().position(|g| g.attempt > 1 && !busy.contains(&g.lane))?;
+        if most == 0 { None } else { self.take_group(at, most, floor) }
+    }
+
     /// Takes the targets of some lanes out.
     pub(super) fn take_lanes(&mut self, is_meant: impl Fn(u32) -> bool) -> Vec<usize> {
         let mut taken = Vec::new();

@@ -119,18 +119,22 @@ impl<J: Job> Executor<J> {
     pub(super) fn situations(&self) -> BTreeMap<u32, Situation> {
         let now = Instant::now();
         let is_starved = self.queue.len() > 0 && self.free() < self.floor();
-        let mut situations: BTreeMap<u32, Situation> =
-            self.realms.keys().map(|realm| (*realm, Situation { now, open: 0, is_starved })).collect();
+        let mut situations: BTreeMap<u32, Situation> = self
+            .realms
+            .keys()
+            .map(|realm| (*realm, Situation { is_starved, ..Situation::at(now) }))
+            .collect();
         for batch in self.open.values() {
             if let Some(situation) = situations.get_mut(&self.realm_of(batch.batch.lane)) {
                 situation.open += 1;
+                situation.has_handed |= batch.handed.is_some();
             }
         }
         situations
     }
 
     pub(super) fn situation(&self, realm: u32) -> Situation {
-        let blank = Situation { now: Instant::now(), open: 0, is_starved: false };
+        let blank = Situation::at(Instant::now());
         self.situations().remove(&realm).unwrap_or(blank)
     }
 

@@ -22,6 +22,7 @@ impl Recovered {
             if send.state == SendState::NotSent {
                 continue;
             }
+            recovered.handed.insert(send.lane);
             let batch = batch(*intent, send);
             let mut is_open = false;
             for target in &batch.targets {

@@ -57,6 +57,15 @@ pub(super) struct Situation {
     pub(super) open: usize,
     /// Whether sends wait for targets to end.
     pub(super) is_starved: bool,
+    /// Whether any of the batches is one that the service chooses the nodes of: its results are many pages.
+    pub(super) has_handed: bool,
+}
+
+impl Situation {
+    /// Nothing is open.
+    pub(super) fn at(now: Instant) -> Situation {
+        Situation { now, open: 0, is_starved: false, has_handed: false }
+    }
 }
 
 /// What a sweep showed of the commands that were asked for.
@@ -93,7 +102,7 @@ impl Schedule {
     /// When the next sweep is due, if one is.
     pub(super) fn sweep_at(&self, situation: Situation) -> Option<Instant> {
         // One batch is read directly: the listing would only tell to read it.
-        let is_useful = self.trust != Trust::None && situation.open >= 2;
+        let is_useful = self.trust != Trust::None && (situation.open >= 2 || situation.has_handed);
         self.next_sweep.filter(|_| is_useful && !self.is_sweeping)
     }
 
@@ -149,7 +158,8 @@ impl Schedule {
     /// Whether a batch is read by itself, since listings can't tell of it.
     fn is_direct(&self, batch: &OpenBatch, situation: Situation) -> bool {
         self.trust == Trust::None
-            || situation.open == 1
+            || (situation.open == 1 && batch.handed.is_none())
+            || (batch.is_stale && batch.handed.is_some())
             || self.failed_sweeps >= EVIDENCE
             || batch.unlisted >= EVIDENCE
     }
@@ -208,7 +218,9 @@ impl Schedule {
         let gone_from = batch.gone_from.take();
         batch.is_wanted = false;
         batch.looked_at = Some(now);
-        batch.found = judged;
+        if batch.handed.is_none() {
+            batch.found = judged;
+        }
         batch.unread_since = None;
         self.weigh_counters(batch, before, now);
         if judged > before {
@@ -273,9 +285,9 @@ impl Schedule {
             return Duration::from_secs(1) * factor;
         }
         if self.is_direct(batch, situation) {
-            return Duration::from_millis(400);
+            return Duration::from_millis(400).max(batch.between_passes());
         }
-        patience(situation) + Duration::from_secs(1)
+        (patience(situation) + Duration::from_secs(1)).max(batch.between_passes())
     }
 }
 

@@ -176,6 +176,7 @@ impl<J: Job> Executor<J> {
 
     /// The targets of a batch belong to it, unless a later send has taken them over.
     fn own(&mut self, batch: &Batch) {
+        self.note_handed(batch.lane, batch.attempt);
         for target in &batch.targets {
             if let Some(owner) = self.owner.get_mut(*target) {
                 *owner = (*owner).max(Some(batch.intent));
@@ -192,6 +193,16 @@ impl<J: Job> Executor<J> {
     /// Bad ids go, the rest goes on; where the service doesn't name any of the batch, halving finds them.
     async fn evict(&mut self, mut group: Group, bad: &[usize], outcome: &Outcome) {
         let (named, rest): (Vec<usize>, Vec<usize>) = group.targets.iter().partition(|t| bad.contains(t));
+        // A part of what was handed over whole can only be named by its ids.
+        if self.policy.via.is_whole(group.attempt) {
+            group.attempt += 1;
+            let message = "the service refused the selector: its targets are sent to in batches".to_owned();
+            let message = self.said_of(self.realm_of(group.lane), message);
+            self.emit(Event::Warning { message, hints: Vec::new() }).await;
+            if named.is_empty() {
+                return self.put_back(group);
+            }
+        }
         if named.is_empty() && group.targets.len() > 1 {
             let second = group.targets.split_off(group.targets.len() / 2);
             let (lane, attempt) = (group.lane, group.attempt);
@@ -339,9 +350,16 @@ impl<J: Job> Executor<J> {
                         self.take_finding(&mut open, target, finding).await;
                     }
                 }
-                let mut situation = self.situation(realm);
-                situation.open += 1;
-                self.realm(realm).schedule.note_look(&mut open, before, situation);
+                let is_through = match collected.pass {
+                    Some(pass) => self.absorb_pass(&mut open, pass).await,
+                    None => true,
+                };
+                if is_through {
+                    let mut situation = self.situation(realm);
+                    situation.open += 1;
+                    situation.has_handed |= open.handed.is_some();
+                    self.realm(realm).schedule.note_look(&mut open, before, situation);
+                }
             }
             Err(Trouble::Denied(error)) => {
                 self.warn(realm, "collect", format!("results cannot be read: {error}")).await;
@@ -355,7 +373,7 @@ impl<J: Job> Executor<J> {
         self.keep_if_open(open);
     }
 
-    async fn take_finding(&mut self, open: &mut OpenBatch, target: usize, finding: Finding) {
+    pub(super) async fn take_finding(&mut self, open: &mut OpenBatch, target: usize, finding: Finding) {
         let (intent, n) = (open.batch.intent, self.realm_of(open.batch.lane));
         let mut want = |known| {
             open.details.insert(target);

@@ -12,6 +12,7 @@ use super::realm::Pause;
 use crate::event::Event;
 use crate::journal::JournalError;
 use crate::verdict::{Reason, Verdict};
+use crate::via::Via;
 
 /// How long a remote cancel is waited for (CLI.md).
 const CANCEL_PATIENCE: Duration = Duration::from_secs(10);
@@ -41,9 +42,13 @@ impl<J: Job> Executor<J> {
         self.interrupt = level;
         self.stop(StopReason::Interrupted).await;
         match level {
-            Interrupt::None | Interrupt::Drain => {}
+            Interrupt::None => {}
+            Interrupt::Drain => self.warn_of_handed().await,
             Interrupt::Cancel => {
-                self.realms.values_mut().for_each(|realm| realm.schedule.give_up_sweeping());
+                // What the service goes over has ended when the listing says so.
+                if self.policy.via == Via::Client {
+                    self.realms.values_mut().for_each(|realm| realm.schedule.give_up_sweeping());
+                }
                 self.leave_at = Some(Instant::now() + CANCEL_PATIENCE);
                 self.start_cancelling(Instant::now());
                 self.emit(Event::RunCancelling { in_flight: self.unjudged as u64 }).await;
@@ -80,6 +85,7 @@ impl<J: Job> Executor<J> {
     fn take_waiting(&mut self) -> Vec<usize> {
         let mut waiting = self.queue.drain();
         waiting.extend(std::mem::take(&mut self.readying).into_values().flat_map(|g| g.targets));
+        waiting.extend(self.take_rest());
         waiting.sort_unstable();
         waiting
     }

@@ -66,7 +66,7 @@ impl<J: Job> Executor<J> {
                 let outcome = Outcome::bare(Verdict::NotRun, Some(reason));
                 self.judge(target, outcome, Sending::default()).await;
             }
-            None => self.queue.push(lane, target),
+            None => self.queue(lane, target),
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fs4::fs_std::FileExt;
 
 use super::lines::{LineWriter, for_each_line};
-use super::{FORMAT_VERSION, JournalError, RunRecord, StoredEvent};
+use super::{FORMAT_VERSION, JournalError, Record, RunRecord, StoredEvent};
 use crate::run_id::RunId;
 use crate::target::Target;
 
@@ -165,7 +165,7 @@ impl RunDirectory {
         serde_json::from_slice(&text).map_err(damaged)
     }
 
-    /// The resolved targets, in order.
+    /// The resolved targets, in order, and after them those that the service chose by itself.
     ///
     /// # Errors
     /// The file is damaged.
@@ -180,6 +180,14 @@ impl RunDirectory {
             let source = io::Error::new(io::ErrorKind::UnexpectedEof, what);
             return Err(JournalError::Io { action: "read", path, source });
         }
+        for_each_line(&self.journal(), |record| {
+            // After a line that could not be written there is none of that number: those that follow are found again.
+            if let Record::Adopted { line, target, .. } = record
+                && usize::try_from(line).is_ok_and(|line| line == targets.len())
+            {
+                targets.push(target);
+            }
+        })?;
         Ok(targets)
     }
 

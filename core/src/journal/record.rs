@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::StoredOutput;
 use crate::event::Envelope;
 use crate::run_id::RunId;
+use crate::target::Target;
 use crate::verdict::Reason;
 
 /// The journal format that this herder writes; it reads this one and every older one.
@@ -82,6 +83,15 @@ pub enum Record {
         attempt: u32,
         /// AWS's clock (its Date header) when the intent was made, if it was known: the start of a search for it.
         server_at: Option<Timestamp>,
+    },
+    /// The service chose a node for this send that was not among the run's targets: from here on it is.
+    Adopted {
+        /// The send.
+        intent: u64,
+        /// Its line, counted on from the end of `targets.jsonl`.
+        line: u32,
+        /// The node.
+        target: Target,
     },
     /// The service took it.
     Sent {

@@ -96,6 +96,12 @@ impl Replay {
                 let state = SendState::InDoubt;
                 self.sends.insert(intent, BatchState { targets, lane, attempt, server_at, state });
             }
+            Record::Adopted { intent, line, .. } => {
+                let is_known = usize::try_from(line).is_ok_and(|line| line < self.verdicts.len());
+                if let Some(send) = self.sends.get_mut(&intent).filter(|_| is_known) {
+                    send.targets.push(line);
+                }
+            }
             Record::Sent { intent, command_id } => settle(intent, SendState::Sent { command_id }),
             Record::NotSent { intent, .. } => settle(intent, SendState::NotSent),
             Record::Lost { intent } => settle(intent, SendState::Lost),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::lines::LineWriter;
 use super::{Bodies, JournalError, Permit, Record, RunDirectory, StoredEvent, StoredOutput};
 use crate::event::{Body, Envelope, Event, TargetFinished};
+use crate::target::Target;
 use crate::verdict::Reason;
 
 /// The private side of a run's journal. Clones write to the same file.
@@ -77,6 +78,14 @@ impl Journal {
     /// It is not on disk; a resume will find the command by its marker instead.
     pub async fn sent(&self, intent: u64, command_id: String) -> Result<(), JournalError> {
         self.note(Record::Sent { intent, command_id }).await
+    }
+
+    /// Notes that a node has become a target of the run: the service chose it by itself.
+    ///
+    /// # Errors
+    /// It is not on disk; a resume will find it again in the command's results.
+    pub async fn adopted(&self, intent: u64, line: u32, target: Target) -> Result<(), JournalError> {
+        self.note(Record::Adopted { intent, line, target }).await
     }
 
     /// Notes that a send changed nothing.

@@ -6,6 +6,7 @@ mod parse;
 mod pattern;
 mod query;
 mod selector;
+mod service;
 mod share;
 mod spread;
 mod suggest;
@@ -21,6 +22,7 @@ pub use self::query::{ASG_TAG, Filter, NodeFacts, Query, Reach, Unresolved};
 pub use self::selector::{
     Attribute, Comparison, Members, NodeSet, Ping, RunRef, Selector, Source, Term, Version, Which, is_id,
 };
+pub use self::service::{Inexpressible, ServiceTarget};
 pub use self::share::{Share, ShareError};
 pub use self::spread::{WavesError, spread, wave_ends};
 pub use self::suggest::suggest;

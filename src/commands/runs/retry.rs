@@ -6,7 +6,7 @@ use herder_core::target::{RunRef, Which};
 use herder_core::verdict::Verdict;
 
 use super::{GivenArgs, run_ref};
-use crate::args::{OutputArgs, RolloutArgs};
+use crate::args::{OutputArgs, RolloutArgs, ViaChoice};
 use crate::commands::exec::{Launch, eagerness};
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -66,6 +66,12 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
     let ids: Vec<String> = ids.map(|(target, _)| target.id).collect();
     if ids.is_empty() {
         return Err(Failure::new(Kind::NotFound, format!("no target of run {} ended like that", record.run)));
+    }
+    if args.rollout.via == ViaChoice::Service {
+        return Err(Failure::usage(
+            "--via service does not go with a retry: its targets are known by their ids",
+        )
+        .hint("Leave it away, or run `herder exec` on a selector again."));
     }
     if !args.rollout.dry_run {
         ctx.runs().check_writable()?;

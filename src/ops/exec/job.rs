@@ -1,7 +1,7 @@
 //! [`ExecJob`]: what the executor asks, answered by Run Command in each of the run's accounts and regions.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use herder_core::fanout::{
@@ -9,7 +9,8 @@ use herder_core::fanout::{
 };
 use herder_core::journal::Permit;
 use herder_core::run_id::RunId;
-use herder_core::target::{Platform, Target};
+use herder_core::target::{Platform, ServiceTarget, Target};
+use herder_core::via::Via;
 use jiff::Timestamp;
 
 use super::channel::Channels;
@@ -36,6 +37,27 @@ pub(crate) struct Work {
     pub(crate) execution_timeout: Option<Duration>,
     /// Both together.
     pub(crate) lifetime: Duration,
+    /// Who goes over the targets.
+    pub(crate) via: Via,
+    /// What the service is handed.
+    pub(crate) handed: Vec<ServiceTarget>,
+    /// Targets that the service chose by itself, after the others, with their lanes.
+    pub(crate) adopted: RwLock<Vec<(String, u32)>>,
+}
+
+impl Work {
+    /// The id of a target.
+    pub(crate) fn id(&self, target: usize) -> Option<String> {
+        match self.targets.get(target) {
+            Some(known) => Some(known.id.clone()),
+            None => self.adopted(target).map(|(id, _)| id),
+        }
+    }
+
+    fn adopted(&self, target: usize) -> Option<(String, u32)> {
+        let adopted = self.adopted.read().unwrap_or_else(PoisonError::into_inner);
+        adopted.get(target.checked_sub(self.targets.len())?).cloned()
+    }
 }
 
 /// What an earlier process of the run left of an account and region.
@@ -83,10 +105,13 @@ impl ExecJob {
             .zip(0..)
             .map(|(open, number)| ((open.identity.account.as_str(), open.identity.region.as_str()), number))
             .collect();
+        let first = work.targets.first().and_then(|target| target.platform);
         let lane = |target: &Target| {
             // A node that nobody has found is judged without a send, wherever it is.
             let realm = numbers.get(&(target.account.as_str(), target.region.as_str())).copied().unwrap_or(0);
-            realm * PLATFORMS + in_lane(target.platform)
+            // The service is sent one command in each: by the first platform that there is, they all get the same.
+            let platform = if work.via == Via::Service { first } else { target.platform };
+            realm * PLATFORMS + in_lane(platform)
         };
         let lanes = work.targets.iter().map(lane).collect();
         ExecJob { work, realms, lanes, guard }
@@ -125,7 +150,8 @@ impl Job for ExecJob {
     type Error = ExecError;
 
     fn lane(&self, target: usize) -> u32 {
-        self.lanes.get(target).copied().unwrap_or(0)
+        let known = self.lanes.get(target).copied();
+        known.or_else(|| self.work.adopted(target).map(|(_, lane)| lane)).unwrap_or(0)
     }
 
     fn realm(&self, lane: u32) -> u32 {
@@ -172,6 +198,12 @@ impl Job for ExecJob {
 
     async fn cancel(&self, lane: u32, command_id: &str, permit: Permit) -> Result<(), Trouble<ExecError>> {
         self.at(lane).cancel(command_id, permit).await
+    }
+
+    fn adopt(&self, _target: usize, facts: &Target, lane: u32) {
+        // They come in the order of their numbers.
+        let mut adopted = self.work.adopted.write().unwrap_or_else(PoisonError::into_inner);
+        adopted.push((facts.id.clone(), lane));
     }
 
     async fn gate(&self, gate: &str, wave: u32) -> Result<Option<String>, String> {

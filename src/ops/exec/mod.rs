@@ -5,21 +5,24 @@ mod error;
 mod job;
 mod options;
 mod pages;
+mod passes;
 mod payload;
 mod plan;
 mod realm;
 mod resume;
 mod shell;
+mod via;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use herder_core::event::{Event, RunGuards, RunStarted};
 use herder_core::fanout::{Between, Eagerness, Plan, Policy, Recovered};
 use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
+use herder_core::via::Via;
 
 use self::channel::beside;
 pub(crate) use self::channel::{OpenChannels, Places};
@@ -32,6 +35,7 @@ use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;
 pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
 pub(crate) use self::shell::{POWERSHELL_TAIL, join_powershell, join_sh, quote_sh};
+pub(crate) use self::via::{choose, hand_over};
 use super::guards::{Checked, gates};
 use super::run::Start;
 use super::targets::Resolved;
@@ -108,7 +112,7 @@ pub(crate) fn prepare(
     };
     let directory = ctx.runs().create(&record, &resolved.targets)?;
     let lock = directory.lock()?;
-    let mut opening = opening(&record, scopes, &resolved, options.note);
+    let mut opening = opening(&record, scopes, &resolved, (options.note, recipe.rollout.via));
     if let Some(Event::RunStarted(started)) = opening.first_mut() {
         started.guards = recipe.rollout.guards.clone();
     }
@@ -141,6 +145,9 @@ fn work(run: &RunId, recipe: &Recipe, targets: Vec<Target>, payloads: BTreeMap<P
         delivery_timeout: std::time::Duration::from_secs(recipe.delivery_timeout_s),
         execution_timeout: (!is_document).then(|| std::time::Duration::from_secs(recipe.timeout_s)),
         lifetime: recipe.lifetime(),
+        via: recipe.rollout.via,
+        handed: recipe.rollout.handed.clone(),
+        adopted: RwLock::default(),
     }
 }
 
@@ -153,10 +160,16 @@ fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Poli
         resend_ambiguous,
         between: Between { soak: recipe.rollout.soak(), gates: gates(&recipe.rollout.guards) },
         rate: recipe.rollout.rate,
+        via: recipe.rollout.via,
     }
 }
 
-fn opening(record: &RunRecord, scopes: &Scopes, resolved: &Resolved, note: Option<String>) -> Vec<Event> {
+fn opening(
+    record: &RunRecord,
+    scopes: &Scopes,
+    resolved: &Resolved,
+    (note, via): (Option<String>, Via),
+) -> Vec<Event> {
     let started = Event::RunStarted(RunStarted {
         command: record.command.clone(),
         title: record.title.clone(),
@@ -167,6 +180,7 @@ fn opening(record: &RunRecord, scopes: &Scopes, resolved: &Resolved, note: Optio
         regions: scopes.regions(),
         herder: record.herder.clone(),
         note,
+        via,
         guards: RunGuards::default(),
     });
     let unreached = scopes.unreached.iter().map(ToString::to_string);

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use herder_core::event::RunGuards;
 use herder_core::journal::HashKey;
-use herder_core::target::Platform;
+use herder_core::target::{Platform, ServiceTarget};
+use herder_core::via::Via;
 use serde::{Deserialize, Serialize};
 
 use super::channel::Places;
@@ -76,6 +77,12 @@ pub(crate) struct Rollout {
     /// `--rate`, targets a second.
     #[serde(default)]
     pub(crate) rate: Option<f64>,
+    /// Who goes over them.
+    #[serde(default)]
+    pub(crate) via: Via,
+    /// What the service is handed, if it is the service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) handed: Vec<ServiceTarget>,
 }
 
 impl Rollout {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use herder_core::limit::{DEFAULT_RATE, MIN_RATE};
 use herder_core::target::Platform;
 use herder_core::time::for_people;
+use herder_core::via::Via;
 use serde::Serialize;
 
 use super::{ExecOptions, payloads};
@@ -44,6 +45,10 @@ struct Pace {
 #[derive(Clone, Debug)]
 pub(crate) struct Preview {
     pub(crate) targets: Vec<PlannedTarget>,
+    /// Who goes over them.
+    pub(crate) via: Via,
+    /// How long the service takes to give up on what it has not come to.
+    lifetime: Duration,
     /// Targets of each wave.
     pub(crate) waves: Vec<usize>,
     /// Calls of `SendCommand` at the least, and reads of results.
@@ -113,7 +118,13 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     });
     let slowest = slowest.max_by(|a, b| a.seconds.total_cmp(&b.seconds));
     let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
+    let via = options.recipe.rollout.via;
+    if via == Via::Service {
+        sends = super::via::commands(resolved);
+    }
     Ok(Preview {
+        via,
+        lifetime: options.recipe.lifetime(),
         targets,
         waves: sizes,
         sends,
@@ -160,6 +171,22 @@ impl Preview {
         })
     }
 
+    fn through_service(&self) -> [String; 2] {
+        let calls = if self.sends == 1 {
+            "1 call to send".to_owned()
+        } else {
+            format!("{} calls to send", self.sends)
+        };
+        let pages = (self.targets.len() as u64).div_ceil(herder_aws::ssm::MAX_IDS as u64);
+        [
+            format!("  through the service: {calls}, about {pages} to read results, and a few to watch"),
+            format!(
+                "  it goes over its own choice of nodes, and gives up on those it has not come to within {}",
+                for_people(self.lifetime)
+            ),
+        ]
+    }
+
     /// In a few lines for people.
     pub(crate) fn lines(&self, scopes: &Scopes, options: &ExecOptions) -> Vec<String> {
         let title = options.recipe.title();
@@ -187,8 +214,14 @@ impl Preview {
             "  {} at once; stops when more than {} are bad; at worst {} more were sent by then and are not judged yet",
             self.concurrency, self.max_errors, self.overshoot
         ));
-        lines.push(format!("  {} calls to send, as many to read results, and a few to watch", self.sends));
-        lines.push(self.time(options));
+        match self.via {
+            Via::Client => {
+                let sends = self.sends;
+                lines.push(format!("  {sends} calls to send, as many to read results, and a few to watch"));
+                lines.push(self.time(options));
+            }
+            Via::Service => lines.extend(self.through_service()),
+        }
         lines.extend(self.bad_line());
         lines
     }

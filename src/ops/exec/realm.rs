@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use herder_aws::ssm::{
-    CommandStatus, CommandSummary, CommandsQuery, Invocation, InvocationDetail, Judged, SendCommand,
-    SendError, SendSlot, SplitOutput, Ssm, is_cancelling, judge,
+    CommandStatus, CommandSummary, CommandsQuery, Invocation, InvocationDetail, Judged, Recipients,
+    SendCommand, SendError, SendSlot, SplitOutput, Ssm, is_cancelling, judge,
 };
 use herder_aws::{CallError, CallErrorKind};
 use herder_core::event::{Body, Channel, Streams};
@@ -16,12 +16,14 @@ use herder_core::fanout::{
 };
 use herder_core::journal::Permit;
 use herder_core::verdict::{Reason, Verdict};
+use herder_core::via::Via;
 use jiff::Timestamp;
 
 use super::channel::{Channels, Part, ReadError};
 use super::error::ExecError;
 use super::job::{Traces, Work};
 use super::pages::{self, Left};
+use super::passes::Passes;
 use super::payload::Payload;
 use crate::scopes::OpenScope;
 
@@ -29,6 +31,8 @@ use crate::scopes::OpenScope;
 const MAX_PAGES: usize = 40;
 /// The same of a search for a lost send: half of a miss is none, so that it goes on for longer.
 const MAX_SEARCH_PAGES: usize = 400;
+/// So many commands are asked for one by one: exact, and not in the way of what else is in progress in the account.
+const MAX_ASKED_ONE_BY_ONE: usize = 4;
 /// A search for a lost send ends so long after its intent. It left within seconds or not at all.
 const SEARCH_SPAN: Duration = Duration::from_secs(600);
 /// A search for a lost send begins so long before its intent, for clocks and coarse times (facts §6.5).
@@ -50,9 +54,9 @@ enum ListedOutput {
 
 /// Run Command in one account and region.
 pub(super) struct Realm {
-    work: Arc<Work>,
+    pub(super) work: Arc<Work>,
     name: String,
-    ssm: Ssm,
+    pub(super) ssm: Ssm,
     scope: herder_aws::Scope,
     /// AWS's clock when the run began; sweeps look no further back.
     since: Option<Timestamp>,
@@ -62,14 +66,15 @@ pub(super) struct Realm {
     listed_output: Mutex<ListedOutput>,
     /// Whether the run may have sent something here.
     has_sent: AtomicBool,
-    channels: Channels,
+    pub(super) channels: Channels,
+    /// How far the results of commands have been read that the service chose the nodes of.
+    pub(super) passes: Passes,
 }
 
 impl Realm {
     /// `traces` are what an earlier process left here.
     pub(super) fn new(open: &OpenScope, work: Arc<Work>, traces: Traces, channels: Channels) -> Realm {
         Realm {
-            work,
             name: open.name(),
             ssm: open.scope.ssm(),
             scope: open.scope.clone(),
@@ -79,6 +84,8 @@ impl Realm {
             listed_output: Mutex::new(ListedOutput::Unproven(0)),
             has_sent: AtomicBool::new(traces.has_sent),
             channels,
+            passes: Passes::new(open, &work.targets),
+            work,
         }
     }
 
@@ -117,7 +124,11 @@ impl Realm {
             document: payload.document.clone(),
             document_version: payload.version.clone(),
             parameters: payload.parameters.clone(),
-            instance_ids: self.ids(&batch.targets),
+            to: if self.is_whole(batch) {
+                Recipients::Selected(self.work.handed.clone())
+            } else {
+                Recipients::Ids(self.ids(&batch.targets))
+            },
             delivery_timeout: self.work.delivery_timeout,
             comment: self.marker(batch.intent),
             max_concurrency: limits.max_concurrency,
@@ -165,6 +176,9 @@ impl Realm {
         scope: SweepScope,
         command_ids: Vec<String>,
     ) -> Result<Sweep, Trouble<ExecError>> {
+        if self.work.via == Via::Service && command_ids.len() <= MAX_ASKED_ONE_BY_ONE {
+            return self.ask_for_each(command_ids).await.map_err(trouble);
+        }
         let mut missing: HashSet<String> = command_ids.into_iter().collect();
         let mut sweep = Sweep::default();
         let query = CommandsQuery {
@@ -198,7 +212,11 @@ impl Realm {
         // A command that an earlier process sent is followed from here on.
         self.follow(batch, command_id);
         if !self.reads_one_by_one.load(Ordering::Relaxed) {
-            match self.invocations(batch, command_id).await {
+            let read = match self.is_whole(batch) {
+                true => self.next_pages(batch, command_id).await,
+                false => self.invocations(batch, command_id).await,
+            };
+            match read {
                 Ok(collected) => return Ok(collected),
                 Err(error) if matches!(error.kind, CallErrorKind::AccessDenied { .. }) => {
                     self.reads_one_by_one.store(true, Ordering::Relaxed);
@@ -206,7 +224,8 @@ impl Realm {
                 Err(error) => return Err(trouble(error)),
             }
         }
-        Ok(Collected { findings: batch.targets.iter().map(|t| (*t, Finding::Unlisted)).collect() })
+        let findings = batch.targets.iter().map(|t| (*t, Finding::Unlisted)).collect();
+        Ok(Collected { findings, pass: None })
     }
 
     pub(super) async fn detail(
@@ -214,7 +233,12 @@ impl Realm {
         target: usize,
         command_id: &str,
     ) -> Result<Option<Outcome>, Trouble<ExecError>> {
-        let Some(part) = self.parts(&[target], command_id).pop() else { return Ok(None) };
+        let Some(part) = self.parts(&[target], command_id).pop() else {
+            // One that the service chose and that the run had not resolved.
+            let Some(id) = self.work.id(target) else { return Ok(None) };
+            let detail = self.ssm.get_invocation(command_id, &id).await.map_err(trouble)?;
+            return Ok(detail.and_then(|d| self.outcome(d)));
+        };
         let ask = || async {
             let detail = self.ssm.get_invocation(command_id, &part.node.id).await?;
             Ok(detail.and_then(|d| self.outcome(d)))
@@ -238,13 +262,22 @@ impl Realm {
         format!("herder {} #{intent}", self.work.run)
     }
 
+    fn is_whole(&self, batch: &Batch) -> bool {
+        self.work.via.is_whole(batch.attempt)
+    }
+
+    /// Targets by their ids.
+    pub(super) fn index(&self, targets: &[usize]) -> HashMap<String, usize> {
+        targets.iter().filter_map(|t| Some((self.work.id(*t)?, *t))).collect()
+    }
+
     fn ids(&self, targets: &[usize]) -> Vec<String> {
-        targets.iter().filter_map(|t| self.work.targets.get(*t)).map(|t| t.id.clone()).collect()
+        targets.iter().filter_map(|t| self.work.id(*t)).collect()
     }
 
     fn refused(&self, batch: &Batch, error: SendError) -> SendOutcome<ExecError> {
         let index = |ids: &[String]| -> Vec<usize> {
-            let is_bad = |t: &&usize| self.work.targets.get(**t).is_some_and(|t| ids.contains(&t.id));
+            let is_bad = |t: &&usize| self.work.id(**t).is_some_and(|id| ids.contains(&id));
             batch.targets.iter().filter(is_bad).copied().collect()
         };
         match error {
@@ -322,8 +355,7 @@ impl Realm {
     }
 
     async fn invocations(&self, batch: &Batch, command_id: &str) -> Result<Collected, CallError> {
-        let index: HashMap<&str, usize> =
-            batch.targets.iter().filter_map(|t| Some((self.work.targets.get(*t)?.id.as_str(), *t))).collect();
+        let index = self.index(&batch.targets);
         let mut collected = Collected::default();
         let mut token = None;
         let mut is_anybody_listed = false;
@@ -331,7 +363,7 @@ impl Realm {
             let page = self.ssm.list_invocations(command_id, token.as_deref()).await?;
             is_anybody_listed |= !page.items.is_empty();
             let found = page.items.iter().filter_map(|i| {
-                let target = *index.get(i.instance_id.as_str())?;
+                let target = *index.get(&i.instance_id)?;
                 Some((target, self.finding(i)?))
             });
             collected.findings.extend(found);
@@ -343,7 +375,7 @@ impl Realm {
         if !is_anybody_listed && let Some(reason) = self.went_to_nobody(command_id).await {
             let outcome = || Box::new(Outcome::bare(Verdict::NotRun, Some(reason.clone())));
             let findings = batch.targets.iter().map(|t| (*t, Finding::Finished(outcome()))).collect();
-            return Ok(Collected { findings });
+            return Ok(Collected { findings, pass: None });
         }
         self.complete_output(&mut collected, command_id).await;
         let parts: Vec<Part<'_>> = self.parts(&batch.targets, command_id);
@@ -351,7 +383,7 @@ impl Realm {
         Ok(collected)
     }
 
-    fn parts<'a>(&'a self, targets: &[usize], command_id: &'a str) -> Vec<Part<'a>> {
+    pub(super) fn parts<'a>(&'a self, targets: &[usize], command_id: &'a str) -> Vec<Part<'a>> {
         let part = |target: &usize| {
             Some(Part { command_id, target: *target, node: self.work.targets.get(*target)? })
         };
@@ -365,7 +397,7 @@ impl Realm {
     }
 
     /// Why the service took a command and gave it to no node, if it did so (facts §4.2).
-    async fn went_to_nobody(&self, command_id: &str) -> Option<Reason> {
+    pub(super) async fn went_to_nobody(&self, command_id: &str) -> Option<Reason> {
         let query = CommandsQuery { command_id: Some(command_id.to_owned()), ..CommandsQuery::default() };
         // Without an answer nothing is known; the next look asks again.
         let listed = self.ssm.list_commands(&query, None).await.ok()?;
@@ -376,7 +408,7 @@ impl Realm {
     }
 
     /// Sees to it that outputs which a listing leaves out are read one by one.
-    async fn complete_output(&self, collected: &mut Collected, command_id: &str) {
+    pub(super) async fn complete_output(&self, collected: &mut Collected, command_id: &str) {
         let state = || *self.listed_output.lock().unwrap_or_else(PoisonError::into_inner);
         let set_state = |next| *self.listed_output.lock().unwrap_or_else(PoisonError::into_inner) = next;
         if let ListedOutput::Unproven(probes) = state() {
@@ -386,9 +418,9 @@ impl Realm {
             } else if probes < PROBES
                 && let Some((target, _)) =
                     collected.findings.iter().find(|(_, finding)| ran_to_an_end(finding).is_some())
-                && let Some(id) = self.work.targets.get(*target).map(|t| t.id.as_str())
+                && let Some(id) = self.work.id(*target)
             {
-                let detail = self.ssm.get_invocation(command_id, id).await.ok().flatten();
+                let detail = self.ssm.get_invocation(command_id, &id).await.ok().flatten();
                 let is_left_out = detail.is_some_and(|d| !d.stdout.is_empty() || !d.stderr.is_empty());
                 set_state(if is_left_out {
                     ListedOutput::LeftOut
@@ -406,7 +438,7 @@ impl Realm {
         }
     }
 
-    fn finding(&self, invocation: &Invocation) -> Option<Finding> {
+    pub(super) fn finding(&self, invocation: &Invocation) -> Option<Finding> {
         let facts = invocation.facts(self.work.execution_timeout);
         let (verdict, reason) = match judge(&facts) {
             Judged::Running if is_cancelling(&facts) => return Some(Finding::Cancelling),
@@ -511,12 +543,13 @@ fn paused(error: &CallError) -> Trouble<ExecError> {
     Trouble::Paused { reason: error.described(), hint }
 }
 
-fn counters(command: &CommandSummary) -> Counters {
+pub(super) fn counters(command: &CommandSummary) -> Counters {
     Counters {
         completed: command.completed.into(),
         errors: command.errors.into(),
         delivery_timed_out: command.delivery_timed_out.into(),
         is_done: matches!(command.status.as_str(), "Success" | "Failed" | "Cancelled" | "TimedOut"),
+        targets: command.target_count.into(),
     }
 }
 

@@ -111,7 +111,7 @@ prop_compose! {
         let mut waves: Vec<usize> = cuts.into_iter().chain([count]).collect();
         waves.sort_unstable();
         let between = Between { soak: Duration::from_secs(soak), gates: vec!["gate".to_owned(); gates] };
-        (Policy { concurrency, max_errors, batch, eagerness, resend_ambiguous, between, rate }, waves)
+        (Policy { concurrency, max_errors, batch, eagerness, resend_ambiguous, between, rate, via: Via::Client }, waves)
     }
 }
 

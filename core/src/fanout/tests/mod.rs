@@ -4,12 +4,14 @@ mod bench;
 mod chaos;
 mod fake;
 mod faults;
+mod handed;
 mod interrupts;
 mod listings;
 mod realms;
 mod recovery;
 mod rollout;
 mod script;
+mod service;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +33,7 @@ use crate::journal::{
 use crate::run_id::RunId;
 use crate::target::Target;
 use crate::verdict::{Reason, Verdict};
+use crate::via::Via;
 
 /// A run to be made.
 struct Setup {
@@ -65,6 +68,7 @@ impl Setup {
             resend_ambiguous: false,
             between: Between::default(),
             rate: None,
+            via: Via::Client,
         };
         let waves = vec![script.nodes.len()];
         Setup { script, policy, waves, judged: BTreeMap::new(), interrupts: Vec::new(), disk_full: None }

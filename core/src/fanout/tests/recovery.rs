@@ -26,7 +26,7 @@ fn setup(resend: bool) -> Setup {
 }
 
 /// Writes the events of a process as the dispatcher does.
-fn log(run: &RunDirectory, seq: &mut u64, events: Vec<(Duration, Event)>) {
+pub(super) fn log(run: &RunDirectory, seq: &mut u64, events: Vec<(Duration, Event)>) {
     let mut log = EventLog::open(run).unwrap();
     for (_, event) in events {
         let run = RunId::new(jiff::Timestamp::UNIX_EPOCH, 1);
@@ -197,7 +197,7 @@ async fn what_was_sent_is_never_called_not_run() {
         let batch = Batch { intent: 1, lane: 0, attempt: 1, targets: (5..10).collect(), server_at: None };
         let accepted = fake.take_effect(&batch);
         let verdicts = [0, 1, 3, 4].map(|t| (t, Verdict::Ok)).into();
-        let recovered = Recovered { verdicts, sent: vec![(batch, accepted)], in_doubt: Vec::new() };
+        let recovered = Recovered { verdicts, sent: vec![(batch, accepted)], ..Recovered::default() };
         let directory = tempdir();
         let journal = Journal::open(&new_run(directory.path(), 10, &[5, 10]), 2).unwrap();
         let mut setup = Setup::new(Script::of(10)).waves(&[5, 10]);
@@ -323,7 +323,8 @@ async fn what_stood_between_waves_that_were_begun_does_not_come_again() {
     let (first, second) = (batch(1, vec![2]), batch(2, vec![5, 6]));
     let accepted = fake.take_effect(&second);
     let verdicts = [0, 1, 3, 4].map(|t| (t, Verdict::Ok)).into();
-    let recovered = Recovered { verdicts, sent: vec![(second, accepted)], in_doubt: vec![first] };
+    let recovered =
+        Recovered { verdicts, sent: vec![(second, accepted)], in_doubt: vec![first], ..Recovered::default() };
     let directory = tempdir();
     let journal = Journal::open(&new_run(directory.path(), 15, &[5, 10, 15]), 3).unwrap();
     let setup = Setup::new(fake.script.clone()).waves(&[5, 10, 15]).between(Duration::from_secs(900), &["a"]);
