@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::args::GlobalArgs;
-use crate::commands;
+use crate::{commands, version};
 
 /// Run commands on fleets of EC2 instances and hybrid nodes through AWS Systems Manager
 ///
@@ -14,6 +14,7 @@ use crate::commands;
     name = "herder",
     disable_help_subcommand = true,
     version,
+    long_version = version::long(),
     propagate_version = true,
     max_term_width = 110,
     subcommand_required = true

@@ -14,6 +14,7 @@ mod render;
 mod scopes;
 mod settings;
 mod sim;
+mod version;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -31,10 +32,10 @@ use self::failure::{Changed, Failure, Kind};
 use self::render::{ErrorReport, Format};
 use self::settings::{Environment, Settings};
 
-/// The command line, for man pages, completions and the reference.
+/// The command line, for man pages, completions and the reference: without what is particular to this build.
 #[must_use]
 pub fn command() -> clap::Command {
-    Cli::command()
+    Cli::command().long_version(None)
 }
 
 /// Runs one command line to its end.

@@ -110,7 +110,7 @@ impl Core {
         let born = At::now();
         let state = State {
             world: World::new(&spec, born),
-            quotas: Quotas::new(spec.rate, spec.burst),
+            quotas: Quotas::new(spec.rate, spec.burst).with_sends(spec.send_rate),
             faults: Faults::new(&spec),
             log: RequestLog::open(spec.log.as_deref())?,
             credentials: Credentials::new(spec.seed),

@@ -36,13 +36,19 @@ struct Bucket {
 pub(crate) struct Quotas {
     rate: Option<f64>,
     burst: Option<f64>,
+    sends: Option<f64>,
     buckets: HashMap<(String, String, String), Bucket>,
 }
 
 impl Quotas {
     /// `rate` and `burst` replace those of Systems Manager's calls; a rate of zero lifts every quota.
     pub(crate) fn new(rate: Option<f64>, burst: Option<f64>) -> Quotas {
-        Quotas { rate, burst, buckets: HashMap::new() }
+        Quotas { rate, burst, sends: None, buckets: HashMap::new() }
+    }
+
+    /// The same, with another rate of `SendCommand` where there is one.
+    pub(crate) fn with_sends(self, sends: Option<f64>) -> Quotas {
+        Quotas { sends, ..self }
     }
 
     /// The quota of an API, `None` where it is lifted.
@@ -64,6 +70,10 @@ impl Quotas {
                 _ => 10.0,
             }),
             "autoscaling" | "resource-groups" | "organizations" => UNPUBLISHED,
+            "ssm" if api == "SendCommand" && self.sends.is_some() => {
+                let rate = self.sends.unwrap_or(UNPUBLISHED.rate);
+                Quota { rate, burst: rate.max(1.0) }
+            }
             _ => {
                 let rate = self.rate.unwrap_or(UNPUBLISHED.rate);
                 let burst = self.burst.unwrap_or(if self.rate.is_some() { rate } else { UNPUBLISHED.burst });
@@ -120,6 +130,10 @@ mod tests {
         assert_eq!(rate("logs", "FilterLogEvents"), Some((5.0, 5.0)));
         assert_eq!(rate("s3", "PutObject"), Some((3500.0, 3500.0)));
         assert_eq!(rate("ssm", "SendCommand"), Some((2.0, 2.0)));
+        let slow = Quotas::new(None, None).with_sends(Some(0.5));
+        let rate = |api| slow.quota("ssm", api).map(|quota| (quota.rate, quota.burst));
+        assert_eq!(rate("SendCommand"), Some((0.5, 1.0)));
+        assert_eq!(rate("ListCommands"), Some((10.0, 10.0)));
         let mut quotas = Quotas::new(None, None);
         let mut take = |api| quotas.take("1", "r", ("autoscaling", api), At(0));
         let granted = (0..20).filter(|number| {

@@ -81,6 +81,8 @@ pub struct Spec {
     pub rate: Option<f64>,
     /// Calls that each Systems Manager API takes at once.
     pub burst: Option<f64>,
+    /// `send_rate`: of `SendCommand` alone, per second; what is sent at once is the same number, at least one.
+    pub send_rate: Option<f64>,
     /// Share (0 to 1) of calls throttled whatever the quota.
     pub throttle: f64,
     /// Share (0 to 1) of calls that end in a 5xx; half before, half after the effect.
@@ -151,6 +153,7 @@ impl Default for Spec {
             seed: 1,
             rate: None,
             burst: None,
+            send_rate: None,
             throttle: 0.0,
             errors: 0.0,
             dropped: 0.0,
@@ -185,11 +188,12 @@ impl Default for Spec {
     }
 }
 
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 32] = [
     "nodes",
     "seed",
     "rate",
     "burst",
+    "send_rate",
     "throttle",
     "errors",
     "dropped",
@@ -334,6 +338,7 @@ impl Spec {
             }
             "rate" => positive(value, true).map(|value| self.rate = Some(value)),
             "burst" => positive(value, false).map(|value| self.burst = Some(value)),
+            "send_rate" => positive(value, false).map(|value| self.send_rate = Some(value)),
             "speed" => positive(value, false).map(|value| self.speed = value),
             "seed" => value.parse().map(|value| self.seed = value).map_err(|_| "a whole number"),
             "bytes" => value.parse().map(|value| self.bytes = Some(value)).map_err(|_| "a whole number"),

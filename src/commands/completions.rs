@@ -1,6 +1,6 @@
 //! `herder completions SHELL`.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use crate::exit::Exit;
@@ -22,6 +22,6 @@ pub(crate) struct CompletionsArgs {
 
 pub(crate) fn run(io: &Io, args: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "herder", &mut script);
+    clap_complete::generate(args.shell, &mut crate::command(), "herder", &mut script);
     crate::commands::write_out(io, &script)
 }

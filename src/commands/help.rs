@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use clap::{Args, CommandFactory as _, ValueEnum};
+use clap::{Args, ValueEnum};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -49,7 +49,7 @@ pub(crate) fn run(io: &Io, args: &HelpArgs) -> Result<Exit, Failure> {
 }
 
 fn command_help(words: &[String]) -> Result<String, Failure> {
-    let mut command = crate::cli::Cli::command();
+    let mut command = crate::command();
     command.build();
     let mut found = &mut command;
     for word in words {

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man;
 
 use crate::exit::Exit;
@@ -35,7 +35,7 @@ pub(crate) struct ManArgs {
 }
 
 pub(crate) fn run(io: &Io, args: &ManArgs) -> Result<Exit, Failure> {
-    let mut command = crate::cli::Cli::command().term_width(REFERENCE_WIDTH);
+    let mut command = crate::command().term_width(REFERENCE_WIDTH);
     command.build();
     if args.reference {
         return crate::commands::write_out(io, reference(&command).as_bytes());

@@ -190,3 +190,36 @@ fn rehearsals_reach_no_account() {
         .says("nodse")
         .says("hint: ");
 }
+
+#[test]
+fn runs_are_filtered() {
+    let sim = Sim::start("6,windows=0,broken=1,regions=us-east-1+eu-west-1");
+    let _ = sim.run(&["exec", "-t", "web-1", "--reason", "INC-7 disk full", "--", "hostname"]);
+    let _ = sim.run(&["exec", "-t", "all", "--yes", "--max-errors", "6", "--", "false"]).exits(1);
+    let _ = sim.run(&["exec", "--region", "eu-west-1", "-t", "all", "--yes", "--", "uptime"]);
+    let titles = |filter: &[&str]| -> Vec<String> {
+        let listed = sim.run(&[&["runs", "list", "--json"], filter].concat()).exits(0).json();
+        listed.as_array().unwrap().iter().map(|run| run["title"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(titles(&[]), ["uptime", "false", "hostname"]);
+    assert_eq!(titles(&["--match", "inc-7"]), ["hostname"]);
+    assert_eq!(titles(&["--match", "UPT"]), ["uptime"]);
+    assert_eq!(titles(&["--limit", "2"]), ["uptime", "false"]);
+    assert_eq!(titles(&["--scope", "us-east-1", "--exit", "1", "--where", "bad"]).first().unwrap(), "false");
+    assert_eq!(titles(&["--scope", "eu-west-1"]), ["uptime"]);
+    assert_eq!(titles(&["--scope", "eu-north-1"]), Vec::<String>::new());
+    assert_eq!(titles(&["--node", "web-*", "--scope", "us-east-1"]), ["false", "hostname"]);
+    let id = &sim.ids(None)[5];
+    assert_eq!(titles(&["--node", id, "--where", "failed"]), ["false"]);
+    assert_eq!(titles(&["--state", "finished", "--command", "exec", "--since", "-1h"]).len(), 3);
+    assert_eq!(titles(&["--state", "running,left_behind"]), Vec::<String>::new());
+    assert_eq!(titles(&["--until", "-1h"]), Vec::<String>::new());
+    let why = sim.run(&["runs", "list", "--columns", "reason", "--match", "disk"]).exits(0).text();
+    assert_eq!(why, "INC-7 disk full\n");
+    let bad = |filter: &[&str], says: &str| {
+        let _ = sim.run(&[&["runs", "list"], filter].concat()).exits(2).says(says);
+    };
+    bad(&["--since", "2h"], "did you mean `-2h`?");
+    bad(&["--where", "broken"], "is none of bad, all, ok");
+    bad(&["--state", "lost"], "left_behind");
+}

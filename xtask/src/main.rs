@@ -2,6 +2,7 @@
 
 mod aws_cli;
 mod bench;
+mod dist;
 mod generate;
 mod http;
 mod process;
@@ -39,6 +40,8 @@ enum Task {
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
+    /// Make a release: the archive, the Debian package, their checksums; unpack each and run it
+    Dist(dist::DistArgs),
 }
 
 /// What `cargo xtask test` leaves out.
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Gen { check } => generate::run(check),
         Task::Test(args) => return test::run(args.quick),
         Task::Rules => rules::run().map(|checked| println!("{checked} rules hold")),
+        Task::Dist(args) => dist::run(&args),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
     };

@@ -23,6 +23,20 @@ impl Pattern {
         Pattern(text.chars().map(Piece::Char).collect())
     }
 
+    /// The pattern that a text writes; a `\\` at its end stands for itself.
+    #[must_use]
+    pub fn glob(text: &str) -> Pattern {
+        let mut characters = text.chars();
+        Pattern::from_pieces(std::iter::from_fn(|| {
+            Some(match characters.next()? {
+                '*' => Piece::Any,
+                '?' => Piece::One,
+                '\\' => Piece::Char(characters.next().unwrap_or('\\')),
+                c => Piece::Char(c),
+            })
+        }))
+    }
+
     pub(super) fn from_pieces(pieces: impl IntoIterator<Item = Piece>) -> Pattern {
         let mut kept: Vec<Piece> = pieces.into_iter().collect();
         kept.dedup_by(|a, b| *a == Piece::Any && *b == Piece::Any);
@@ -95,14 +109,6 @@ impl Pattern {
 mod tests {
     use super::*;
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::from_pieces(text.chars().map(|c| match c {
-            '*' => Piece::Any,
-            '?' => Piece::One,
-            c => Piece::Char(c),
-        }))
-    }
-
     #[test]
     fn wildcards() {
         for (p, yes, no) in [
@@ -112,14 +118,15 @@ mod tests {
             ("*a*b", &["ab", "aab", "xaxbab"], &["ba", "abc"]),
             ("", &[""], &["x"]),
         ] {
-            yes.iter().for_each(|t| assert!(pattern(p).matches(t), "{p} {t}"));
-            no.iter().for_each(|t| assert!(!pattern(p).matches(t), "{p} {t}"));
+            yes.iter().for_each(|t| assert!(Pattern::glob(p).matches(t), "{p} {t}"));
+            no.iter().for_each(|t| assert!(!Pattern::glob(p).matches(t), "{p} {t}"));
         }
         assert!(!Pattern::literal("a*").matches("ab"));
         assert_eq!(Pattern::literal("a*\\").escaped(), "a\\*\\\\");
-        assert_eq!(pattern("a**b").escaped(), "a*b");
+        assert_eq!(Pattern::glob("a**b").escaped(), "a*b");
+        assert!(Pattern::glob("a\\*b\\").matches("a*b\\"));
         assert_eq!(
-            (pattern("a?").as_literal(), Pattern::literal("a?").as_literal()),
+            (Pattern::glob("a?").as_literal(), Pattern::literal("a?").as_literal()),
             (None, Some("a?".into()))
         );
     }

@@ -2,26 +2,23 @@
 
 mod attach;
 mod cancel;
+mod list;
 mod prune;
 mod resume;
 mod retry;
 mod show;
 
-use std::io::Write as _;
-
 use clap::{Args, Subcommand};
-use herder_core::target::RunRef;
+use herder_core::target::{RunRef, Which};
+use herder_core::verdict::Verdict;
 
 use super::exec::{Piped, read_stdin, warn_of_values};
-use super::{interruptible, write_list};
-use crate::args::ListArgs;
+use super::interruptible;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
 use crate::ops::exec::{EnvName, GivenValues, split_env, split_parameters};
-use crate::ops::runs::list;
-use crate::render::Column;
 
 /// Look at runs, and go on with one that was killed
 #[derive(Args, Clone, Debug)]
@@ -32,24 +29,13 @@ pub(crate) struct RunsArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum RunsVerb {
-    List(RunsListArgs),
+    List(list::RunsListArgs),
     Show(show::RunsShowArgs),
     Attach(attach::RunsAttachArgs),
     Resume(Box<resume::RunsResumeArgs>),
     Retry(Box<retry::RunsRetryArgs>),
     Cancel(cancel::RunsCancelArgs),
     Prune(prune::RunsPruneArgs),
-}
-
-/// List runs, newest first
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "\
-Examples:
-  herder runs list
-  herder runs list --json | jq -r '.[] | select(.state==\"left_behind\") | .run'")]
-struct RunsListArgs {
-    #[command(flatten)]
-    list: ListArgs,
 }
 
 /// Values that the journal doesn't keep, given again.
@@ -92,27 +78,22 @@ fn run_ref(text: &str) -> Result<RunRef, String> {
     }
 }
 
-const COLUMNS: [Column; 13] = [
-    Column::usual("run"),
-    Column::usual("state"),
-    Column::usual("created").of_times(),
-    Column::usual("command"),
-    Column::usual("title"),
-    Column::usual("targets"),
-    Column::usual("tally"),
-    Column::usual("exit"),
-    Column::extra("open"),
-    Column::extra("took_ms"),
-    Column::extra("account"),
-    Column::extra("region"),
-    Column::extra("sim"),
-];
+fn which(word: &str) -> Result<Which, String> {
+    match word {
+        "bad" => Ok(Which::Bad),
+        "all" => Ok(Which::All),
+        word => Verdict::from_word(word).map(Which::Verdict).ok_or_else(|| {
+            let words: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::as_str).collect();
+            format!("is none of bad, all, {}", words.join(", "))
+        }),
+    }
+}
 
 pub(crate) async fn run(ctx: &Ctx, io: &Io, args: RunsArgs) -> Result<Exit, Failure> {
     match args.verb {
         RunsVerb::List(args) => {
             let (own, io) = (ctx.clone(), io.clone());
-            interruptible(ctx, move || list_runs(&own, &io, &args)).await
+            interruptible(ctx, move || list::run(&own, &io, &args)).await
         }
         RunsVerb::Show(args) => {
             let (own, io) = (ctx.clone(), io.clone());
@@ -127,15 +108,4 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: RunsArgs) -> Result<Exit, Fail
             interruptible(ctx, move || prune::run(&own, &io, &args)).await
         }
     }
-}
-
-fn list_runs(ctx: &Ctx, io: &Io, args: &RunsListArgs) -> Result<Exit, Failure> {
-    let (runs, warnings) = list(ctx)?;
-    for warning in warnings {
-        let _ = writeln!(io.stderr(), "warning: {warning}");
-    }
-    if runs.iter().any(|run| run.sim) {
-        io.note_simulated();
-    }
-    write_list(io, &COLUMNS, &args.list.options(ctx), &runs)
 }

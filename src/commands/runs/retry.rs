@@ -3,9 +3,8 @@
 use clap::Args;
 use herder_core::journal::Replay;
 use herder_core::target::{RunRef, Which};
-use herder_core::verdict::Verdict;
 
-use super::{GivenArgs, run_ref};
+use super::{GivenArgs, run_ref, which};
 use crate::args::{OutputArgs, RolloutArgs, ViaChoice};
 use crate::commands::exec::{Launch, eagerness};
 use crate::ctx::Ctx;
@@ -42,17 +41,6 @@ pub(super) struct RunsRetryArgs {
 
     #[command(flatten)]
     output: OutputArgs,
-}
-
-fn which(word: &str) -> Result<Which, String> {
-    match word {
-        "bad" => Ok(Which::Bad),
-        "all" => Ok(Which::All),
-        word => Verdict::from_word(word).map(Which::Verdict).ok_or_else(|| {
-            let words: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::as_str).collect();
-            format!("is none of bad, all, {}", words.join(", "))
-        }),
-    }
 }
 
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit, Failure> {

@@ -1,5 +1,7 @@
 //! Looking at runs and going on with them, from the journal.
 
+mod filter;
+
 use herder_core::event::{Event, RunFinished};
 use herder_core::journal::{Identity, Replay, RunDirectory, RunRecord};
 use herder_core::run_id::RunId;
@@ -7,6 +9,7 @@ use herder_core::verdict::Tally;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub(crate) use self::filter::RunFilter;
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Kind};
 use crate::scopes::Scopes;
@@ -17,6 +20,8 @@ pub(crate) struct RunSummary {
     pub(crate) run: RunId,
     pub(crate) command: String,
     pub(crate) title: String,
+    /// `--reason`.
+    pub(crate) reason: Option<String>,
     pub(crate) state: RunState,
     pub(crate) created: Timestamp,
     /// Account ids, joined by commas.
@@ -35,8 +40,9 @@ pub(crate) struct RunSummary {
 }
 
 /// What a run is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub(crate) enum RunState {
     /// A process drives it.
     Running,
@@ -46,31 +52,46 @@ pub(crate) enum RunState {
     LeftBehind,
 }
 
-/// Every run, newest first. Runs that can't be read are given as warnings.
+/// The runs that the filter admits, newest first. Runs that can't be read are given as warnings.
 ///
 /// # Errors
 /// The directory of runs can't be read.
-pub(crate) fn list(ctx: &Ctx) -> Result<(Vec<RunSummary>, Vec<String>), Failure> {
+pub(crate) fn list(ctx: &Ctx, filter: &RunFilter) -> Result<(Vec<RunSummary>, Vec<String>), Failure> {
     let runs = ctx.runs();
     let mut summaries = Vec::new();
     let mut warnings = Vec::new();
     for run in runs.list()? {
-        match runs.open(&run).map_err(Failure::from).and_then(|directory| summarise(&directory)) {
-            Ok(summary) => summaries.push(summary),
+        if filter.limit.is_some_and(|limit| summaries.len() >= limit) {
+            break;
+        }
+        let summary =
+            runs.open(&run).map_err(Failure::from).and_then(|directory| admitted(&directory, filter));
+        match summary {
+            Ok(summary) => summaries.extend(summary),
             Err(failure) => warnings.push(format!("run {run}: {}", failure.message)),
         }
     }
     Ok((summaries, warnings))
 }
 
-fn summarise(directory: &RunDirectory) -> Result<RunSummary, Failure> {
+/// The run, if the filter admits it.
+fn admitted(directory: &RunDirectory, filter: &RunFilter) -> Result<Option<RunSummary>, Failure> {
     let record = directory.record()?;
+    if !filter.admits_record(&record) || !filter.admits_targets(directory)? {
+        return Ok(None);
+    }
+    let summary = summarise(directory, record)?;
+    Ok(filter.admits_summary(&summary).then_some(summary))
+}
+
+fn summarise(directory: &RunDirectory, record: RunRecord) -> Result<RunSummary, Failure> {
     let replay = Replay::read(directory)?;
     let mut last: Option<RunFinished> = None;
-    directory.for_each_event(|stored| {
-        if let Event::RunFinished(finished) = stored.envelope.event {
-            last = Some(finished);
-        }
+    let mut reason = None;
+    directory.for_each_event(|stored| match stored.envelope.event {
+        Event::RunStarted(started) => reason = started.note,
+        Event::RunFinished(finished) => last = Some(finished),
+        _ => {}
     })?;
     let mut tally = Tally::default();
     replay.verdicts.iter().flatten().for_each(|verdict| tally.add(*verdict));
@@ -88,6 +109,7 @@ fn summarise(directory: &RunDirectory) -> Result<RunSummary, Failure> {
         run: record.run,
         command: record.command,
         title: record.title,
+        reason,
         state,
         created: record.created,
         sim: record.identity.sim,

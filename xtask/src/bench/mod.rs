@@ -4,6 +4,7 @@ mod memory;
 mod report;
 mod rollout;
 mod speed;
+mod via;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,6 +86,7 @@ pub(crate) fn run_rollout(args: &RolloutArgs) -> Outcome {
     if !args.quick {
         rollout::scripts(&bench, nodes, &mut report)?;
     }
+    via::compare(&bench, &mut report, args.quick)?;
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
     report.end(&bench.directory, "rollout")
 }
@@ -144,6 +146,11 @@ impl Bench {
         Simulator::start(&self.herder, &format!("nodes={},seed={},{rest}", self.nodes, self.seed))
     }
 
+    /// Forgets what herder learned and kept in that home.
+    fn clear(&self, name: &str) {
+        let _ = fs::remove_dir_all(self.directory.join("scratch").join(name));
+    }
+
     /// Runs herder in a home of its own: nothing learned, nothing kept.
     fn herder(
         &self,
@@ -152,8 +159,19 @@ impl Bench {
         reader: Reader,
         arguments: &[&str],
     ) -> Outcome<Measured> {
+        self.clear(name);
+        self.herder_at_home(name, simulator, reader, arguments)
+    }
+
+    /// Runs herder in a home that others may have run in.
+    fn herder_at_home(
+        &self,
+        name: &str,
+        simulator: &Simulator,
+        reader: Reader,
+        arguments: &[&str],
+    ) -> Outcome<Measured> {
         let home = self.directory.join("scratch").join(name);
-        let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home).map_err(|error| format!("could not make {}: {error}", home.display()))?;
         let (stdout, stderr) = (home.join("stdout"), home.join("stderr"));
         let mut command = Command::new("python3");
