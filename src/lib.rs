@@ -39,13 +39,12 @@ pub fn command() -> clap::Command {
 }
 
 /// Runs one command line to its end.
-pub fn run(
-    args: impl IntoIterator<Item = OsString>,
-    variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Exit {
+// Not generic: a generic one is compiled with the executable, and everything that it awaits a second time with it.
+#[must_use]
+pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
     let environment = Environment::new(variables);
     let io = Io::system(&|name| environment.get(name).map(str::to_owned));
-    let args = commands::session::plugin::as_plugin(args.into_iter().collect());
+    let args = commands::session::plugin::as_plugin(args);
     let format = error_format(&args);
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,

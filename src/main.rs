@@ -4,6 +4,6 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment comes from")]
-    let variables = std::env::vars_os();
-    ExitCode::from(herder::run(std::env::args_os(), variables).code())
+    let variables = std::env::vars_os().collect();
+    ExitCode::from(herder::run(std::env::args_os().collect(), variables).code())
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use herder_core::journal::Replay;
 use herder_core::target::{RunRef, Which};
+use herder_core::verdict::Verdict;
 
 use super::{GivenArgs, run_ref, which};
 use crate::args::{OutputArgs, RolloutArgs, ViaChoice};
