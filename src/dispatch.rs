@@ -4,7 +4,8 @@
 //! at the reader's pace. What waits between them has no bodies in it; the renderer reads those back from disk.
 
 use std::io;
-use std::sync::mpsc as std_mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
 use herder_core::event::{Envelope, Event, RunError, RunFinished, SCHEMA_VERSION};
@@ -101,6 +102,34 @@ pub(crate) struct Ending {
     pub(crate) error: Option<Box<RunError>>,
 }
 
+/// Live pieces of output that the renderer has not come to. Results have their bodies on disk; these have theirs in memory.
+#[derive(Default)]
+struct Waiting {
+    bytes: Arc<AtomicUsize>,
+    has_warned: bool,
+}
+
+impl Waiting {
+    /// So many bytes may wait for a reader that pauses.
+    const MOST: usize = 8 << 20;
+
+    /// Whether one more piece may wait. What does not is not shown live: the result has it.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let fits = self.bytes.load(Ordering::Relaxed).saturating_add(bytes) <= Waiting::MOST;
+        if fits {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// The one warning about it.
+    fn warning(&mut self) -> Option<Event> {
+        let message = "outputs come faster than they are read: pieces of them are not shown live, results have all of them";
+        (!std::mem::replace(&mut self.has_warned, true))
+            .then(|| Event::Warning { message: message.to_owned(), hints: Vec::new() })
+    }
+}
+
 impl Dispatcher {
     /// Stores and shows the first events at once, on this thread: the run's id has been seen before anything is changed.
     pub(crate) fn open(&mut self, opening: Vec<Event>, renderer: &mut dyn Renderer) {
@@ -121,10 +150,20 @@ impl Dispatcher {
         let (to_renderer, rendered) = std_mpsc::channel();
         let directory = self.directory.clone();
         let thread = std::thread::Builder::new().name("render".into());
-        let renderer = thread.spawn(move || render(&rendered, renderer, &directory));
+        let mut waiting = Waiting::default();
+        let bytes = Arc::clone(&waiting.bytes);
+        let renderer = thread.spawn(move || render(&rendered, renderer, &directory, &bytes));
         let mut counted = Counted::default();
         while let Some(event) = events.blocking_recv() {
             counted.take(&event);
+            if let Event::Output(piece) = &event
+                && !waiting.takes(piece.text.len())
+            {
+                if let Some(warning) = waiting.warning() {
+                    let _ = to_renderer.send(self.store(warning));
+                }
+                continue;
+            }
             // Without a renderer (its thread could not start, or its reader is gone) the run goes on.
             let _ = to_renderer.send(self.store(event));
         }
@@ -192,12 +231,21 @@ fn render(
     events: &std_mpsc::Receiver<StoredEvent>,
     mut renderer: Box<dyn Renderer>,
     directory: &RunDirectory,
+    waiting: &AtomicUsize,
 ) -> io::Result<()> {
     let bodies = Bodies::open_read_only(&directory.bodies())?;
     let pause = Duration::from_secs(1) / TICKS;
     let shown = loop {
         let shown = match events.recv_timeout(pause) {
-            Ok(stored) => replay_event(stored, renderer.as_mut(), &bodies),
+            Ok(stored) => {
+                let live = match &stored.envelope.event {
+                    Event::Output(piece) => piece.text.len(),
+                    _ => 0,
+                };
+                let shown = replay_event(stored, renderer.as_mut(), &bodies);
+                waiting.fetch_sub(live, Ordering::Relaxed);
+                shown
+            }
             Err(std_mpsc::RecvTimeoutError::Timeout) => {
                 renderer.tick();
                 Ok(())
@@ -230,7 +278,7 @@ pub(crate) fn replay_event(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use herder_core::event::{Body, Channel, Streams, TargetFinished};
     use herder_core::journal::{FORMAT_VERSION, Identity, RunRecord, RunsDirectory, StoredOutput};

@@ -53,6 +53,14 @@ pub(crate) struct Unreached {
     pub(crate) name: String,
     /// Why.
     pub(crate) why: String,
+    /// What kind of failure it was.
+    kind: Kind,
+}
+
+impl Unreached {
+    fn new(name: String, failure: &Failure) -> Unreached {
+        Unreached { name, why: why(failure), kind: failure.kind }
+    }
 }
 
 impl fmt::Display for Unreached {
@@ -164,8 +172,7 @@ impl Scopes {
             };
         }
         self.open = left;
-        self.unreached
-            .extend(failed.into_iter().map(|(name, failure)| Unreached { name, why: why(&failure) }));
+        self.unreached.extend(failed.into_iter().map(|(name, failure)| Unreached::new(name, &failure)));
         Ok(())
     }
 
@@ -174,6 +181,21 @@ impl Scopes {
     /// # Errors
     /// One of them is not open here.
     fn of_run(mut self, record: &RunRecord) -> Result<Scopes, Failure> {
+        for wanted in record.identities() {
+            let place = format!("{}/{}", wanted.account, wanted.region);
+            let is_unreached =
+                |unreached: &&Unreached| [&wanted.account, &wanted.region, &place].contains(&&unreached.name);
+            if self.get(&wanted.account, &wanted.region).is_none()
+                && let Some(unreached) = self.unreached.iter().find(is_unreached)
+            {
+                let message = format!(
+                    "run {} has targets in {place}, which can't be worked in: {}",
+                    record.run, unreached.why
+                );
+                return Err(Failure::new(unreached.kind, message)
+                    .hint("Its nodes can't be told of without it. Try again when it can be entered."));
+            }
+        }
         super::ops::runs::check_identity(record, &self)?;
         let wanted = record.identities().iter();
         self.open = wanted.filter_map(|i| self.get(&i.account, &i.region).cloned()).collect();
@@ -364,7 +386,7 @@ impl Opening<'_> {
             match opened {
                 Ok(opened) => scopes.open.extend(opened),
                 Err((name, failure)) => {
-                    scopes.unreached.push(Unreached { name, why: why(&failure) });
+                    scopes.unreached.push(Unreached::new(name, &failure));
                     first_error.get_or_insert(failure);
                 }
             }
@@ -491,7 +513,7 @@ impl Opening<'_> {
                         opened.push(base.clone());
                     }
                     Err(failure) => {
-                        scopes.unreached.push(Unreached { name: id.clone(), why: why(&failure) });
+                        scopes.unreached.push(Unreached::new(id.clone(), &failure));
                         first_error.get_or_insert(failure);
                     }
                 }

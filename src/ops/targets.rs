@@ -40,6 +40,8 @@ pub(crate) struct Resolved {
     pub(crate) warnings: Vec<String>,
     /// Whether `all` was asked for.
     pub(crate) is_all: bool,
+    /// Instances that match and are left out since they don't run: a service that is handed the selector chooses them too.
+    pub(crate) not_running: u64,
 }
 
 impl TargetSpec {
@@ -155,7 +157,7 @@ pub(crate) async fn resolve(
     let bare = |id: &String| NodeFacts { id: id.clone(), is_partial, ..NodeFacts::default() };
     let mut left_out = left_out;
     let missing = query.named_ids().into_iter().map(str::to_owned).filter(|id| !seen.contains(id));
-    let missing: Vec<String> = missing.filter(|id| left_out.decides(query, &bare(id))).collect();
+    let mut missing: Vec<String> = missing.filter(|id| left_out.decides(query, &bare(id))).collect();
     // In one place that tells nothing of its nodes they can be tried; in several nobody knows where.
     let can_try = is_only && !knows_managed;
     if nodes.is_empty() && (missing.is_empty() || !can_try) {
@@ -174,6 +176,11 @@ pub(crate) async fn resolve(
         }
         return Err(failure);
     }
+    if !scopes.unreached.is_empty() && !missing.is_empty() {
+        // They may be where nobody could be asked: that nodes are not there is no finding then, and no reason to stop the run.
+        warnings.push(left_out_unseen(&missing));
+        missing.clear();
+    }
     let mut outcomes: BTreeMap<String, Outcome> = BTreeMap::new();
     outcomes.extend(nodes.iter().filter_map(|n| Some((n.id.clone(), judge(n)?))));
     if !can_try {
@@ -189,7 +196,20 @@ pub(crate) async fn resolve(
     let judged = targets.iter().enumerate().filter_map(|(n, t)| Some((n, outcomes.remove(&t.id)?))).collect();
     warnings.extend(group_warnings);
     warnings.extend(left_out.warnings());
-    Ok(Resolved { targets, judged, warnings, is_all: query.is_all() })
+    Ok(Resolved { targets, judged, warnings, is_all: query.is_all(), not_running: left_out.not_running })
+}
+
+/// What is said of nodes that were named and seen nowhere, where not every place could be asked.
+fn left_out_unseen(missing: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named: Vec<&str> = missing.iter().take(NAMED).map(String::as_str).collect();
+    let more = if missing.len() > NAMED { ", …" } else { "" };
+    let (nodes, is) = if missing.len() == 1 { ("node", "is") } else { ("nodes", "are") };
+    format!(
+        "{} named {nodes} ({}{more}) {is} left out: not seen, and not every account and region could be asked",
+        missing.len(),
+        named.join(", ")
+    )
 }
 
 /// What is asked in each account and region, in their order, and what a person should know of it. One where groups can't be looked up

@@ -311,6 +311,25 @@ fn a_resume_takes_up_what_was_being_fetched() {
     assert!(shown == target);
 }
 
+#[test]
+fn a_resume_that_can_not_read_the_bucket_has_what_the_service_kept() {
+    let sim = fleet("");
+    let hold = sim.hold("GetObject", 2, When::After);
+    let running = sim.herder(["exec", "-t", "web-1", "--s3", "herder-output/p", "--", "long"]).spawn();
+    sim.wait_held(hold);
+    running.kill();
+    sim.drop_held(hold);
+    sim.deny(&["ListObjectsV2", "GetObject"]);
+    let resumed = sim
+        .run(&["runs", "resume", "last", "--json"])
+        .exits(0)
+        .says("outputs in the bucket herder-output can't be read, and what the service keeps of them is shown");
+    let target = the_target(&resumed);
+    assert_eq!(target["verdict"], "ok");
+    assert_eq!(target["stdout"].as_str().map(str::len), Some(24_000));
+    sim.assert_at_most_once();
+}
+
 /// Two hundred lines over four seconds, to a group that nobody has made.
 const TALKERS: &str = r#"
 spec = { nodes = 4, windows = 0, speed = 10, rate = "off" }

@@ -532,3 +532,22 @@ fn groups_choose_their_members() {
     sim.deny(&[]);
     assert_eq!(sent(&sim), running, "of all these only the first was sent anything");
 }
+
+#[test]
+fn a_resume_that_can_not_look_at_its_alarm_reads_what_runs_and_sends_nothing() {
+    let sim = Sim::start("nodes=6,windows=0,hybrid=0,rate=off,duration=3s");
+    let running = sim
+        .herder(["exec", "-t", "all", "--yes", "--stop-on-alarm", "web-5xx", "-c", "3", "--", "uptime"])
+        .spawn();
+    sim.wait_until("the first are sent", || sim.control.truth().executions.len() == 3);
+    running.kill();
+    sim.deny(&["DescribeAlarms"]);
+    let output = sim
+        .run(&["runs", "resume", "last", "--json"])
+        .exits(6)
+        .says("alarm:web-5xx")
+        .says("it can't be looked at");
+    assert_eq!(output.tally()["ok"], 3);
+    assert_eq!(output.tally()["not_run"], 3);
+    sim.assert_at_most_once();
+}

@@ -183,6 +183,40 @@ fn an_account_that_denies_costs_its_own_targets() {
 }
 
 #[test]
+fn nodes_that_are_named_in_a_region_that_is_down_stop_nothing() {
+    let sim = fleets(5, "");
+    let _ = sim.run(&exec(&EVERYWHERE, &["-c", "100%"])).exits(0);
+    sim.control.set_region("eu-west-1", Some(Down::Dropped));
+    let again = sim
+        .run(&["runs", "retry", "last", "--where", "ok", "--json"])
+        .exits(1)
+        .says("eu-west-1 is left out")
+        .says("10 named nodes (")
+        .says("are left out: not seen, and not every account and region could be asked");
+    assert_eq!(again.tally(), BTreeMap::from([("ok".to_owned(), 10)]));
+}
+
+#[test]
+fn a_run_whose_account_can_not_be_entered_any_more_says_so() {
+    let sim = fleets(5, ",duration=2000s");
+    let mut running = sim
+        .herder([&exec(&EVERYWHERE, &["-c", "100%"])[..5], &EVERYWHERE, &["-c", "100%", "--", "uptime"]].concat())
+        .spawn();
+    sim.wait_until("all is sent", || sim.control.truth().executions.len() == 20);
+    assert!(running.is_running());
+    sim.deny(&["AssumeRole"]);
+    // The driver of a run is told all the same.
+    let _ = sim.run(&["runs", "cancel", "last", "-o", "quiet"]).says("told process").says("to cancel");
+    drop(running.wait());
+    let _ = sim
+        .run(&["runs", "resume", "last"])
+        .exits(4)
+        .says("has targets in 210987654321/us-east-1, which can't be worked in")
+        .says("AssumeRole")
+        .never_says("belongs to another");
+}
+
+#[test]
 fn accounts_of_the_organization_and_of_its_units() {
     let sim = fleets(3, "");
     let role = ["--assume-role", "HerderExec", "--account"];

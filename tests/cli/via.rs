@@ -188,3 +188,36 @@ fn a_plan_says_who_goes_over_the_targets() {
     drop(plan("auto").says("herder goes over the targets itself: about").says("3 calls to send"));
     sim.assert_nothing_sent();
 }
+
+#[test]
+fn accounts_and_regions_are_handed_one_send_each_and_one_budget() {
+    let sim = Sim::start(
+        "nodes=40,windows=0,hybrid=0,broken=10,rate=off,duration=2s,speed=4,regions=us-east-1+eu-west-1,\
+         accounts=123456789012+210987654321",
+    );
+    let scopes = ["--region", "us-east-1,eu-west-1", "--account", "123456789012,210987654321"];
+    let role = ["--assume-role", "HerderExec"];
+    let whole = [&scopes[..], &role, &["-c", "100%", "--max-errors", "40"]].concat();
+    let output = sim.run(&exec("all", &whole)).exits(1);
+    assert_eq!(output.tally(), BTreeMap::from([("ok".to_owned(), 120), ("failed".to_owned(), 40)]));
+    assert_eq!(sim.calls("SendCommand").len(), 4);
+    sim.assert_at_most_once();
+    let narrow = [&scopes[..], &role, &["-c", "8", "--max-errors", "5"]].concat();
+    let tally = sim.run(&exec("all", &narrow)).exits(6).tally();
+    assert!((6..=5 + 8).contains(&tally["failed"]), "{tally:?}");
+    assert_eq!(tally.values().sum::<u64>(), 160);
+}
+
+#[test]
+fn resource_and_auto_scaling_groups_are_handed_over() {
+    let sim = Sim::start("nodes=60,windows=0,hybrid=0,rate=off");
+    for (sent, selector) in (1..).zip(["rg:env-prod", "asg:web-prod"]) {
+        let listed = sim.run(&["nodes", "list", "-t", selector, "--json"]).exits(0).json();
+        let ids: BTreeSet<String> =
+            listed.as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect();
+        let output = sim.run(&exec(selector, &["-c", "100%"])).exits(0);
+        assert_eq!(output.targets().keys().cloned().collect::<BTreeSet<_>>(), ids, "{selector}");
+        assert_eq!(output.tally(), BTreeMap::from([("ok".to_owned(), ids.len() as u64)]), "{selector}");
+        assert_eq!(sim.calls("SendCommand").len(), sent, "{selector}");
+    }
+}

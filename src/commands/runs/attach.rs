@@ -60,8 +60,11 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsAttachArgs) -> Result<Exi
             Ok(()) = interrupts.changed() => break,
         }
     }
-    // A reader that has gone has seen enough.
-    let _ = renderer.finish(&bodies);
+    match renderer.finish(&bodies) {
+        // A reader that has gone has seen enough.
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(not_shown(&error)),
+        _ => {}
+    }
     Ok(match watch.exit {
         Some(exit) if !directory.is_driven() => Exit::Remote(exit),
         _ if *ctx.interrupts.borrow() > Interrupt::None => Exit::Interrupted,
@@ -76,6 +79,10 @@ fn left_behind(io: &Io, directory: &RunDirectory, run: &str) -> Exit {
     let _ = writeln!(stderr, "run {run} was left behind: nobody drives it");
     let _ = writeln!(stderr, "hint: Go on with `herder runs resume {run}`.");
     Exit::Unknown
+}
+
+fn not_shown(error: &std::io::Error) -> Failure {
+    Failure::new(Kind::Local, "could not show the run").caused_by(error)
 }
 
 struct Watch<'a> {
@@ -93,8 +100,10 @@ impl Watch<'_> {
                 Event::RunFinished(finished) => u8::try_from(finished.exit).ok(),
                 _ => None,
             };
-            if replay_event(stored, renderer, self.bodies).is_err() {
-                return Ok(false);
+            match replay_event(stored, renderer, self.bodies) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(false),
+                Err(error) => return Err(not_shown(&error)),
             }
         }
         Ok(true)

@@ -56,7 +56,15 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
     }
     let throttles = ThrottleEvents::default();
     let opening = ctx.open_scopes_of(&record, Some(throttles.observer()));
-    let scopes = ctx.until_interrupted(opening).await?;
+    let scopes = match ctx.until_interrupted(opening).await {
+        Ok(scopes) => scopes,
+        // The process that drives it has what it needs; whoever it belongs to is the only thing to be sure of.
+        Err(failure) if is_driven && failure.kind != Kind::Refused => {
+            let _ = writeln!(io.stderr(), "warning: {}", failure.message);
+            return tell_driver(ctx, io, &directory, args).await;
+        }
+        Err(failure) => return Err(failure),
+    };
     if is_driven {
         return tell_driver(ctx, io, &directory, args).await;
     }
@@ -87,8 +95,12 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
     if let Some(failure) = &end.failure {
         crate::report(io, failure, None);
     }
-    // That it was interrupted is what was asked for; what matters is whether anything is left in doubt.
-    Ok(if end.has_unknown { Exit::Unknown } else { Exit::Success })
+    // That it was interrupted is what was asked for; what matters is whether anything is left in doubt, or went wrong on the way.
+    Ok(match &end.failure {
+        _ if end.has_unknown => Exit::Unknown,
+        Some(failure) => failure.exit(),
+        None => Exit::Success,
+    })
 }
 
 /// What is called off is called off if nothing is left in doubt.

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{OpenChannels, Prepared, Purpose, ResumeOptions, recipe_of, resume};
-use crate::ops::guards::check;
+use crate::ops::guards::check_resumed;
 use crate::ops::place::Place;
 use crate::ops::run::{Start, ThrottleEvents, drive};
 use crate::ops::targets::find_run;
@@ -109,10 +109,14 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     let opening = ctx.open_scopes_of(&record, Some(throttles.observer()));
     let scopes = ctx.until_interrupted(opening).await?;
     let recipe = recipe_of(&record)?;
-    let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, &throttles));
-    let channels = ctx.until_interrupted(channels).await?;
+    let channels = Box::pin(OpenChannels::reopen(&scopes, &recipe.places, &throttles));
+    let (channels, warnings) = ctx.until_interrupted(async { Ok(channels.await) }).await?;
+    for warning in warnings {
+        let _ = writeln!(io.stderr(), "warning: {warning}");
+    }
     let places = scopes.iter().map(Place::from).collect();
-    let checked = ctx.until_interrupted(check(places, &recipe.rollout.guards)).await?;
+    let checked = check_resumed(places, &recipe.rollout.guards);
+    let checked = ctx.until_interrupted(async { Ok(checked.await) }).await?;
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeOptions {
         purpose: Purpose::GoOn,

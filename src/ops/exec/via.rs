@@ -64,6 +64,9 @@ pub(crate) fn choose(
     let choice = match (choice, is_one_for_all(&options.recipe, &options.resolved)) {
         (Choice::Service(_), false) => return Err(several_platforms()),
         (Choice::Faster(_), false) => Choice::OnlyClient(several_platforms().message),
+        (Choice::Faster(_), true) if options.resolved.not_running > 0 => {
+            Choice::OnlyClient("--via service would choose instances that don't run as well".to_owned())
+        }
         (choice, _) => choice,
     };
     let (via, handed, why) = match choice {
@@ -90,6 +93,7 @@ pub(crate) fn choose(
     (rollout.via, rollout.handed) = (via, handed);
     if via == Via::Service {
         leave_to_service(&mut options.resolved, rollout.max_errors);
+        tell_of_stopped(&mut options.resolved);
     }
     Ok(why)
 }
@@ -125,6 +129,19 @@ fn leave_to_service(resolved: &mut Resolved, max_errors: u64) {
     if bad <= max_errors {
         resolved.judged.retain(|_, outcome| outcome.reason != Some(Reason::OFFLINE));
     }
+}
+
+/// herder leaves out what does not run; a selector that the service goes by does not.
+fn tell_of_stopped(resolved: &mut Resolved) {
+    if resolved.not_running == 0 {
+        return;
+    }
+    let is = if resolved.not_running == 1 { "instance that doesn't" } else { "instances that don't" };
+    resolved.warnings.push(format!(
+        "the service may choose the {} {is} run as well: one that starts within the delivery timeout runs the command, the others end \
+         undelivered",
+        resolved.not_running
+    ));
 }
 
 /// What each account and region has to carry, at the rates that earlier runs learned there.

@@ -70,7 +70,29 @@ pub(crate) async fn check(places: Vec<Place>, guards: &RunGuards) -> Result<Chec
     Ok(checked)
 }
 
+/// The same for a run that goes on: what can't be looked at keeps it from sending anything, and from nothing else. There may be
+/// commands under way that have to be read.
+pub(crate) async fn check_resumed(places: Vec<Place>, guards: &RunGuards) -> Checked {
+    let mut checked = Checked { places, posts: Vec::new(), findings: Vec::new() };
+    if let Some(name) = &guards.calendar
+        && let Err(failure) = checked.calendar(name).await
+    {
+        checked.note_unseen(format!("calendar:{name}"), failure);
+    }
+    if let Err(failure) = checked.alarms(&guards.stop_on_alarms, &[]).await {
+        for name in &guards.stop_on_alarms {
+            checked.note_unseen(format!("alarm:{name}"), failure.clone());
+        }
+    }
+    checked
+}
+
 impl Checked {
+    fn note_unseen(&mut self, guard: String, failure: Failure) {
+        let state = format!("it can't be looked at: {}", failure.message);
+        self.note((guard, false), state, Means::Refusal(failure));
+    }
+
     fn note(&mut self, (guard, is_gate): (String, bool), state: String, means: Means) {
         self.findings.push(Finding { guard, is_gate, state, means });
     }

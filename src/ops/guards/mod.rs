@@ -23,7 +23,7 @@ use herder_core::time::written;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-pub(crate) use self::check::{Checked, check};
+pub(crate) use self::check::{Checked, check, check_resumed};
 use self::watch::Watch;
 use crate::ops::place::Place;
 

@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use super::alarms::{Alarms, described, look};
 use crate::ops::place::{Place, in_each};
 
-/// A round of looks begins so often. With the patience of a look it is less than the ten seconds within which nothing new is sent.
+/// A round of looks begins so often. An alarm that fires right after its look is told of by the end of the next round, another place
+/// that does not answer included: within EVERY + LOOK_PATIENCE, well below the ten seconds within which nothing new is sent.
 const EVERY: Duration = Duration::from_secs(4);
 /// A look that has no answer by then has none.
-const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_PATIENCE: Duration = Duration::from_secs(3);
 /// So long nobody may know how an alarm is: a run that goes on blind is not watched.
 const BLIND_PATIENCE: Duration = Duration::from_secs(60);
 

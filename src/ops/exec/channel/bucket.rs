@@ -28,8 +28,6 @@ const MISSES: u32 = 5;
 const LEAST_PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at a command's objects.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Pages of a list: 50 nodes have a hundred objects, or a multiple where a document has several steps.
-const MAX_PAGES: usize = 20;
 /// Downloads of a target that fail in a row before it is left at what the service kept.
 const ATTEMPTS: u32 = 3;
 /// Once S3 has failed for so many targets in a row, each of the next is tried once only.
@@ -348,16 +346,18 @@ impl BucketOutputs {
     async fn list(&self, command_id: &str) -> Result<Listing, CallError> {
         let base = self.place.base(command_id);
         let mut objects = Listing::new();
-        let mut token = None;
-        for _ in 0..MAX_PAGES {
+        let mut token: Option<String> = None;
+        // To the end: of a command that the service took to ten thousand nodes there are twenty thousand objects and more.
+        loop {
             let page = self.bucket.list(&base, token.as_deref()).await?;
             for object in page.items {
                 place_object(&mut objects, &base, object);
             }
-            token = page.next;
-            if token.is_none() {
+            // A token that comes back would go on for ever.
+            if page.next.is_none() || page.next == token {
                 break;
             }
+            token = page.next;
         }
         let in_order = |objects: &mut Vec<Object>| {
             objects.sort_by(|a, b| (a.modified, &a.key).cmp(&(b.modified, &b.key)));

@@ -219,7 +219,8 @@ impl Follower {
             }
             let is_short = gathered.stdout.len() < known.stdout.len().saturating_sub(SLACK)
                 || gathered.stderr.len() < known.stderr.len().saturating_sub(SLACK);
-            if is_short && begun.elapsed() >= PATIENCE {
+            // Nothing at all is no answer either, however little was expected.
+            if (is_short || gathered.count == 0) && begun.elapsed() >= PATIENCE {
                 let message = format!(
                     "the output of {} did not come to the log group {}; what the service kept of it is shown",
                     part.node.id, self.group

@@ -64,6 +64,30 @@ impl OpenChannels {
         Ok(OpenChannels { events: events.clone(), s3, logs })
     }
 
+    /// The same for a run that goes on: a bucket that can't be read costs outputs and nothing else, and what was to be read from a log
+    /// group is tried. Gives warnings with it.
+    pub(crate) async fn reopen(
+        scopes: &Scopes,
+        places: &Places,
+        events: &ThrottleEvents,
+    ) -> (OpenChannels, Vec<String>) {
+        let mut warnings = Vec::new();
+        let mut s3 = None;
+        if let Some(place) = &places.s3 {
+            match open_bucket(&scopes.first().scope, place).await {
+                Ok(bucket) => s3 = Some((bucket, place.clone())),
+                Err(failure) => warnings.push(format!(
+                    "outputs in the bucket {} can't be read, and what the service keeps of them is shown: {}",
+                    place.bucket, failure.message
+                )),
+            }
+        }
+        let logs = places.log_group.iter().flat_map(|group| {
+            scopes.iter().map(|open| (open.scope.logs(), group.clone())).collect::<Vec<_>>()
+        });
+        (OpenChannels { events: events.clone(), s3, logs: logs.collect() }, warnings)
+    }
+
     /// The channels of one run, for each of its accounts and regions. `scratch` is a directory for what is on its way.
     pub(super) fn of_run(self, scratch: &Path, realms: usize) -> Vec<Channels> {
         let events = || self.events.clone();
