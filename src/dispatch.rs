@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
 
-use herder_core::event::{Envelope, Event, RunError, RunFinished, SCHEMA_VERSION};
+use herder_core::event::{Envelope, Event, RunError, RunFinished, SCHEMA_VERSION, Stopped};
 use herder_core::journal::{Bodies, EventLog, Journal, JournalError, RunDirectory, StoredEvent};
 use herder_core::run_id::RunId;
-use herder_core::verdict::{Tally, Verdict};
+use herder_core::verdict::{Reason, Tally, Verdict};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ctx::Clock;
@@ -51,6 +51,9 @@ pub(crate) struct Counted {
     pub(crate) shown: io::Result<()>,
     /// Why events or outputs are missing on disk, if any are.
     pub(crate) incomplete: Option<JournalError>,
+    /// Why nothing new was started, and the gate that was asked last.
+    stopped: Option<Stopped>,
+    gate: Option<(String, String)>,
 }
 
 impl Default for Counted {
@@ -61,18 +64,31 @@ impl Default for Counted {
             exit_code: None,
             shown: Ok(()),
             incomplete: None,
+            stopped: None,
+            gate: None,
         }
     }
 }
 
 impl Counted {
     fn take(&mut self, event: &Event) {
-        if let Event::TargetFinished(finished) = event {
-            self.tally.add(finished.verdict);
-            self.exit_code = finished.exit_code;
-            if finished.verdict != Verdict::Undelivered {
-                self.durations.extend(finished.duration_ms);
+        match event {
+            Event::TargetFinished(finished) => {
+                self.tally.add(finished.verdict);
+                self.exit_code = finished.exit_code;
+                if finished.verdict != Verdict::Undelivered {
+                    self.durations.extend(finished.duration_ms);
+                }
             }
+            Event::GateFailed { gate, reason, .. } => self.gate = Some((gate.clone(), reason.clone())),
+            Event::RunStopping { reason, .. } => {
+                let (gate, detail) = match (*reason == Reason::GATE, self.gate.take()) {
+                    (true, Some((gate, detail))) => (Some(gate), Some(detail)),
+                    _ => (None, None),
+                };
+                self.stopped.get_or_insert(Stopped { reason: reason.clone(), gate, detail });
+            }
+            _ => {}
         }
     }
 
@@ -221,6 +237,7 @@ fn finish(ending: &Ending, exit: i32, counted: &mut Counted) -> RunFinished {
         p50_ms: counted.quantile(0.5),
         p95_ms: counted.quantile(0.95),
         took_ms: u64::try_from(ending.took.as_millis()).unwrap_or(u64::MAX),
+        stopped: counted.stopped.clone(),
         error: ending.error.clone(),
     }
 }

@@ -65,12 +65,19 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
             );
         }
     };
-    let result = runtime.block_on(async {
-        let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
-        tokio::select! {
-            result = execute(&io, cli, environment, watched) => result,
-            never = interrupts::forward(interrupts) => match never {},
-        }
+    let work = || {
+        runtime.block_on(async {
+            let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
+            tokio::select! {
+                result = execute(&io, cli, environment, watched) => result,
+                never = interrupts::forward(interrupts) => match never {},
+            }
+        })
+    };
+    // A panic is a bug of ours: the terminal is restored, and the exit code says so.
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Failure::new(Kind::Bug, "herder failed at something that can't happen; see above")
+            .hint("What was sent is on record: `herder runs list` shows it, `herder runs resume` goes on. Please report this."))
     });
     // Threads that still wait for a reader that never comes must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

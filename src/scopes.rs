@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicUsize;
 
 use futures_util::future::BoxFuture;
 use herder_aws::{AssumeRole, Meter, MeterOptions, Scope, ScopeError, ScopeOptions};
+use herder_core::event::LeftOut;
 use herder_core::journal::{Identity, RunRecord};
 use herder_core::limit::{LearnedRates, LimitKey};
 use jiff::Timestamp;
@@ -58,6 +59,11 @@ pub(crate) struct Unreached {
 }
 
 impl Unreached {
+    /// As the first event of a run tells of it.
+    pub(crate) fn told(&self) -> LeftOut {
+        LeftOut { scope: self.name.clone(), reason: self.why.clone() }
+    }
+
     fn new(name: String, failure: &Failure) -> Unreached {
         Unreached { name, why: why(failure), kind: failure.kind }
     }

@@ -174,6 +174,31 @@ pub struct RunStarted {
     /// `gates`, `stop_on_alarms`, `calendar`.
     #[serde(flatten)]
     pub guards: RunGuards,
+    /// Accounts and regions that were asked for and could not be worked in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An account or region that a run is not in, although it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// An account, a region, or `account/region`.
+    pub scope: String,
+    /// Why, one fragment.
+    pub reason: String,
+}
+
+/// Why a run started nothing new before its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// As in `run_stopping`: `budget`, `gate`, `interrupted`, `journal`, or the error that stopped it.
+    pub reason: Reason,
+    /// The gate, alarm or calendar, as given, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
+    /// What it answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// What stands guard over a run; what is empty is left out.
@@ -212,6 +237,9 @@ pub struct RunFinished {
     pub p95_ms: Option<u64>,
     /// Wall clock of the run (of this process' part, if resumed), milliseconds.
     pub took_ms: u64,
+    /// Why it was stopped early, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
     /// The error that ended it, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<RunError>>,

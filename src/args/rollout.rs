@@ -24,7 +24,9 @@ pub(crate) struct RolloutArgs {
     pub max_errors: Share,
 
     /// Go in waves: how many targets are reached by the end of each, such as 1,10%,100%
-    #[arg(long, value_name = "N|N%,…", value_delimiter = ',')]
+    ///
+    /// A percentage is at least one target.
+    #[arg(long, value_name = "N|N%,…", value_delimiter = ',', value_parser = wave)]
     pub waves: Vec<Share>,
 
     /// Let every wave have its part of each zone or Auto Scaling group
@@ -140,6 +142,11 @@ pub(crate) enum Spread {
     Az,
     /// Auto Scaling group
     Asg,
+}
+
+fn wave(text: &str) -> Result<Share, String> {
+    let share: Share = text.parse().map_err(|error: herder_core::target::ShareError| error.to_string())?;
+    if share.is_zero() { Err("a wave of no targets tells nothing".to_owned()) } else { Ok(share) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -1,8 +1,8 @@
 //! One run in which every event occurs, for the renderers' tests.
 
 use herder_core::event::{
-    Body, Channel, Envelope, Event, OutputPiece, RunFinished, RunGuards, RunStarted, SCHEMA_VERSION, Stream,
-    Streams, TargetFinished,
+    Body, Channel, Envelope, Event, OutputPiece, RunFinished, RunGuards, RunStarted, SCHEMA_VERSION, Stopped,
+    Stream, Streams, TargetFinished,
 };
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::target::{Platform, Target};
@@ -55,6 +55,7 @@ pub(super) fn started(targets: u64, regions: &[&str]) -> Event {
         note: None,
         via: Via::Client,
         guards: RunGuards::default(),
+        left_out: Vec::new(),
     })
 }
 
@@ -177,6 +178,11 @@ pub(super) fn every_event() -> Fixture {
             p50_ms: Some(804),
             p95_ms: Some(42_000),
             took_ms: 65_000,
+            stopped: Some(Stopped {
+                reason: Reason::GATE,
+                gate: Some("alarm:b\u{7}".into()),
+                detail: Some("ALARM".into()),
+            }),
             error: None,
         }),
         Event::Unknown,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use herder_core::event::{Body, Envelope, RunError, RunGuards};
+use herder_core::event::{Body, Envelope, LeftOut, RunError, RunGuards, Stopped};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::verdict::Tally;
 use herder_core::via::Via;
@@ -36,6 +36,7 @@ struct Run<'a> {
     note: Option<&'a str>,
     #[serde(flatten)]
     guards: Option<&'a RunGuards>,
+    left_out: &'a [LeftOut],
     started: Option<Timestamp>,
     finished: Option<Timestamp>,
     exit: Option<i32>,
@@ -44,6 +45,7 @@ struct Run<'a> {
     p50_ms: Option<u64>,
     p95_ms: Option<u64>,
     took_ms: Option<u64>,
+    stopped: Option<&'a Stopped>,
     error: Option<&'a RunError>,
 }
 
@@ -68,6 +70,7 @@ impl Json {
             herder: started.map(|s| s.herder.as_str()),
             note: started.and_then(|s| s.note.as_deref()),
             guards: started.map(|s| &s.guards),
+            left_out: started.map_or(&[], |s| &s.left_out),
             started: self.records.started.as_ref().map(|(at, _)| *at),
             finished: self.records.finished.as_ref().map(|(at, _)| *at),
             exit: finished.map(|f| f.exit),
@@ -76,6 +79,7 @@ impl Json {
             p50_ms: finished.and_then(|f| f.p50_ms),
             p95_ms: finished.and_then(|f| f.p95_ms),
             took_ms: finished.map(|f| f.took_ms),
+            stopped: finished.and_then(|f| f.stopped.as_ref()),
             error: finished.and_then(|f| f.error.as_deref()),
         }
     }

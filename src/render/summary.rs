@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use herder_core::event::{Envelope, Event, RunFinished, TargetFinished};
+use herder_core::event::{Channel, Envelope, Event, LeftOut, RunFinished, TargetFinished};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::run_id::RunId;
 use herder_core::time::for_people;
@@ -26,6 +26,9 @@ pub(super) struct Summary {
     durations: Vec<u32>,
     /// Slowest first.
     slowest: Vec<(u64, String)>,
+    left_out: Vec<LeftOut>,
+    /// Outputs that the service cut.
+    cut: u64,
 }
 
 impl Summary {
@@ -39,11 +42,14 @@ impl Summary {
             finished: None,
             durations: Vec::new(),
             slowest: Vec::new(),
+            left_out: Vec::new(),
+            cut: 0,
         }
     }
 
     fn target(&mut self, finished: &TargetFinished) {
         self.tally.add(finished.verdict);
+        self.cut += u64::from(finished.truncated && finished.channel == Channel::Inline);
         let Some(duration) = finished.duration_ms else { return };
         self.durations.push(u32::try_from(duration).unwrap_or(u32::MAX));
         let place = self.slowest.partition_point(|(slower, _)| *slower >= duration);
@@ -79,6 +85,28 @@ impl Summary {
         Some(format!("  run times: p50 {}, p95 {}{slowest}", time(p50), time(p95)))
     }
 
+    /// Why it is not the whole of what was asked for.
+    fn stopped(&self, finished: &RunFinished) -> Option<String> {
+        let stopped = finished.stopped.as_ref()?;
+        let why = match (&stopped.gate, &stopped.detail) {
+            (Some(gate), Some(detail)) => format!("`{gate}`: {detail}"),
+            _ => match stopped.reason.as_str() {
+                "budget" => "more targets are bad than --max-errors allows".to_owned(),
+                "interrupted" => "it was interrupted".to_owned(),
+                "journal" => "the journal can't be written".to_owned(),
+                other => other.to_owned(),
+            },
+        };
+        Some(format!("  stopped early: {why}"))
+    }
+
+    fn cut(&self) -> Option<String> {
+        let outputs = if self.cut == 1 { "output was".to_owned() } else { "outputs were".to_owned() };
+        (self.cut > 0).then(|| {
+            format!("  {} {outputs} cut by the service; --s3 BUCKET/PREFIX brings them whole", self.cut)
+        })
+    }
+
     /// Those that took three times as long as the middle one, and five seconds more.
     fn stragglers(&self, finished: &RunFinished) -> Option<String> {
         let p50 = finished.p50_ms?;
@@ -95,7 +123,10 @@ impl Renderer for Summary {
         self.labels.event(&envelope.event);
         self.run.get_or_insert_with(|| envelope.run.clone());
         match &envelope.event {
-            Event::RunStarted(started) => self.is_sim = started.sim,
+            Event::RunStarted(started) => {
+                self.is_sim = started.sim;
+                self.left_out.clone_from(&started.left_out);
+            }
             Event::TargetFinished(finished) => self.target(finished),
             Event::RunFinished(finished) => self.finished = Some(finished.clone()),
             _ => {}
@@ -108,8 +139,12 @@ impl Renderer for Summary {
         self.board.say(&self.headline(run));
         if let Some(finished) = &self.finished {
             let calls = format!("  {} calls, {} throttled", finished.calls, finished.throttles);
-            let lines = [self.times(finished), self.stragglers(finished), Some(calls)];
-            lines.into_iter().flatten().for_each(|line| self.board.say(&self.board.shown(&line)));
+            let lines = [self.stopped(finished), self.times(finished), self.stragglers(finished), self.cut()];
+            let left_out =
+                self.left_out.iter().map(|out| format!("  {} was left out: {}", out.scope, out.reason));
+            let left_out: Vec<String> = left_out.collect();
+            let lines = lines.into_iter().chain(left_out.into_iter().map(Some)).chain([Some(calls)]);
+            lines.flatten().for_each(|line| self.board.say(&self.board.shown(&line)));
         }
         self.board.say(&format!("hint: See it again with `herder runs show {run}`."));
         let bad = self.finished.as_ref().map_or(self.tally.bad(), |finished| finished.tally.bad());

@@ -320,10 +320,9 @@ fn a_resume_that_can_not_read_the_bucket_has_what_the_service_kept() {
     running.kill();
     sim.drop_held(hold);
     sim.deny(&["ListObjectsV2", "GetObject"]);
-    let resumed = sim
-        .run(&["runs", "resume", "last", "--json"])
-        .exits(0)
-        .says("outputs in the bucket herder-output can't be read, and what the service keeps of them is shown");
+    let resumed = sim.run(&["runs", "resume", "last", "--json"]).exits(0).says(
+        "outputs in the bucket herder-output can't be read, and what the service keeps of them is shown",
+    );
     let target = the_target(&resumed);
     assert_eq!(target["verdict"], "ok");
     assert_eq!(target["stdout"].as_str().map(str::len), Some(24_000));

@@ -200,7 +200,9 @@ fn nodes_that_are_named_in_a_region_that_is_down_stop_nothing() {
 fn a_run_whose_account_can_not_be_entered_any_more_says_so() {
     let sim = fleets(5, ",duration=2000s");
     let mut running = sim
-        .herder([&exec(&EVERYWHERE, &["-c", "100%"])[..5], &EVERYWHERE, &["-c", "100%", "--", "uptime"]].concat())
+        .herder(
+            [&exec(&EVERYWHERE, &["-c", "100%"])[..5], &EVERYWHERE, &["-c", "100%", "--", "uptime"]].concat(),
+        )
         .spawn();
     sim.wait_until("all is sent", || sim.control.truth().executions.len() == 20);
     assert!(running.is_running());

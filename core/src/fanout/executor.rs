@@ -359,7 +359,8 @@ impl<J: Job> Executor<J> {
         let sending: usize = self.sending.values().map(|g| g.targets.len()).sum();
         let doubtful: usize = self.doubts.values().map(|d| d.batch.targets.len()).sum();
         let readying: usize = self.readying.values().map(|g| g.targets.len()).sum();
-        self.policy.concurrency.saturating_sub(running + sending + doubtful + readying)
+        let held = (running + sending + doubtful + readying).saturating_sub(self.released());
+        self.policy.concurrency.saturating_sub(held)
     }
 
     /// The smallest batch worth a call while more targets are waiting: half the window, at most a full batch. A full batch

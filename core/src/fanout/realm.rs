@@ -19,6 +19,9 @@ use crate::verdict::{Reason, Verdict};
 /// resume looks again.
 const SIGHT_PATIENCE: Duration = Duration::from_secs(300);
 
+/// Nothing new is sent to a realm that has not answered for so long, if there are others.
+const BLIND_PATIENCE: Duration = Duration::from_secs(20);
+
 /// A detail read that waits.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -86,9 +89,17 @@ impl Realm {
         self.pause.as_ref().is_some_and(|p| p.until > now)
     }
 
+    /// Whether it has not answered for so long that others must not wait for it.
+    pub(super) fn is_blind(&self, now: Instant) -> bool {
+        self.pause.is_none() && self.dark_since.is_some_and(|at| now >= at + BLIND_PATIENCE)
+    }
+
     /// Whether nothing is sent to it now.
     pub(super) fn is_held(&self, now: Instant) -> bool {
-        self.given_up.is_some() || self.is_paused(now) || self.hold.as_ref().is_some_and(|h| h.until > now)
+        self.given_up.is_some()
+            || self.is_paused(now)
+            || self.is_blind(now)
+            || self.hold.as_ref().is_some_and(|h| h.until > now)
     }
 
     /// When something that waits in it may go on; what is past is not told.
@@ -99,8 +110,9 @@ impl Realm {
         }
         let details = self.details_held_until.filter(|_| !self.details.is_empty());
         let hold = self.hold.as_ref().map(|h| h.until).filter(|at| *at > now);
-        let dark = self.dark_since.map(|at| at + SIGHT_PATIENCE).filter(|at| *at > now);
-        [self.schedule.sweep_at(situation), details, hold, dark].into_iter().flatten().min()
+        let after = |patience| self.dark_since.map(|at| at + patience).filter(|at| *at > now);
+        let (blind, dark) = (after(BLIND_PATIENCE), after(SIGHT_PATIENCE));
+        [self.schedule.sweep_at(situation), details, hold, blind, dark].into_iter().flatten().min()
     }
 }
 
@@ -191,6 +203,21 @@ impl<J: Job> Executor<J> {
         }
     }
 
+    /// Places in the window that are given to others: those of nodes in realms that have not answered for a while, as long as the run
+    /// would go on if all of these turned out bad. Where it would not, their fate is waited for.
+    pub(super) fn released(&self) -> usize {
+        if self.realms.len() < 2 {
+            return 0;
+        }
+        let now = Instant::now();
+        let is_blind =
+            |lane: u32| self.realms.get(&self.realm_of(lane)).is_some_and(|realm| realm.is_blind(now));
+        let open = self.open.values().filter(|b| is_blind(b.batch.lane)).map(OpenBatch::in_flight);
+        let doubts = self.doubts.values().filter(|d| is_blind(d.batch.lane)).map(|d| d.batch.targets.len());
+        let blind: usize = open.chain(doubts).sum();
+        if self.budget.is_exceeded_by(self.known_bad() + blind as u64) { 0 } else { blind }
+    }
+
     /// What was sent to realms that have been dark for too long is given up, as long as there are others.
     pub(super) async fn expire_sight(&mut self, now: Instant) {
         if self.realms.len() < 2 {
@@ -207,12 +234,18 @@ impl<J: Job> Executor<J> {
             let doubts = self.doubts.values().filter(|d| is_lost(d.batch.lane) && !d.is_busy);
             let doubts: Vec<u64> = doubts.map(|d| d.batch.intent).collect();
             if open.is_empty() && doubts.is_empty() {
+                // Nothing is looked for there, so that nothing would ever be heard: what waits for it may try.
+                self.realm(realm).dark_since = None;
                 continue;
             }
             let message =
-                self.said_of(realm, "no answer for five minutes; what runs there is unknown".to_owned());
+                "no answer for five minutes; what runs there is unknown, and nothing more is sent there";
+            let message = self.said_of(realm, message.to_owned());
             let hints = vec!["`herder runs resume` looks again once it works.".to_owned()];
             self.emit(Event::Warning { message, hints }).await;
+            if self.has_others(realm) {
+                self.realm(realm).given_up.get_or_insert(Reason::UNREACHABLE);
+            }
             for intent in open {
                 if let Some(mut open) = self.open.remove(&intent) {
                     self.abandon(&mut open, &Reason::UNREACHABLE).await;

@@ -170,6 +170,7 @@ mod tests {
         let directory = runs.create(&record, &[]).unwrap();
         let event = if is_finished {
             Event::RunFinished(RunFinished {
+                stopped: None,
                 tally: Tally::default(),
                 exit: 0,
                 calls: 0,

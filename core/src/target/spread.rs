@@ -42,8 +42,8 @@ pub struct WavesError {
     pub later: Share,
 }
 
-/// Where each wave ends, of so many targets: counts and percentages are cumulative, percentages rounded down. The last wave takes what
-/// is left. A wave that adds nothing is left out: on a small fleet 10% may be less than the canary before it.
+/// Where each wave ends, of so many targets: counts and percentages are cumulative, percentages rounded down, but to
+/// one at the least: a canary is never lost in a small fleet. The last wave takes what is left. A wave that adds nothing is left out: on a small fleet 10% may be less than the canary before it.
 ///
 /// # Errors
 /// A count follows a greater count, or a percentage a greater percentage.
@@ -60,7 +60,7 @@ pub fn wave_ends(waves: &[Share], total: u64) -> Result<Vec<usize>, WavesError> 
     }
     let mut highest = 0;
     let mut ends = Vec::new();
-    for end in waves.iter().map(|share| share.of(total).min(total)).chain([total]) {
+    for end in waves.iter().map(|share| share.at_least_one_of(total).min(total)).chain([total]) {
         if end > highest {
             highest = end;
             ends.push(usize::try_from(end).unwrap_or(usize::MAX));
@@ -84,6 +84,7 @@ mod tests {
     fn waves_are_cumulative_and_the_last_takes_the_rest() {
         assert_eq!(ends("1,10%,100%", 1000).unwrap(), [1, 100, 1000]);
         assert_eq!(ends("1,10%", 95).unwrap(), [1, 9, 95]);
+        assert_eq!(ends("0.1%,10%,100%", 46).unwrap(), [1, 4, 46]);
         assert_eq!(ends("1,10%,100%", 5).unwrap(), [1, 5]);
         let error = ends("50%,10%", 5).unwrap_err();
         assert_eq!(error.to_string(), "waves are cumulative: `10%` after `50%` would go back");

@@ -41,7 +41,7 @@ use super::run::Start;
 use super::targets::Resolved;
 use crate::ctx::Ctx;
 use crate::failure::Failure;
-use crate::scopes::Scopes;
+use crate::scopes::{Scopes, Unreached};
 
 /// The word for this workflow in journals and events.
 pub(crate) const COMMAND: &str = "exec";
@@ -182,6 +182,7 @@ fn opening(
         note,
         via,
         guards: RunGuards::default(),
+        left_out: scopes.unreached.iter().map(Unreached::told).collect(),
     });
     let unreached = scopes.unreached.iter().map(ToString::to_string);
     let warnings = scopes.warnings.iter().cloned().chain(unreached).chain(resolved.warnings.iter().cloned());
