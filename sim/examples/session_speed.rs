@@ -94,8 +94,8 @@ impl Bench {
         let tls = Arc::new(tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
         let mut bench = Bench { server, node: String::new(), chunk, total, tls };
         let nodes = bench.call("DescribeInstanceInformation", json!({})).await?;
-        let text = |at: &str| nodes.pointer(at).and_then(Value::as_str).unwrap_or_default().to_owned();
-        bench.node = text("/InstanceInformationList/0/InstanceId");
+        let id = nodes.pointer("/InstanceInformationList/0/InstanceId").and_then(Value::as_str);
+        bench.node = id.ok_or("no node")?.to_owned();
         Ok(bench)
     }
 
@@ -123,7 +123,7 @@ impl Bench {
             session_id: text("SessionId"),
             target: self.node.clone(),
             stream_url: text("StreamUrl"),
-            token: text("TokenValue").into(),
+            token: text("TokenValue"),
         };
         let (policy, within) = (StreamPolicy::Any, Duration::from_secs(5));
         let dial = DialOptions { policy, tls: self.tls.clone(), proxy_for: Arc::new(|_| None), within };
