@@ -1,10 +1,11 @@
 //! Nonsense by the million: nothing panics, hangs or grows.
 //!
-//! Runs for `HERDER_FUZZ_SECONDS` (default 2) per target. A failure prints the seed of its round; `HERDER_FUZZ_SEED` begins
-//! with that one.
+//! Runs for `HERDER_FUZZ_SECONDS` (default 2) per target, and until each of the frames' has read `HERDER_FUZZ_FRAMES` (default
+//! none in particular). A failure prints the seed of its round; `HERDER_FUZZ_SEED` begins with that one.
 
 #![expect(clippy::disallowed_methods, reason = "how long to run is said in seconds")]
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,20 +26,50 @@ use rand::{Rng, SeedableRng};
 
 const MS: Duration = Duration::from_millis(1);
 
+/// More than any target holds at a time; less than what millions of frames would come to if something of each stayed.
+const MOST_GROWTH_KIB: u64 = 64 << 10;
+
+thread_local! {
+    /// Frames that were made for the target of this thread.
+    static FRAMES: Cell<u64> = const { Cell::new(0) };
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
 /// Runs rounds of a target until the time is over; each has its seed.
-fn rounds(mut round: impl FnMut(&mut SmallRng)) {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let until = Instant::now() + Duration::from_secs(number("HERDER_FUZZ_SECONDS").unwrap_or(2));
+fn rounds(name: &str, round: impl FnMut(&mut SmallRng)) {
+    rounds_of_frames(name, 0, round);
+}
+
+/// The same until so many frames were made as well.
+fn rounds_of_frames(name: &str, frames: u64, mut round: impl FnMut(&mut SmallRng)) {
+    let (begun, time) = (Instant::now(), Duration::from_secs(number("HERDER_FUZZ_SECONDS").unwrap_or(2)));
     let mut seed = number("HERDER_FUZZ_SEED").unwrap_or(0);
-    while Instant::now() < until {
-        let begun = Instant::now();
+    let mut warm = None;
+    while begun.elapsed() < time || FRAMES.get() < frames {
+        let round_begun = Instant::now();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             round(&mut SmallRng::seed_from_u64(seed))
         }));
         assert!(result.is_ok(), "HERDER_FUZZ_SEED={seed}");
-        assert!(begun.elapsed() < Duration::from_secs(20), "hangs: HERDER_FUZZ_SEED={seed}");
+        assert!(round_begun.elapsed() < Duration::from_secs(20), "hangs: HERDER_FUZZ_SEED={seed}");
         seed += 1;
+        if begun.elapsed() > time / 2 {
+            warm = warm.or_else(memory_kib);
+        }
     }
+    let growth = memory_kib().zip(warm).map_or(0, |(now, warm)| now.saturating_sub(warm));
+    println!("{name}: {} frames in {:.1} s, {growth} KiB more", FRAMES.get(), begun.elapsed().as_secs_f64());
+    assert!(growth < MOST_GROWTH_KIB, "{name} has grown by {growth} KiB");
+}
+
+/// What this process holds, where the system says it.
+fn memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 fn random_bytes(rng: &mut SmallRng, most: usize) -> Bytes {
@@ -94,6 +125,7 @@ fn random_document(rng: &mut SmallRng) -> Bytes {
 
 /// A message that is valid but for what the dice say.
 fn random_frame(rng: &mut SmallRng) -> Bytes {
+    FRAMES.set(FRAMES.get() + 1);
     const TYPES: [MessageType; 8] = [
         MessageType::OutputStreamData,
         MessageType::OutputStreamData,
@@ -143,11 +175,17 @@ fn random_frame(rng: &mut SmallRng) -> Bytes {
     wire.into()
 }
 
+/// No message but by chance.
+fn random_noise(rng: &mut SmallRng) -> Bytes {
+    FRAMES.set(FRAMES.get() + 1);
+    random_bytes(rng, 300)
+}
+
 #[test]
 fn frames() {
-    rounds(|rng| {
+    rounds_of_frames("frames", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         for _ in 0..5000 {
-            let wire = if rng.random_bool(0.5) { random_bytes(rng, 300) } else { random_frame(rng) };
+            let wire = if rng.random_bool(0.5) { random_noise(rng) } else { random_frame(rng) };
             let Ok(frame) = Frame::decode(wire.clone(), DigestCheck::Required) else { continue };
             // What was read can be written and read again.
             if !frame.header.message_type.is_publication() {
@@ -160,7 +198,7 @@ fn frames() {
 
 #[test]
 fn payloads() {
-    rounds(|rng| {
+    rounds("payloads", |rng| {
         for _ in 0..5000 {
             let document = random_document(rng);
             let _readable = (
@@ -180,7 +218,7 @@ fn payloads() {
 
 #[test]
 fn channels() {
-    rounds(|rng| {
+    rounds_of_frames("channels", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         let options = if rng.random() { ChannelOptions::client(1, 1) } else { ChannelOptions::agent(1, 1) };
         let mut channel =
             Channel::new(ChannelOptions { reorder_messages: 1000, reorder_bytes: 100_000, ..options });
@@ -211,7 +249,7 @@ fn channels() {
 
 #[test]
 fn clients() {
-    rounds(|rng| {
+    rounds_of_frames("clients", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         let options = ClientOptions {
             quiet_start_after: rng.random::<bool>().then_some(MS * 100),
             ..ClientOptions::new(ChannelOptions::client(1, 1), [0; 12])
@@ -250,7 +288,7 @@ fn clients() {
 
 #[test]
 fn agents() {
-    rounds(|rng| {
+    rounds_of_frames("agents", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         let encryption =
             Encryption { key_id: "k".into(), challenge: None, is_acknowledgement_required: rng.random() };
         let plan = AgentPlan {
@@ -276,6 +314,7 @@ fn agents() {
 fn random_mux_frames(rng: &mut SmallRng) -> Bytes {
     let mut wire = bytes::BytesMut::new();
     for _ in 0..rng.random_range(0..8) {
+        FRAMES.set(FRAMES.get() + 1);
         let id = StreamId(match rng.random_range(0..8) {
             0 => rng.random(),
             _ => rng.random_range(1..20),
@@ -293,7 +332,7 @@ fn random_mux_frames(rng: &mut SmallRng) -> Bytes {
 
 #[test]
 fn multiplexers() {
-    rounds(|rng| {
+    rounds("multiplexers", |rng| {
         let role = if rng.random() { Role::Client } else { Role::Agent };
         let options =
             MuxOptions { receive_budget: 20_000, send_buffer: 5000, max_streams: 8, ..MuxOptions::new(role) };
@@ -354,7 +393,7 @@ fn copies() {
         "-",
         "18446744073709551615",
     ];
-    rounds(|rng| {
+    rounds("copies", |rng| {
         let marker = Marker::new([7; 16]);
         let mut download = Download::new(marker.clone(), rng.random_range(0..4));
         let mut listing = Listing::new(marker.clone(), RemotePath::new("x").unwrap());

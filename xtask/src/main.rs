@@ -58,6 +58,8 @@ enum Bench {
     Exec(bench::ExecArgs),
     /// `herder exec` over accounts and regions: time, one error budget, and scripts on the aws CLI beside it
     Rollout(bench::RolloutArgs),
+    /// Sessions on loopback: rates, processor time, fairness, round trips, copies, memory
+    Session(bench::SessionArgs),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Task::Dist(args) => dist::run(&args),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
+        Task::Bench(Bench::Session(args)) => bench::run_session(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,6 +17,10 @@ use crate::end::ClientEnd;
 /// Bytes that are read before the events are passed on and acknowledged.
 const BATCH_BYTES: usize = 256 << 10;
 
+/// Messages from this length on are copied out of the socket's buffer. A few of them fill it, and what waits for a slow
+/// reader would keep as much again of it alive; of small ones many share it, and leave it together.
+const OWN_BYTES: usize = 8 << 10;
+
 /// Why a connection is no more, for people.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lost(pub(super) String);
@@ -93,6 +97,8 @@ impl Connection {
                     match message {
                         Message::Binary(wire) => {
                             read += wire.len();
+                            let wire =
+                                if wire.len() < OWN_BYTES { wire } else { Bytes::copy_from_slice(&wire) };
                             // What can't be read is counted by the channel, and sent again if it was part of a stream.
                             let _counted = end.receive(now, wire);
                         }

@@ -12,7 +12,8 @@ const SEGMENT: usize = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct ByteQueue {
     pieces: VecDeque<Bytes>,
-    tail: BytesMut,
+    /// Grows up to a segment, and never beyond: what it has room for counts, not what is in it.
+    tail: Vec<u8>,
     length: usize,
 }
 
@@ -47,16 +48,19 @@ impl ByteQueue {
             if self.tail.len() >= SEGMENT {
                 self.seal();
             }
-            let room = SEGMENT - self.tail.len().min(SEGMENT - 1);
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.tail.put_slice(now);
+            let (now, later) = bytes.split_at(bytes.len().min(SEGMENT - self.tail.len()));
+            let (needed, room) = (self.tail.len() + now.len(), self.tail.capacity());
+            if needed > room {
+                self.tail.reserve_exact(needed.max(2 * room).min(SEGMENT) - self.tail.len());
+            }
+            self.tail.extend_from_slice(now);
             bytes = later;
         }
     }
 
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            self.pieces.push_back(std::mem::take(&mut self.tail).freeze());
+            self.pieces.push_back(std::mem::take(&mut self.tail).into());
         }
     }
 
@@ -119,7 +123,16 @@ mod tests {
             queue.push(Bytes::from_static(b"x"), 1);
         }
         assert!(queue.pieces.len() <= 100_000 / SEGMENT + 2, "{} pieces", queue.pieces.len());
-        assert!(queue.tail.capacity() <= 2 * SEGMENT, "{}", queue.tail.capacity());
+    }
+
+    #[test]
+    fn segments_have_no_room_that_is_not_used() {
+        let mut queue = ByteQueue::default();
+        for _ in 0..1000 {
+            queue.push_slice(&[7; 1016]);
+            assert!(queue.tail.capacity() <= SEGMENT, "{}", queue.tail.capacity());
+        }
+        assert!(queue.pieces.iter().all(|piece| piece.len() == SEGMENT));
     }
 
     proptest! {

@@ -16,6 +16,8 @@ use tokio::time::Sleep;
 
 /// Bytes that go between a connection and the multiplexer at once.
 const PIECE: usize = 32 << 10;
+/// Whoever reads less than this at once reads slowly.
+const SMALL_READ: usize = 4 << 10;
 /// How long the multiplexer hears nothing before it gives up, where clients are to be heard.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -226,7 +228,15 @@ impl Many {
             return if self.flags.is_empty() { Poll::Pending } else { self.poll_step(most, context) };
         }
         let count = most.min(self.block.len());
-        Poll::Ready(Step::Output(self.block.split_to(count)))
+        let mut bytes = self.block.split_to(count);
+        // The official agent reads from a socket, which knows nothing of blocks: what it reads before it sleeps is full.
+        while bytes.len() < most && most < SMALL_READ {
+            let Some(mut block) = self.mux.transmit() else { break };
+            let more = block.split_to(block.len().min(most - bytes.len()));
+            bytes = [&bytes[..], &more].concat().into();
+            self.block = block;
+        }
+        Poll::Ready(Step::Output(bytes))
     }
 }
 

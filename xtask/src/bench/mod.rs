@@ -3,6 +3,7 @@
 mod memory;
 mod report;
 mod rollout;
+mod session;
 mod speed;
 mod via;
 
@@ -13,6 +14,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use self::report::Report;
+pub(crate) use self::session::{SessionArgs, run as run_session};
 use crate::Outcome;
 use crate::process::{build, isolate, output, target};
 use crate::serve::Simulator;

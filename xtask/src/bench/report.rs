@@ -20,21 +20,30 @@ struct Row {
     what: String,
     value: f64,
     unit: &'static str,
-    limit: Option<f64>,
+    limit: Option<Limit>,
+}
+
+/// What is promised of a figure.
+#[derive(Clone, Copy)]
+enum Limit {
+    AtMost(f64),
+    AtLeast(f64),
 }
 
 impl Report {
     pub(crate) fn new(bench: &Bench) -> Report {
+        Report::of(&json!({"nodes": bench.nodes, "seed": bench.seed}))
+    }
+
+    /// A report of what was measured with these settings, on this machine and commit.
+    pub(crate) fn of(settings: &Value) -> Report {
         let git = |arguments: &[&str]| {
             let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
             Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
-        let setting = json!({
-            "nodes": bench.nodes,
-            "seed": bench.seed,
-            "cores": std::thread::available_parallelism().map_or(0, usize::from),
-            "commit": git(&["rev-parse", "--short", "HEAD"]),
-        });
+        let mut setting = settings.clone();
+        setting["cores"] = json!(std::thread::available_parallelism().map_or(0, usize::from));
+        setting["commit"] = json!(git(&["rev-parse", "--short", "HEAD"]));
         Report { setting, rows: Vec::new() }
     }
 
@@ -45,7 +54,12 @@ impl Report {
 
     /// A figure that may not be more than `limit`.
     pub(crate) fn at_most(&mut self, what: &str, value: f64, limit: f64, unit: &'static str) {
-        self.add(Row { what: what.to_owned(), value, unit, limit: Some(limit) });
+        self.add(Row { what: what.to_owned(), value, unit, limit: Some(Limit::AtMost(limit)) });
+    }
+
+    /// A figure that may not be less than `limit`.
+    pub(crate) fn at_least(&mut self, what: &str, value: f64, limit: f64, unit: &'static str) {
+        self.add(Row { what: what.to_owned(), value, unit, limit: Some(Limit::AtLeast(limit)) });
     }
 
     fn add(&mut self, row: Row) {
@@ -68,16 +82,17 @@ impl Report {
     }
 
     fn markdown(&self) -> String {
-        let of = |name: &str| self.setting[name].to_string().trim_matches('"').to_owned();
-        let mut text = format!(
-            "{} nodes, seed {}, {} cores, commit {}.\n\n| what | measured | at most |\n|---|---|---|\n",
-            of("nodes"),
-            of("seed"),
-            of("cores"),
-            of("commit")
-        );
+        let settings = self.setting.as_object().into_iter().flatten();
+        let settings: Vec<String> = settings
+            .map(|(name, value)| format!("{name}: {}", value.to_string().trim_matches('"')))
+            .collect();
+        let mut text = format!("{}.\n\n| what | measured | promised |\n|---|---|---|\n", settings.join(", "));
         for row in &self.rows {
-            let limit = row.limit.map(|limit| row.shown(limit)).unwrap_or_default();
+            let limit = match row.limit {
+                Some(Limit::AtMost(limit)) => format!("at most {}", row.shown(limit)),
+                Some(Limit::AtLeast(limit)) => format!("at least {}", row.shown(limit)),
+                None => String::new(),
+            };
             let missed = if row.holds() { "" } else { " **(missed)**" };
             text.push_str(&format!("| {} | {}{missed} | {limit} |\n", row.what, row.shown(row.value)));
         }
@@ -85,11 +100,7 @@ impl Report {
     }
 
     fn write(&self, directory: &Path, name: &str) -> Outcome {
-        let rows: Vec<Value> = self
-            .rows
-            .iter()
-            .map(|r| json!({"what": r.what, "value": r.value, "unit": r.unit, "limit": r.limit, "holds": r.holds()}))
-            .collect();
+        let rows: Vec<Value> = self.rows.iter().map(Row::json).collect();
         let document = json!({"setting": self.setting, "rows": rows, "missed": self.missed()});
         for (end, text) in [("md", self.markdown()), ("json", format!("{document:#}\n"))] {
             let path = directory.join(format!("{name}.{end}"));
@@ -102,14 +113,29 @@ impl Report {
 impl Row {
     /// A figure that is not a number keeps no promise.
     fn holds(&self) -> bool {
-        self.limit.is_none_or(|limit| self.value <= limit)
+        match self.limit {
+            Some(Limit::AtMost(limit)) => self.value <= limit,
+            Some(Limit::AtLeast(limit)) => self.value >= limit,
+            None => true,
+        }
     }
 
+    fn json(&self) -> Value {
+        let (most, least) = match self.limit {
+            Some(Limit::AtMost(limit)) => (Some(limit), None),
+            Some(Limit::AtLeast(limit)) => (None, Some(limit)),
+            None => (None, None),
+        };
+        json!({"what": self.what, "value": self.value, "unit": self.unit, "limit": most, "at_least": least,
+            "holds": self.holds()})
+    }
+
+    /// With a digit after the point, or three where there would be nothing before it.
     fn shown(&self, value: f64) -> String {
+        let digits = if value != 0.0 && value.abs() < 1.0 { 3 } else { 1 };
         match self.unit {
             "" => format!("{value}"),
-            "%" => format!("{value:.1} %"),
-            unit => format!("{value:.1} {unit}"),
+            unit => format!("{value:.digits$} {unit}"),
         }
     }
 }

@@ -160,9 +160,14 @@ pub(crate) fn prepared(spec: &Spec, (document, script): (&str, &str), node: &Nod
         Some(Durations::Quick) => drawn(&mut draw, QUICK),
         None => 0.0,
     };
-    let text = || Content::Bytes(filled(&rule.stdout, node));
+    let draw = draw.text("bytes");
+    let stdout = match rule.bytes {
+        Some(bytes) if rule.binary => Content::Noise(draw, bytes),
+        Some(bytes) => Content::Drawn(draw, bytes),
+        None => Content::Bytes(filled(&rule.stdout, node)),
+    };
     Some(Prepared {
-        stdout: rule.bytes.map_or_else(text, |bytes| Content::Drawn(draw.text("bytes"), bytes)),
+        stdout,
         stderr: filled(&rule.stderr, node),
         code: rule.exit,
         seconds: seconds * if node.health.slow { SLOWNESS } else { 1.0 },
