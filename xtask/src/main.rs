@@ -2,8 +2,10 @@
 
 mod aws_cli;
 mod bench;
+mod conformance;
 mod generate;
 mod http;
+mod judges;
 mod process;
 mod rules;
 mod serve;
@@ -32,10 +34,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run everything that must pass: format, lints, tests, generated files, rules, and the aws CLI against the simulator
+    /// Run everything that must pass: format, lints, tests, generated files, rules, and the judges of the simulator
     Test(TestArgs),
     /// Show that clippy rejects each rule's violation
     Rules,
+    /// Have the simulator and herder judged by boto3, the aws CLI, pyssm-client and moto; writes docs/conformance.md
+    Conformance(conformance::ConformanceArgs),
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
@@ -44,7 +48,7 @@ enum Task {
 /// What `cargo xtask test` leaves out.
 #[derive(Args)]
 struct TestArgs {
-    /// Leave out the aws CLI
+    /// Leave out the aws CLI and the other judges
     #[arg(long)]
     quick: bool,
 }
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         Task::Gen { check } => generate::run(check),
         Task::Test(args) => return test::run(args.quick),
         Task::Rules => rules::run().map(|checked| println!("{checked} rules hold")),
+        Task::Conformance(args) => conformance::run(args).map(|checked| println!("{checked} checks passed")),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
     };
