@@ -74,8 +74,7 @@ def free_port() -> int:
 def served(arguments: list[str], port: int, ready: str) -> Iterator[str]:
     """A server of others in a process of its own, as long as it is needed."""
     endpoint = f"http://127.0.0.1:{port}"
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([sys.executable, *arguments], **quiet)
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         until = time.monotonic() + BOUND
         while True:
