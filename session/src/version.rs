@@ -87,7 +87,26 @@ impl Version {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientVersion(pub Version);
 
+/// Newer than any that there is.
+const NEWEST: u64 = u64::MAX;
+
+impl fmt::Display for ClientVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.0.first() == Some(&NEWEST) { f.write_str("of another kind") } else { self.0.fmt(f) }
+    }
+}
+
 impl ClientVersion {
+    /// What an agent makes of a text: where it is not numbers, the official one compares it as text with the digits of its
+    /// own list, so that `other-client/0.1` is newer than everything in it. What comes before digits is none.
+    pub fn read(text: &str) -> Option<ClientVersion> {
+        let is_after_digits = text.chars().next().is_some_and(|first| first > '9');
+        match text.parse() {
+            Ok(version) => Some(ClientVersion(version)),
+            Err(_) => is_after_digits.then(|| ClientVersion(Version(vec![NEWEST]))),
+        }
+    }
+
     /// Whether this client multiplexes connections over one port session: since 1.1.70.
     pub fn multiplexes(&self) -> bool {
         self.0 >= Version(vec![1, 1, 70])
@@ -155,5 +174,11 @@ mod tests {
         assert_eq!(treated("1.1.70"), (true, true, true));
         assert_eq!(treated("1.2.331.0"), (true, true, false));
         assert_eq!(treated(crate::CLIENT_VERSION), (true, false, false));
+        let other = ClientVersion::read("pyssm-client/0.1.0").unwrap();
+        assert!(other.multiplexes() && !other.wants_keepalive() && !other.lacks_separate_streams());
+        assert_eq!(ClientVersion::read("1.1.69.9").unwrap(), ClientVersion(version("1.1.69.9")));
+        assert_eq!(other.to_string(), "of another kind");
+        assert_eq!(ClientVersion::read("1.2.3").unwrap().to_string(), "1.2.3");
+        assert_eq!((ClientVersion::read(""), ClientVersion::read("-1")), (None, None));
     }
 }

@@ -9,10 +9,11 @@ use crate::hold::{HoldId, HoldSpec, Release};
 use crate::outage::Down;
 use crate::request_log::{ApiStats, RequestRecord};
 use crate::service::ssm::calendar;
-use crate::service::{Here, cloudwatch};
+use crate::service::{Here, cloudwatch, operations};
 use crate::sessions::faults::FrameFaults;
 use crate::sessions::record::{SessionRecord, record};
 use crate::truth::{self, Floor, FloorQuery, Truth};
+use crate::wire::Service;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,6 +49,12 @@ pub struct NodeRecord {
 }
 
 impl Control {
+    /// The operations that are simulated, by the name that IAM has for their service.
+    pub fn operations(&self) -> BTreeMap<&'static str, &'static [&'static str]> {
+        let all = Service::ALL.into_iter().map(|service| (service.name(), operations(service)));
+        all.filter(|(_, operations)| !operations.is_empty()).collect()
+    }
+
     /// Every request since the start or the last reset, in the order of arrival.
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.core.state().log.records().to_vec()

@@ -81,6 +81,7 @@ pub(crate) async fn answer(control: &Control, is_post: bool, name: &str, body: &
                        "accounts": control.accounts(), "access_key": crate::credentials::ACCESS_KEY}),
             )
         }
+        (false, "operations") => ok(&control.operations()),
         (false, "requests") => ok(&control.requests()),
         (false, "stats") => ok(&control.stats()),
         (false, "truth") => ok(&control.truth()),

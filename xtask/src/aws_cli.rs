@@ -2,28 +2,18 @@
 
 mod sessions;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::Outcome;
-use crate::process::{build, cache, check, isolate};
+use crate::process::{build, isolate};
 use crate::serve::Simulator;
+use crate::{Outcome, judges};
 
-/// The version that is installed. It names its own dependencies exactly.
-const VERSION: &str = "1.46.3";
-
-/// Makes the checks; gives how many there were. Without python3 there are none.
+/// Makes the checks; gives how many there were. Without an environment for the aws CLI there are none.
 pub(crate) fn run() -> Outcome<u64> {
-    if Command::new("python3").arg("--version").output().is_err() {
-        println!(
-            "!!! SKIPPED: there is no python3, so the aws CLI can't be installed and the simulator is not checked with it !!!"
-        );
-        return Ok(0);
-    }
-    let python = install()?;
+    let Some(python) = judges::python()? else { return Ok(0) };
     let herder = build("dev")?;
     let simulator = Simulator::start(&herder, "nodes=60,windows=0,hybrid=0,latency=5ms")?;
     let mut session = Session { python, simulator, passed: 0 };
@@ -39,25 +29,9 @@ pub(crate) fn run() -> Outcome<u64> {
     Ok(session.passed)
 }
 
-/// The aws CLI in a virtual environment outside the tree, made once.
+/// The Python that has the aws CLI.
 pub(crate) fn install() -> Outcome<PathBuf> {
-    let directory = cache()?.join(format!("awscli-{VERSION}"));
-    let (python, complete) = (directory.join("bin/python"), directory.join("complete"));
-    if complete.exists() {
-        return Ok(python);
-    }
-    println!("    installing awscli {VERSION} into {}", directory.display());
-    // What an interrupted attempt left can't be trusted.
-    let _ = fs::remove_dir_all(&directory);
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv"]).arg(&directory);
-    check(venv, "python3 -m venv")?;
-    let mut pip = Command::new(&python);
-    let package = format!("awscli=={VERSION}");
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &package]);
-    check(pip, "pip install awscli (leave it out with --quick)")?;
-    fs::write(&complete, "").map_err(|error| format!("could not write {}: {error}", complete.display()))?;
-    Ok(python)
+    judges::python()?.ok_or_else(|| "the aws CLI can't be installed".to_owned())
 }
 
 struct Session {

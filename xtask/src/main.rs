@@ -3,8 +3,10 @@
 mod aws_cli;
 mod bench;
 mod dist;
+mod conformance;
 mod generate;
 mod http;
+mod judges;
 mod process;
 mod rules;
 mod serve;
@@ -33,10 +35,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run everything that must pass: format, lints, tests, generated files, rules, and the aws CLI against the simulator
+    /// Run everything that must pass: format, lints, tests, generated files, rules, and the judges of the simulator
     Test(TestArgs),
     /// Show that clippy rejects each rule's violation
     Rules,
+    /// Have the simulator and herder judged by boto3, the aws CLI, pyssm-client and moto; writes docs/conformance.md
+    Conformance(conformance::ConformanceArgs),
     /// Measure
     #[command(subcommand)]
     Bench(Bench),
@@ -47,7 +51,7 @@ enum Task {
 /// What `cargo xtask test` leaves out.
 #[derive(Args)]
 struct TestArgs {
-    /// Leave out the aws CLI
+    /// Leave out the aws CLI and the other judges
     #[arg(long)]
     quick: bool,
 }
@@ -68,6 +72,7 @@ fn main() -> ExitCode {
         Task::Test(args) => return test::run(args.quick),
         Task::Rules => rules::run().map(|checked| println!("{checked} rules hold")),
         Task::Dist(args) => dist::run(&args),
+        Task::Conformance(args) => conformance::run(args).map(|checked| println!("{checked} checks passed")),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
         Task::Bench(Bench::Session(args)) => bench::run_session(&args),

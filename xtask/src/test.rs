@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
+use crate::conformance::{self, ConformanceArgs};
 use crate::process::{cargo, check};
 use crate::{Outcome, aws_cli, generate, rules};
 
@@ -29,7 +30,7 @@ type Named = (&'static str, fn() -> Step);
 /// Runs the steps. The last line is always `N passed, N failed`.
 pub(crate) fn run(quick: bool) -> ExitCode {
     let begun = Instant::now();
-    let steps: [Named; 6] = [
+    let steps: [Named; 7] = [
         ("format: cargo fmt --check", || {
             one(check(cargo(&["fmt", "--all", "--check"]), "cargo fmt (run `cargo fmt`)"))
         }),
@@ -38,8 +39,11 @@ pub(crate) fn run(quick: bool) -> ExitCode {
         ("generated files: cargo xtask gen --check", || one(generate::run(true))),
         ("rules: what clippy must reject", || many(rules::run())),
         ("aws CLI: against herder sim serve", || many(aws_cli::run())),
+        ("conformance: the judges of the simulator and of herder", || {
+            many(conformance::run(ConformanceArgs { check: true, mutate: false }))
+        }),
     ];
-    let steps = &steps[..if quick { steps.len() - 1 } else { steps.len() }];
+    let steps = &steps[..if quick { steps.len() - 2 } else { steps.len() }];
     let mut total = Count::default();
     for (number, (name, step)) in (1..).zip(steps) {
         println!("==> [{number}/{}] {name}", steps.len());

@@ -129,7 +129,7 @@ impl AgentHandshake {
     fn answered(&mut self, message: &Message) -> Result<AgentStep, HandshakeError> {
         let response = HandshakeResponse::from_json(&message.payload)
             .map_err(|_| HandshakeError::Unreadable("the client's handshake response"))?;
-        self.client_version = response.client_version.parse().ok().map(ClientVersion);
+        self.client_version = ClientVersion::read(&response.client_version);
         let failed =
             response.processed_client_actions.iter().find(|a| a.action_status != ActionStatus::Success);
         if let Some(action) = failed {

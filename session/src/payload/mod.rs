@@ -7,7 +7,7 @@ mod acknowledge;
 mod handshake;
 mod stream;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use acknowledge::Acknowledge;
 pub use handshake::{
@@ -97,7 +97,8 @@ pub struct AgentSessionState {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct OpenDataChannel {
-    /// `1.0`.
+    /// `1.0`; other clients than the official one write a number.
+    #[serde(deserialize_with = "text_or_number")]
     pub message_schema_version: String,
     /// A new UUID every time.
     pub request_id: String,
@@ -111,6 +112,19 @@ pub struct OpenDataChannel {
     /// The client's version; an agent gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_version: Option<String>,
+}
+
+fn text_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Version {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    Ok(match Version::deserialize(from)? {
+        Version::Text(text) => text,
+        Version::Number(number) => number.to_string(),
+    })
 }
 
 impl std::fmt::Debug for OpenDataChannel {

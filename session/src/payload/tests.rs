@@ -124,6 +124,9 @@ fn the_first_message_tells_clients_from_agents() {
     assert!(!format!("{client:?}").contains("secret"));
     let agent = br#"{"MessageSchemaVersion":"1.0","RequestId":"r","TokenValue":"t","ClientInstanceId":"i-1","ClientId":"c"}"#;
     assert_eq!(OpenDataChannel::from_json(agent).unwrap().client_instance_id.as_deref(), Some("i-1"));
+    let of_others = br#"{"MessageSchemaVersion":1,"RequestId":"r","TokenValue":"t","ClientId":""}"#;
+    assert_eq!(OpenDataChannel::from_json(of_others).unwrap().message_schema_version, "1");
+    assert!(OpenDataChannel::from_json(br#"{"MessageSchemaVersion":[],"RequestId":"r"}"#).is_err());
 }
 
 #[test]

@@ -319,7 +319,7 @@ impl StandIn {
             let mut notes = post.meter.notes();
             notes.is_encrypted = is_encrypted;
             if let Some(client) = client {
-                notes.client_version = client.0.to_string();
+                notes.client_version = client.to_string();
             }
         }
         let plan = std::mem::replace(&mut self.plan, Plan::Broken(String::new()));

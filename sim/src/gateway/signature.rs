@@ -13,13 +13,14 @@ use sha2::{Digest, Sha256};
 /// Furthest that a signature's time may be off, in seconds.
 const SKEW_SECONDS: f64 = 900.0;
 
-/// Who signed a request; `None` where nobody did.
+/// Who signed a request; `None` where nobody did. A bearer token, as some clients send, signs nothing and does no harm.
 pub(super) fn signer(
     incoming: &Incoming,
     credentials: &Credentials,
     now: At,
 ) -> Result<Option<Principal>, ApiError> {
-    let Some(header) = incoming.header("authorization") else { return Ok(None) };
+    let signed = incoming.header("authorization").filter(|header| !header.starts_with("Bearer "));
+    let Some(header) = signed else { return Ok(None) };
     let incomplete =
         || ApiError::new("IncompleteSignatureException", "The signature is incomplete.").status(403);
     let scope = auth::scope(Some(header)).ok_or_else(incomplete)?;
@@ -163,6 +164,10 @@ mod tests {
         let mut unsigned = good;
         unsigned.headers.remove("authorization");
         assert_eq!(code(&unsigned), Ok(None));
+        unsigned.headers.insert("authorization".to_owned(), "Bearer AAEAAd".to_owned());
+        assert_eq!(code(&unsigned), Ok(None));
+        unsigned.headers.insert("authorization".to_owned(), "AWS4-HMAC-SHA256 Credential=x".to_owned());
+        assert_eq!(code(&unsigned).unwrap_err(), "IncompleteSignatureException");
         let mut expired = Credentials::new(1);
         expired.are_expired = true;
         let late = signer(&request("ssmmessages", "20261101T120000Z"), &expired, now).unwrap_err();

@@ -67,6 +67,8 @@ pub(super) struct Shell {
     pub(super) at_exit: Option<String>,
     /// The streams stay as they are after this command: `exec >file`.
     pub(super) keeps_streams: bool,
+    /// A command's output was put into a word.
+    pub(super) has_substituted: bool,
 }
 
 impl Shell {
@@ -89,6 +91,7 @@ impl Shell {
             jobs: None,
             at_exit: None,
             keeps_streams: false,
+            has_substituted: false,
             process,
         }
     }
@@ -111,6 +114,7 @@ impl Shell {
             jobs: None,
             at_exit: None,
             keeps_streams: false,
+            has_substituted: false,
         }
     }
 
@@ -395,15 +399,11 @@ impl Shell {
         words: &[Word],
         redirections: &[Redirection],
     ) -> i32 {
-        let before_expansion = self.last;
-        self.last = 0;
+        // Without a command it ends as its last substitution does, and its words still see how the command before ended.
+        self.has_substituted = false;
         let mut argv = Vec::new();
-        self.last = before_expansion;
         for word in words {
             argv.extend(self.expand(word).await);
-        }
-        if argv.is_empty() {
-            self.last = 0;
         }
         let mut values = Vec::new();
         for (name, word) in assigned {
@@ -421,7 +421,7 @@ impl Shell {
         }
         let code = if argv.is_empty() {
             self.variables.extend(values);
-            self.last
+            if self.has_substituted { self.last } else { 0 }
         } else {
             self.with_values(values, argv).await
         };

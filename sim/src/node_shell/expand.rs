@@ -177,6 +177,7 @@ impl Shell {
         apart.process.streams.out = stream;
         self.last = apart.run_script(script).await;
         self.last = apart.exit_code(self.last).await;
+        self.has_substituted = true;
         let bytes = gather.take();
         let text = String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());

@@ -27,6 +27,9 @@ pub(crate) struct Kms<'a> {
 /// What a data key was bound to.
 pub(crate) type Context = BTreeMap<String, String>;
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &["GenerateDataKey", "Decrypt", "DescribeKey"];
+
 /// Answers an operation; `None` for one that is not simulated.
 pub(crate) fn answer(kms: &Kms<'_>, api: &str, body: &Map<String, Value>) -> Option<Result<Value, ApiError>> {
     Some(match api {
@@ -37,7 +40,13 @@ pub(crate) fn answer(kms: &Kms<'_>, api: &str, body: &Map<String, Value>) -> Opt
     })
 }
 
+/// Grants are not simulated; too many are refused all the same.
+fn grants(checked: &mut Checked<'_>) {
+    checked.strings("GrantTokens", (0, 10));
+}
+
 fn context(checked: &mut Checked<'_>, body: &Map<String, Value>) -> Context {
+    grants(checked);
     let given = match body.get("EncryptionContext") {
         None | Some(Value::Null) => return Context::new(),
         Some(given) => given.as_object(),
@@ -83,6 +92,10 @@ fn decrypt(kms: &Kms<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> 
     let mut checked = Checked::new(body);
     let blob = checked.required("CiphertextBlob", (1, 8192));
     let key = checked.string("KeyId", (1, 2048));
+    if let Some(algorithm) = checked.string("EncryptionAlgorithm", (0, 64)) {
+        let known = ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"];
+        checked.one_of("encryptionAlgorithm", &algorithm, &known);
+    }
     let context = context(&mut checked, body);
     checked.finish()?;
     let blob = STANDARD.decode(blob).map_err(|_| ApiError::bare("SerializationException"))?;
@@ -95,6 +108,7 @@ fn decrypt(kms: &Kms<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> 
 fn describe(kms: &Kms<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
     let mut checked = Checked::new(body);
     let key = checked.required("KeyId", (1, 2048));
+    grants(&mut checked);
     checked.finish()?;
     let arn = kms.find(&key)?;
     let id = arn.rsplit('/').next().unwrap_or_default();
@@ -294,6 +308,10 @@ mod tests {
                 "ValidationException",
             ),
             (json!({"KeyId": "alias/sessions", "NumberOfBytes": 2000}), "ValidationException"),
+            (
+                json!({"KeyId": "alias/sessions", "NumberOfBytes": 64, "GrantTokens": ["t"; 11]}),
+                "ValidationException",
+            ),
         ] {
             assert_eq!(call("", "GenerateDataKey", body.clone()).unwrap_err().code, code, "{body}");
         }

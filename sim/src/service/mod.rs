@@ -43,6 +43,25 @@ impl Here<'_> {
     }
 }
 
+/// The operations of a service that are simulated, by the names that AWS's own models have for them.
+pub(crate) fn operations(service: Service) -> &'static [&'static str] {
+    match service {
+        Service::Ssm => ssm::OPERATIONS,
+        Service::Ec2 => ec2::OPERATIONS,
+        Service::Sts => sts::OPERATIONS,
+        Service::AutoScaling => autoscaling::OPERATIONS,
+        Service::LoadBalancing => elb::OPERATIONS,
+        Service::CloudWatch => cloudwatch::OPERATIONS,
+        Service::ResourceGroups => resource_groups::OPERATIONS,
+        Service::S3 => s3::OPERATIONS,
+        Service::Logs => logs::OPERATIONS,
+        Service::Organizations => organizations::OPERATIONS,
+        Service::Kms => kms::OPERATIONS,
+        // Its channels are opened over websockets, and no model describes them.
+        Service::Gateway => &[],
+    }
+}
+
 /// Carries a call out.
 pub(crate) fn answer(
     state: &mut State,
@@ -50,6 +69,10 @@ pub(crate) fn answer(
     call: &Call,
     principal: &Principal,
 ) -> Result<Reply, ApiError> {
+    // What is not in the list can't be reached: whoever judges the list judges all there is.
+    if !operations(call.service).contains(&call.api.as_str()) {
+        return Err(unknown(call));
+    }
     let now = At::now();
     let skew = state.skew;
     let known = match call.service {

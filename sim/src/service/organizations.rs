@@ -15,6 +15,15 @@ const ROOT: &str = "r-sim1";
 /// Largest page, and the page of a call that names none.
 const PAGE: i64 = 20;
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &[
+    "ListAccounts",
+    "ListAccountsForParent",
+    "ListRoots",
+    "ListOrganizationalUnitsForParent",
+    "DescribeOrganization",
+];
+
 /// Answers an operation; `None` for one that is not simulated.
 pub(crate) fn answer(
     spec: &Spec,

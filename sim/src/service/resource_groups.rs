@@ -75,6 +75,9 @@ impl Group {
     }
 }
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &["ListGroups", "ListGroupResources", "GetGroup", "GetGroupQuery"];
+
 /// Answers an operation; `None` for one that is not simulated.
 pub(crate) fn answer(
     here: &Here<'_>,

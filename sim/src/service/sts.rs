@@ -8,6 +8,9 @@ use crate::wire::form::Form;
 use crate::wire::xml::Xml;
 use crate::wire::{ApiError, Reply, Service, aws_query};
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &["GetCallerIdentity", "AssumeRole", "GetSessionToken"];
+
 /// Answers an action; `None` for one that is not simulated.
 pub(crate) fn answer(
     (spec, api): (&Spec, &str),
@@ -41,6 +44,47 @@ fn seconds(form: &Form, default: i64) -> Result<f64, ApiError> {
     )))
 }
 
+/// Lengths that the model gives to members, where they are named as in complaints.
+const LENGTHS: [(&str, &str, usize, usize); 5] = [
+    ("Policy", "policy", 1, 100_000),
+    ("ExternalId", "externalId", 2, 1224),
+    ("SerialNumber", "serialNumber", 9, 256),
+    ("SourceIdentity", "sourceIdentity", 2, 64),
+    ("TokenCode", "tokenCode", 6, 6),
+];
+/// Most keys of transitive tags.
+const TRANSITIVE: usize = 50;
+
+/// Checks what is not simulated as the service's front does.
+fn check_lengths(form: &Form) -> Result<(), ApiError> {
+    let complain = |name: &str, value: &str, word: &str, bound: usize| {
+        Err(invalid(format!(
+            "1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: Member must have {word} than or equal to {bound}"
+        )))
+    };
+    for (key, name, least, most) in LENGTHS {
+        let Some(value) = form.get(key) else { continue };
+        let length = value.chars().count();
+        if length < least {
+            return complain(name, value, "length greater", least);
+        }
+        if length > most {
+            return complain(name, value, "length less", most);
+        }
+    }
+    let keys = form.list("TransitiveTagKeys.member");
+    if keys.len() > TRANSITIVE {
+        return complain("transitiveTagKeys", &format!("[{}]", keys.join(", ")), "length less", TRANSITIVE);
+    }
+    match form.number("MinimumSessionTokenSize").map_err(|error| error.named("ValidationError"))? {
+        Some(size) if size < 0 => complain("minimumSessionTokenSize", &size.to_string(), "value greater", 0),
+        Some(size) if size > 4096 => {
+            complain("minimumSessionTokenSize", &size.to_string(), "value less", 4096)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A code of six digits is taken for right, except for 000000.
 fn check_code(form: &Form) -> Result<(), ApiError> {
     let Some(code) = form.get("TokenCode") else { return Ok(()) };
@@ -70,6 +114,7 @@ fn assume(
     (credentials, principal): (&mut Credentials, &Principal),
     (now, request_id): (At, &str),
 ) -> Result<Reply, ApiError> {
+    check_lengths(form)?;
     let arn = form.get("RoleArn").unwrap_or_default();
     let name = form.get("RoleSessionName").unwrap_or_default();
     let session_fits = (2..=64).contains(&name.len())
@@ -107,6 +152,7 @@ fn session(
     (credentials, principal): (&mut Credentials, &Principal),
     (now, request_id): (At, &str),
 ) -> Result<Reply, ApiError> {
+    check_lengths(form)?;
     check_code(form)?;
     let expires_at = now.plus_seconds(seconds(form, 43_200)?);
     let issued = credentials.issue_for(principal.clone(), expires_at);

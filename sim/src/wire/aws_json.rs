@@ -22,9 +22,12 @@ pub(crate) fn ok(body: &Value) -> Reply {
     Reply::new(200, CONTENT_TYPE, body.to_string().into_bytes())
 }
 
-/// Writes an error. The member is `message` for the framework's own and KMS's, `Message` for others that are modeled.
+/// Writes an error. The member is `message` for the framework's own and for those of KMS and Logs, `Message` for others that
+/// are modeled.
 pub(crate) fn error(service: Service, error: &ApiError) -> Reply {
-    const FRAMEWORK: [&str; 8] = [
+    const FRAMEWORK: [&str; 10] = [
+        "InternalFailure",
+        "ServiceUnavailableException",
         "ThrottlingException",
         "ValidationException",
         "AccessDeniedException",
@@ -37,11 +40,11 @@ pub(crate) fn error(service: Service, error: &ApiError) -> Reply {
     let mut body = Map::new();
     body.insert("__type".to_owned(), json!(error.code));
     if let Some(message) = &error.message {
-        let key = if service == Service::Kms || FRAMEWORK.contains(&error.code.as_ref()) {
-            "message"
-        } else {
-            "Message"
-        };
+        // Organizations has a refusal in its model.
+        let is_own = service == Service::Organizations && error.code == "AccessDeniedException";
+        let is_lower = matches!(service, Service::Kms | Service::Logs)
+            || (FRAMEWORK.contains(&error.code.as_ref()) && !is_own);
+        let key = if is_lower { "message" } else { "Message" };
         body.insert(key.to_owned(), json!(message));
     }
     Reply::new(error.status, CONTENT_TYPE, Value::Object(body).to_string().into_bytes())
@@ -50,6 +53,22 @@ pub(crate) fn error(service: Service, error: &ApiError) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_are_where_the_models_have_them() {
+        for (service, code, key) in [
+            (Service::Ssm, "InvalidInstanceId", "Message"),
+            (Service::Ssm, "ServiceUnavailableException", "message"),
+            (Service::Logs, "ResourceNotFoundException", "message"),
+            (Service::Kms, "NotFoundException", "message"),
+            (Service::Organizations, "AccessDeniedException", "Message"),
+            (Service::Organizations, "UnrecognizedClientException", "message"),
+        ] {
+            let reply = error(service, &ApiError::new(code, "why"));
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(body, json!({"__type": code, key: "why"}));
+        }
+    }
 
     #[test]
     fn bodies_are_objects() {

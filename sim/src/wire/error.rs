@@ -80,8 +80,17 @@ impl ApiError {
     pub(crate) fn unavailable(service: Service) -> ApiError {
         let code = match service {
             Service::Ec2 => "Unavailable",
-            Service::Logs | Service::Ssm | Service::Kms | Service::Gateway => "ServiceUnavailableException",
-            _ => "ServiceUnavailable",
+            Service::Logs
+            | Service::Ssm
+            | Service::Kms
+            | Service::Gateway
+            | Service::Organizations
+            | Service::ResourceGroups => "ServiceUnavailableException",
+            Service::Sts
+            | Service::AutoScaling
+            | Service::LoadBalancing
+            | Service::CloudWatch
+            | Service::S3 => "ServiceUnavailable",
         };
         ApiError::new(code, "Service is unable to handle request.").status(503)
     }

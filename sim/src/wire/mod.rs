@@ -40,6 +40,21 @@ pub(crate) enum Service {
 }
 
 impl Service {
+    pub(crate) const ALL: [Service; 12] = [
+        Service::Ssm,
+        Service::Ec2,
+        Service::Sts,
+        Service::AutoScaling,
+        Service::LoadBalancing,
+        Service::CloudWatch,
+        Service::ResourceGroups,
+        Service::S3,
+        Service::Logs,
+        Service::Organizations,
+        Service::Kms,
+        Service::Gateway,
+    ];
+
     /// The name in IAM's actions.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -69,6 +69,9 @@ pub(crate) fn route(incoming: &Incoming, scope: Option<&Scope>) -> Route {
     if signed_for == Some("ssm") {
         return made(Service::Ssm, Protocol::Json, "Unknown", none());
     }
+    if signed_for == Some("resource-groups") {
+        return made(Service::ResourceGroups, Protocol::RestJson, "Unknown", none());
+    }
     let form =
         if incoming.body.is_empty() { query } else { Form::parse(&String::from_utf8_lossy(&incoming.body)) };
     let service = by_form(&form, signed_for);
@@ -137,6 +140,8 @@ mod tests {
         assert_eq!(meant(&json, scope("logs")), (Service::Logs, Protocol::Json, "GetLogEvents".into()));
         let groups = ask("POST", "/groups-list", "maxResults=5", "{}");
         assert_eq!(meant(&groups, scope("resource-groups")).2, "ListGroups");
+        let unknown = meant(&ask("POST", "/get-account-settings", "", "{}"), scope("resource-groups"));
+        assert_eq!(unknown, (Service::ResourceGroups, Protocol::RestJson, "Unknown".into()));
         assert_eq!(meant(&ask("GET", "/b/k", "", ""), scope("s3")).2, "GetObject");
         assert_eq!(meant(&ask("GET", "/b", "list-type=2", ""), None).2, "ListObjectsV2");
         assert_eq!(

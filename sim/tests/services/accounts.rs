@@ -150,3 +150,40 @@ async fn regions_are_open_opened_or_closed() {
     let ssm = closed.json("ssm", "AmazonSSM.ListCommands", &json!({})).await;
     assert_eq!(ssm.json()["__type"], "UnrecognizedClientException");
 }
+
+#[tokio::test]
+async fn requests_to_sts_and_ec2_are_checked_as_their_models_say() {
+    let server = start("nodes=1").await;
+    let caller = Caller::new(&server);
+    let role = "RoleArn=arn:aws:iam::222222222222:role/HerderExec&RoleSessionName=test";
+    for (more, is_fine) in [
+        ("ExternalId=ab".to_owned(), true),
+        ("ExternalId=a".to_owned(), false),
+        ("Policy=".to_owned(), false),
+        (format!("SerialNumber={}", "a".repeat(257)), false),
+        ("SourceIdentity=a".to_owned(), false),
+        ("MinimumSessionTokenSize=4097".to_owned(), false),
+        ("MinimumSessionTokenSize=-1".to_owned(), false),
+    ] {
+        let reply = caller.query("sts", &format!("Action=AssumeRole&Version=2011-06-15&{role}&{more}")).await;
+        let code = reply.first("Code");
+        assert_eq!(code, if is_fine { "" } else { "ValidationError" }, "{more}: {}", reply.text());
+    }
+    let id = server.control().nodes()[0].id.clone();
+    for action in [
+        "CreateTags&Tag.1.Key=a".to_owned(),
+        "DeleteTags".to_owned(),
+        format!("CreateTags&ResourceId.1={id}"),
+    ] {
+        let reply = caller.query("ec2", &format!("Action={action}&Version=2016-11-15")).await;
+        assert_eq!(reply.first("Code"), "MissingParameter", "{action}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_simulated_is_told() {
+    let server = start("nodes=1").await;
+    let operations = server.control().operations();
+    assert!(operations["ssm"].contains(&"SendCommand") && operations["s3"].contains(&"GetObject"));
+    assert!(!operations.contains_key("ssmmessages"), "{operations:?}");
+}

@@ -333,3 +333,41 @@ async fn events_are_there_before_the_command_has_ended() {
     let later = caller.json("logs", "Logs_20140328.FilterLogEvents", &body).await.json();
     assert_eq!(later["events"].as_array().unwrap().len(), 10);
 }
+
+#[tokio::test]
+async fn buckets_are_listed_in_pages() {
+    let server = scenario(
+        r#"
+        spec = { nodes = 1, buckets = "b-one+b-two+c" }
+        [[bucket]]
+        name = "b-far"
+        region = "eu-west-1"
+        "#,
+    )
+    .await;
+    let caller = Caller::new(&server);
+    let whole = caller.s3("GET", "/").await;
+    assert_eq!(whole.all("Name"), ["b-far", "b-one", "b-two", "c"]);
+    assert!(whole.all("BucketRegion").is_empty() && whole.all("ContinuationToken").is_empty());
+    let (mut names, mut token) = (Vec::new(), String::new());
+    for _ in 0..2 {
+        let page = caller.s3("GET", &format!("/?prefix=b-&max-buckets=2{token}")).await;
+        assert_eq!(
+            (page.all("Name").len(), page.first("Prefix").as_str()),
+            (if token.is_empty() { 2 } else { 1 }, "b-")
+        );
+        assert_eq!(page.all("BucketRegion").len(), page.all("Name").len());
+        names.extend(page.all("Name"));
+        token = format!("&continuation-token={}", page.first("ContinuationToken").replace('=', "%3D"));
+    }
+    assert_eq!(
+        (names, token.as_str()),
+        (vec!["b-far".into(), "b-one".into(), "b-two".into()], "&continuation-token=")
+    );
+    assert_eq!(caller.s3("GET", "/?bucket-region=eu-west-1").await.all("Name"), ["b-far"]);
+    for query in ["max-buckets=0", "max-buckets=10001", "max-buckets=x", "continuation-token=x"] {
+        assert_eq!(caller.s3("GET", &format!("/?{query}")).await.first("Code"), "InvalidArgument", "{query}");
+    }
+    let list = caller.s3("GET", "/c?list-type=2&encoding-type=base64").await;
+    assert_eq!(list.first("Code"), "InvalidArgument");
+}

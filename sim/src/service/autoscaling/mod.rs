@@ -15,6 +15,9 @@ const PAGE: i64 = 50;
 /// Largest page of groups, and most names of a call.
 const GROUPS: i64 = 100;
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &["DescribeAutoScalingGroups", "DescribeAutoScalingInstances"];
+
 /// Answers an action; `None` for one that is not simulated.
 pub(crate) fn answer(here: &Here<'_>, api: &str, form: &Form) -> Option<Result<Reply, ApiError>> {
     Some(match api {

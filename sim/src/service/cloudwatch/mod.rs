@@ -26,6 +26,9 @@ const KINDS: [&str; 3] = ["CompositeAlarm", "MetricAlarm", "LogAlarm"];
 /// Carries an operation out; one without a result gives no members.
 type Operation = fn(&mut Here<'_>, &Map<String, Value>) -> Result<Option<Tree>, ApiError>;
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &["DescribeAlarms", "SetAlarmState"];
+
 /// Answers a call; `None` for an operation that is not simulated.
 pub(crate) fn answer(here: &mut Here<'_>, call: &Call) -> Option<Result<Reply, ApiError>> {
     let operation: Operation = match call.api.as_str() {

@@ -24,6 +24,19 @@ pub(crate) struct Ec2<'a> {
     pub(crate) request_id: &'a str,
 }
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &[
+    "DescribeInstances",
+    "DescribeRegions",
+    "DescribeTags",
+    "CreateTags",
+    "DeleteTags",
+    "StartInstances",
+    "StopInstances",
+    "RebootInstances",
+    "TerminateInstances",
+];
+
 /// Answers an action; `None` for one that is not simulated.
 pub(crate) fn answer(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Option<Result<Reply, ApiError>> {
     let handler: fn(&mut Ec2<'_>, &str, &Form) -> Result<Reply, ApiError> = match api {

@@ -51,10 +51,26 @@ pub(super) fn describe(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Result<Repl
     }))
 }
 
-pub(super) fn create(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Result<Reply, ApiError> {
+/// The ids that a call names, of which there is at least one.
+fn resources(ec2: &Ec2<'_>, form: &Form) -> Result<Vec<String>, ApiError> {
     let ids = form.list("ResourceId");
+    if ids.is_empty() {
+        return Err(missing("resourceIdSet"));
+    }
     check_ids(ec2, &ids)?;
+    Ok(ids)
+}
+
+fn missing(parameter: &str) -> ApiError {
+    ApiError::new("MissingParameter", format!("The request must contain the parameter {parameter}"))
+}
+
+pub(super) fn create(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Result<Reply, ApiError> {
+    let ids = resources(ec2, form)?;
     let tags = form.pairs("Tag");
+    if tags.is_empty() {
+        return Err(missing("Tag"));
+    }
     if tags.iter().any(|(key, _)| key.starts_with("aws:")) {
         let message = "Tag keys starting with 'aws:' are reserved for internal use";
         return Err(ApiError::new("InvalidParameterValue", message));
@@ -74,8 +90,7 @@ pub(super) fn create(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Result<Reply,
 }
 
 pub(super) fn delete(ec2: &mut Ec2<'_>, api: &str, form: &Form) -> Result<Reply, ApiError> {
-    let ids = form.list("ResourceId");
-    check_ids(ec2, &ids)?;
+    let ids = resources(ec2, form)?;
     let tags = form.pairs("Tag");
     for id in &ids {
         if let Some(node) = ec2.region.fleet.get_mut(id) {

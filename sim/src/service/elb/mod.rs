@@ -15,6 +15,10 @@ use health::{Health, Outlook, unregistered};
 const PAGE: i64 = 400;
 const BALANCER: &str = "alb-main";
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] =
+    &["DescribeTargetGroups", "DescribeTargetHealth", "DescribeLoadBalancers"];
+
 /// Answers an action; `None` for one that is not simulated.
 pub(crate) fn answer(here: &Here<'_>, api: &str, form: &Form) -> Option<Result<Reply, ApiError>> {
     Some(match api {

@@ -20,6 +20,10 @@ const EVENTS: i64 = 10_000;
 /// Most bytes of an answer's events.
 const BYTES: usize = 1 << 20;
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] =
+    &["DescribeLogGroups", "DescribeLogStreams", "FilterLogEvents", "GetLogEvents"];
+
 /// Answers an operation; `None` for one that is not simulated.
 pub(crate) fn answer(
     here: &Here<'_>,
@@ -104,6 +108,12 @@ fn of_group(here: &Here<'_>, group: &str, wanted: impl Fn(&str) -> bool) -> Resu
 fn groups(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
     let mut checked = Checked::new(body);
     let prefix = checked.string("logGroupNamePrefix", (1, 512)).unwrap_or_default();
+    checked.string("logGroupNamePattern", (0, 512));
+    checked.strings("accountIdentifiers", (0, 20));
+    checked.strings("logGroupIdentifiers", (1, 50));
+    if let Some(class) = checked.string("logGroupClass", (0, 64)) {
+        checked.one_of("logGroupClass", &class, &["STANDARD", "INFREQUENT_ACCESS", "DELIVERY"]);
+    }
     let most = checked.integer("limit", (1, 50)).unwrap_or(50) as usize;
     let from = checked.string("nextToken", (1, 4096));
     checked.finish().map_err(invalid)?;
@@ -131,7 +141,9 @@ fn streams(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError
     let group = named(&mut checked).unwrap_or_default();
     let prefix = checked.string("logStreamNamePrefix", (1, 512)).unwrap_or_default();
     let most = checked.integer("limit", (1, 50)).unwrap_or(50) as usize;
-    let by_time = checked.string("orderBy", (1, 20)).as_deref() == Some("LastEventTime");
+    let order = checked.string("orderBy", (0, 64)).unwrap_or_else(|| "LogStreamName".to_owned());
+    checked.one_of("orderBy", &order, &["LogStreamName", "LastEventTime"]);
+    let by_time = order == "LastEventTime";
     let descending = checked.boolean("descending");
     let from = checked.string("nextToken", (1, 4096));
     checked.finish().map_err(invalid)?;

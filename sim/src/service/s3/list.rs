@@ -57,6 +57,9 @@ fn query(call: &Call) -> Result<Query, ApiError> {
         }
         None => start_after.clone().unwrap_or_default(),
     };
+    if call.form.get("encoding-type").is_some_and(|encoding| encoding != "url") {
+        return Err(ApiError::new("InvalidArgument", "Invalid Encoding Method specified in Request"));
+    }
     Ok(Query {
         prefix: text("prefix"),
         delimiter: text("delimiter"),

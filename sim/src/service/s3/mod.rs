@@ -10,10 +10,12 @@ pub(crate) use store::Store;
 use crate::clock::At;
 use crate::core::Call;
 use crate::credentials::Principal;
+use crate::service::ssm;
 use crate::spec::Spec;
 use crate::wire::rest_xml::{self, Place, place};
 use crate::wire::{ApiError, Reply, Service};
 use crate::world::World;
+use base64::Engine as _;
 
 /// What a call is answered from.
 #[derive(Debug)]
@@ -32,6 +34,19 @@ impl S3<'_> {
         At(at.0.saturating_add(self.skew))
     }
 }
+
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &[
+    "ListBuckets",
+    "CreateBucket",
+    "HeadBucket",
+    "GetBucketLocation",
+    "ListObjectsV2",
+    "GetObject",
+    "HeadObject",
+    "PutObject",
+    "DeleteObject",
+];
 
 /// Answers a call; `None` for an operation that is not simulated.
 pub(crate) fn answer(s3: &mut S3<'_>, call: &Call) -> Option<Result<Reply, ApiError>> {
@@ -99,18 +114,49 @@ fn no_bucket() -> ApiError {
     ApiError::new("NoSuchBucket", "The specified bucket does not exist").status(404)
 }
 
-fn list_buckets(s3: &mut S3<'_>, _place: &Place, _call: &Call) -> Result<Reply, ApiError> {
+/// Largest page of buckets.
+const BUCKETS: usize = 10_000;
+
+/// In pages where one asks for them, and then with each bucket's region.
+fn list_buckets(s3: &mut S3<'_>, _place: &Place, call: &Call) -> Result<Reply, ApiError> {
+    let invalid = |what: &str| ApiError::new("InvalidArgument", what.to_owned());
+    let most = match call.form.get("max-buckets").map(str::parse::<usize>) {
+        None => BUCKETS,
+        Some(Ok(most)) if (1..=BUCKETS).contains(&most) => most,
+        Some(_) => return Err(invalid("Argument max-buckets must be an integer between 1 and 10000")),
+    };
+    let after = match call.form.get("continuation-token") {
+        None => String::new(),
+        Some(token) => ssm::decoded(token)
+            .and_then(|text| text.strip_prefix("b:").map(str::to_owned))
+            .ok_or_else(|| invalid("The continuation token provided is incorrect"))?,
+    };
+    let prefix = call.form.get("prefix").unwrap_or_default();
+    let region = call.form.get("bucket-region");
+    let mut wanted = s3.world.store.all().filter(|(name, bucket)| {
+        name.starts_with(prefix)
+            && (after.is_empty() || *name > after.as_str())
+            && region.is_none_or(|region| bucket.region == region)
+    });
+    let page: Vec<_> = wanted.by_ref().take(most).collect();
+    let last = page.last().map(|(name, _)| format!("b:{name}"));
+    let next = wanted.next().and(last).map(|text| base64::engine::general_purpose::STANDARD.encode(text));
     let created = s3.shown(s3.world.store.born).rfc3339_millis();
+    let with_regions = ["max-buckets", "continuation-token", "prefix", "bucket-region"];
+    let with_regions = with_regions.iter().any(|name| call.form.get(name).is_some());
     Ok(rest_xml::ok("ListAllMyBucketsResult", |xml| {
         xml.element("Owner", |xml| xml.text("ID", &owner(&s3.principal.account)));
         xml.element("Buckets", |xml| {
-            for name in s3.world.store.names() {
+            for (name, bucket) in page {
                 xml.element("Bucket", |xml| {
                     xml.text("Name", name);
                     xml.text("CreationDate", &created);
+                    xml.optional("BucketRegion", with_regions.then_some(bucket.region.as_str()));
                 });
             }
         });
+        xml.optional("ContinuationToken", next.as_deref());
+        xml.optional("Prefix", call.form.get("prefix"));
     }))
 }
 

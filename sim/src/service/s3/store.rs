@@ -54,8 +54,9 @@ impl Store {
         self.buckets.get_mut(name)
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.buckets.keys().map(String::as_str)
+    /// Every bucket, by name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Bucket)> {
+        self.buckets.iter().map(|(name, bucket)| (name.as_str(), bucket))
     }
 
     /// Makes a bucket; false where there is one already.

@@ -336,6 +336,11 @@ pub(crate) fn describe(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value
 
 /// `GetDocument`
 pub(crate) fn get(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
+    let mut checked = Checked::new(body);
+    if let Some(format) = checked.string("DocumentFormat", (0, 64)) {
+        checked.one_of("documentFormat", &format, &["YAML", "TEXT", "JSON"]);
+    }
+    checked.finish()?;
     let document = asked(ssm, body)?;
     Ok(json!({
         "Name": document.name, "CreatedDate": 1_700_000_000, "DocumentVersion": "1", "Status": "Active",

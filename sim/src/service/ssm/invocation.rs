@@ -47,7 +47,9 @@ pub(super) fn get(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, Api
         if there { At(at.0.saturating_add(ssm.skew)).rfc3339_millis() } else { String::new() }
     };
     let elapsed = if finished {
-        format!("PT{}S", invocation.finished_at.seconds_since(invocation.started_at).max(0.0))
+        let seconds = invocation.finished_at.seconds_since(invocation.started_at).max(0.0);
+        // Milliseconds, as in `PT0.262S`.
+        format!("PT{}S", (seconds * 1000.0).round() / 1000.0)
     } else {
         String::new()
     };

@@ -69,6 +69,31 @@ pub(crate) fn is_instance_id(text: &str) -> bool {
     }
 }
 
+/// The operations that are simulated: no other gets to [`answer`].
+pub(crate) const OPERATIONS: &[&str] = &[
+    "SendCommand",
+    "ListCommands",
+    "ListCommandInvocations",
+    "GetCommandInvocation",
+    "CancelCommand",
+    "DescribeInstanceInformation",
+    "DescribeInstanceProperties",
+    "GetCalendarState",
+    "StartSession",
+    "ResumeSession",
+    "TerminateSession",
+    "DescribeSessions",
+    "GetConnectionStatus",
+    "UpdateInstanceInformation",
+    "ListInstanceAssociations",
+    "DescribeDocument",
+    "GetDocument",
+    "ListDocuments",
+    "AddTagsToResource",
+    "RemoveTagsFromResource",
+    "ListTagsForResource",
+];
+
 /// Answers an operation; `None` for one that is not simulated.
 pub(crate) fn answer(
     ssm: &mut Ssm<'_>,

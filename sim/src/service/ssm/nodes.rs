@@ -238,8 +238,18 @@ fn tagged<'a>(ssm: &'a mut Ssm<'_>, body: &Map<String, Value>) -> Result<&'a mut
         .ok_or_else(|| ApiError::bare("InvalidResourceId"))
 }
 
+/// Complains where a list that has to be there is not.
+fn requires(body: &Map<String, Value>, list: &str) -> Result<(), ApiError> {
+    let mut checked = Checked::new(body);
+    if checked.list(list, (0, 1000)).is_none() {
+        checked.missing(list);
+    }
+    checked.finish()
+}
+
 /// `AddTagsToResource`, for hybrid nodes.
 pub(super) fn add_tags(ssm: &mut Ssm<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
+    requires(body, "Tags")?;
     let tags: Vec<(String, String)> = body
         .get("Tags")
         .and_then(Value::as_array)
@@ -255,6 +265,7 @@ pub(super) fn add_tags(ssm: &mut Ssm<'_>, body: &Map<String, Value>) -> Result<V
 
 /// `RemoveTagsFromResource`, for hybrid nodes.
 pub(super) fn remove_tags(ssm: &mut Ssm<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
+    requires(body, "TagKeys")?;
     let node = tagged(ssm, body)?;
     for key in body.get("TagKeys").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         node.tags.remove(key);

@@ -78,6 +78,10 @@ fn read(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Request, ApiError> {
     let concurrency = checked.patterned("MaxConcurrency", &CONCURRENCY);
     let errors = checked.patterned("MaxErrors", &ERRORS);
     checked.string("OutputS3BucketName", (3, 63));
+    checked.string("OutputS3Region", (3, 20));
+    if let Some(kind) = checked.string("DocumentHashType", (0, 64)) {
+        checked.one_of("documentHashType", &kind, &["Sha256", "Sha1"]);
+    }
     checked.string("OutputS3KeyPrefix", (0, 500));
     checked.string("DocumentHash", (0, 256));
     let parameters = match body.get("Parameters") {
