@@ -148,6 +148,28 @@ fn a_shell_is_typed_at() {
 }
 
 #[test]
+fn a_terminal_without_a_size_has_a_usual_one() {
+    let sim = sim("nodes=5");
+    let mut terminal = Terminal::start(&sim, &["session", "web-1"]);
+    terminal.shows("$ ");
+    terminal.types("stty size\r");
+    terminal.shows("30 100");
+    // Sizes travel beside the keys: asked until they are there.
+    for (size, told) in [((0, 0), "24 80"), ((1, 1), "1 1"), ((132, 50), "50 132")] {
+        terminal.resize(size.0, size.1);
+        let has_come = || terminal.text().contains(&format!("{told}\r\n"));
+        let until = Instant::now() + BOUND;
+        while !has_come() {
+            assert!(Instant::now() < until, "never {told}:\n{}", terminal.text());
+            (&terminal.master).write_all(b"stty size\r").unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    terminal.types("exit\r");
+    assert_eq!(terminal.ends(), Some(0));
+}
+
+#[test]
 fn escapes_are_for_herder() {
     let sim = sim("nodes=5");
     let mut terminal = Terminal::start(&sim, &["session", "web-1"]);
