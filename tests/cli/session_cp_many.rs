@@ -279,10 +279,11 @@ fn what_is_denied_or_throttled() {
 
 #[test]
 fn what_can_not_be_meant_is_a_usage_error() {
-    let sim = sim("nodes=3,windows=0");
+    let sim = sim("nodes=5,windows=0");
     sim.file("f", "x");
     let usage = |words: &[&str]| cp(&sim, words).exits(2).silent();
     let _ = usage(&["f", "web-1:/tmp/f", "-t", "all"]).says("named with -t and in the path as well");
+    let _ = usage(&["f", "web-*:/tmp/f"]).says("gives 2 nodes").says("-t 'web-*' and :PATH");
     let _ = usage(&["f", TO]).says("choose nodes with -t SELECTOR");
     let _ = usage(&["f", "g", "-t", "all"]).says("neither side of the copy is on the nodes");
     let _ = usage(&[":/a", ":/b", "-t", "all"]).says("not between nodes");

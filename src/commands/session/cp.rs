@@ -10,7 +10,7 @@ use herder_session::copy::{Copied, Copier, CopyError, CopyOptions, Encoding, Pla
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, interval_at};
 
-use super::node::{Chosen, choose};
+use super::node::{Chosen, WITH_ONE, choose};
 use super::{cp_many, say, simulated};
 use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
 use crate::ctx::Ctx;
@@ -163,7 +163,11 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit
         return cp_many::run(ctx, io, args).await;
     }
     let task = Task::new(args)?;
-    let node = choose(ctx, io, task.node()).await?;
+    let node =
+        choose(ctx, io, task.node()).await.map_err(|failure| match failure.message.ends_with(WITH_ONE) {
+            true => failure.hint(format!("Copy with all of them: -t '{}' and :PATH.", task.node())),
+            false => failure,
+        })?;
     if node.platform == Some(Platform::Windows) {
         return Err(Failure::usage(format!(
             "{} is a Windows node, and cp is not for those yet",
