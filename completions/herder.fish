@@ -120,7 +120,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_se
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "ssh" -d 'Start ssh through a session'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "proxy" -d 'Connect a port of a node with standard input and output, for ssh\'s ProxyCommand'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "ssh-config" -d 'Print what makes ssh, scp and rsync go through sessions, for ~/.ssh/config'
-complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "cp" -d 'Copy files to or from a node, without ssh'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "cp" -d 'Copy files to or from a node, or many, without ssh'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "list" -d 'List sessions that go on, everybody\'s'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "history" -d 'List sessions that have ended, of the last 30 days'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -a "stop" -d 'End sessions, your own or, where you may, somebody else\'s'
@@ -180,7 +180,31 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s V -l version -d 'Print version'
-complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l reason -d 'Why, for the audit' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s t -l target -d 'Nodes to act on: an id, a name, tag:KEY=VALUE, all, @FILE, - (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l exclude -d 'Nodes to leave out (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l sample -d 'Act on a random part of them only' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l seed -d 'Seed of --sample, for the same choice again' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l limit -d 'Act on this many of them at most' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s c -l concurrency -d 'Targets at once, as a count or a percentage' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l max-errors -d 'Stop when more targets than this are bad (failed, timed out, undelivered, denied or unknown)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l waves -d 'Go in waves: how many targets are reached by the end of each, such as 1,10%,100%' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l spread -d 'Let every wave have its part of each zone or Auto Scaling group' -r -f -a "az\t'Availability zone'
+asg\t'Auto Scaling group'"
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l soak -d 'Wait so long after each wave' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l gate -d 'Ask between waves: a command, alarm:NAME or tg:ARN; a no, or no answer within 60 s, stops the run (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l stop-on-alarm -d 'Stop when this alarm goes into ALARM, at any time: nothing new is sent, what runs finishes (can be repeated)' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l calendar -d 'Run only while this calendar of Change Calendar is OPEN, at the start and before each wave' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l rate -d 'Send to so many targets a second at the most' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l via -d 'Who goes over the targets: herder, the service, or whoever is faster' -r -f -a "client\t'herder, in batches of fifty'
+service\t'Run Command, by the selector'
+auto\t'Whichever has every result sooner, where the selector allows it'"
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l reason -d 'Why it is done; kept with the run' -r
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l out-dir -d 'Write each node\'s stdout, stderr and result to files here, byte for byte' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
@@ -191,6 +215,10 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s p -l preserve -d 'Keep permissions and times exactly'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l no-resume -d 'Begin anew, whatever an earlier copy has left'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l base64 -d 'Upload as base64, for what might change bytes on the way'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l dry-run -d 'Show what would be done, to which targets and in which waves, and do nothing'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l utc -d 'Show times in UTC'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s h -l help -d 'Print help (see more with \'--help\')'

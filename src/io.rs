@@ -272,6 +272,13 @@ fn prompt_on(mut tty: &File, text: &str, echo: Echo) -> Result<String, PromptErr
 /// The terminal and its settings while it hides what is typed. The thread that waits for the answer may never wake up again.
 static HIDDEN: Mutex<Option<(File, String)>> = Mutex::new(None);
 
+/// The umask of this process, which can only be read by setting it.
+pub(crate) fn umask() -> u32 {
+    let own = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    rustix::process::umask(own);
+    own.as_raw_mode()
+}
+
 /// Whether a question is open whose answer is hidden.
 pub(crate) fn is_asking() -> bool {
     lock(&HIDDEN).is_some()

@@ -149,7 +149,7 @@ pub enum Event {
 /// The first event's fields.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunStarted {
-    /// The workflow: `exec`.
+    /// The workflow: `exec`, `session cp`.
     pub command: String,
     /// What it does, for people: the command line sent, or the document. Never a secret.
     pub title: String,

@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::fault::FaultSpec;
 use crate::gateway::line::{Event, SessionAct};
 use crate::hold::{HoldId, HoldSpec, Release};
+use crate::node_shell::disk::{Body, locked};
 use crate::outage::Down;
 use crate::request_log::{ApiStats, RequestRecord};
 use crate::service::ssm::calendar;
@@ -16,7 +17,7 @@ use crate::truth::{self, Floor, FloorQuery, Truth};
 use crate::wire::Service;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// A handle on a running simulation.
@@ -84,6 +85,24 @@ impl Control {
     /// The nodes of the simulation's own account.
     pub fn nodes(&self) -> Vec<NodeRecord> {
         self.nodes_of(crate::credentials::ACCOUNT)
+    }
+
+    /// A file of a node of the simulation's own account as it is now; none where there is no such file, or the node never had a
+    /// session.
+    pub fn file(&self, id: &str, path: &str) -> Option<Vec<u8>> {
+        let mut state = self.core.state();
+        for name in &self.core.spec.regions {
+            let account = crate::credentials::ACCOUNT;
+            let (_, region) = state.world.region(&self.core.spec, account, name);
+            let Some(node) = region.fleet.nodes.iter().find(|node| node.id == id) else { continue };
+            let disk = region.disks.get(&node.index)?.lock().unwrap_or_else(PoisonError::into_inner);
+            let (_, entry) = disk.find(path).ok()?;
+            let Body::File(data) = &entry.body else { return None };
+            let mut data = locked(data);
+            let length = usize::try_from(data.len()).ok()?;
+            return Some(data.head(length));
+        }
+        None
     }
 
     /// The nodes of one account, in every region.

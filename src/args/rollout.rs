@@ -91,11 +91,20 @@ impl RolloutArgs {
         }
     }
 
-    /// Resolves counts and percentages against so many targets; gives where each wave ends.
+    /// The same recipe with counts for these targets; gives where each wave ends too.
     ///
     /// # Errors
     /// The waves go back.
     pub(crate) fn apply(&self, recipe: Recipe, targets: u64) -> Result<(Recipe, Vec<usize>), Failure> {
+        let (rollout, waves) = self.resolve(targets)?;
+        Ok((Recipe { rollout, ..recipe }, waves))
+    }
+
+    /// Resolves counts and percentages against so many targets; gives where each wave ends.
+    ///
+    /// # Errors
+    /// The waves go back.
+    pub(crate) fn resolve(&self, targets: u64) -> Result<(Rollout, Vec<usize>), Failure> {
         if self.concurrency.is_zero() {
             return Err(Failure::usage("--concurrency 0 would never end")
                 .hint("Give a count or a percentage of the targets, as in -c 10%."));
@@ -120,7 +129,7 @@ impl RolloutArgs {
             rate: self.rate,
             ..Rollout::default()
         };
-        Ok((Recipe { rollout, ..recipe }, waves))
+        Ok((rollout, waves))
     }
 }
 

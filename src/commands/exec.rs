@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use herder_core::fanout::{Eagerness, Interrupt};
+use herder_core::fanout::{Eagerness, Interrupt, Job};
 use herder_core::journal::Replay;
 use herder_core::run_id::RunId;
 use herder_core::time::{Bounds, parse_duration};
@@ -16,14 +16,14 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::{
-    ExecOptions, GivenValues, OpenChannels, Places, Prepared, Recipe, Rollout, WorkSource, choose, hand_over,
-    prepare, preview, split_env, split_parameters,
+    ExecOptions, GivenValues, OpenChannels, Places, Recipe, Rollout, WorkSource, choose, hand_over, prepare,
+    preview, split_env, split_parameters,
 };
-use crate::ops::guards::{Checked, check};
+use crate::ops::guards::{Checked, check, check_resumed};
 use crate::ops::place::Place;
-use crate::ops::run::{End, ThrottleEvents, drive};
-use crate::ops::targets::{TargetSpec, resolve};
-use crate::render::{Column, Format, ListOptions, renderer, shown};
+use crate::ops::run::{End, Prepared, Start, ThrottleEvents, drive};
+use crate::ops::targets::{Resolved, TargetSpec, resolve};
+use crate::render::{Column, Format, ListOptions, Renderer, renderer, shown};
 use crate::scopes::Scopes;
 
 /// Run a command on many nodes
@@ -238,7 +238,8 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     if args.rollout.dry_run {
         return launch.show_plan(&options).await;
     }
-    confirm(ctx, io, &scopes, &options).await?;
+    let deed = format!("run `{}` on", options.recipe.title());
+    launch.confirm(&options.resolved, &deed).await?;
     let end = launch.run(options).await?;
     Ok(if args.exit == ExitOf::Remote { remote_exit(&end) } else { end.exit })
 }
@@ -255,26 +256,71 @@ pub(crate) struct Launch<'a> {
 impl Launch<'_> {
     /// Makes the run and drives it to its end.
     pub(crate) async fn run(&self, options: ExecOptions) -> Result<End, Failure> {
-        let checked = self.check(&options).await?;
+        let checked = self.check(&options.recipe.rollout).await?;
         checked.allow()?;
-        let Prepared { start, _lock: lock } = prepare(self.ctx, self.scopes, options, checked)?;
-        let renderer = renderer(self.io, &self.output.render_options(self.ctx));
+        let prepared = prepare(self.ctx, self.scopes, options, checked)?;
+        self.drive(prepared, |_, _| Ok(())).await
+    }
+
+    /// Drives a run to its end; `earlier` shows first what was done before.
+    pub(crate) async fn drive<J: Job>(
+        &self,
+        prepared: Prepared<J>,
+        earlier: impl FnOnce(&Start<J>, &mut dyn Renderer) -> Result<(), Failure>,
+    ) -> Result<End, Failure>
+    where
+        Failure: From<J::Error>,
+    {
+        let Prepared { start, lock } = prepared;
+        let mut renderer = renderer(self.io, &self.output.render_options(self.ctx));
+        earlier(&start, renderer.as_mut())?;
         let run = start.run.clone();
+        let goes_on = start.job.goes_on_by_itself();
         let end = drive(self.ctx, self.scopes, self.throttles, start, renderer).await?;
         drop(lock);
-        conclude(self.ctx, self.io, &run, &end);
+        conclude(self.ctx, self.io, (&run, goes_on), &end);
         Ok(end)
     }
 
     /// Looks up what guards the run.
-    async fn check(&self, options: &ExecOptions) -> Result<Checked, Failure> {
+    pub(crate) async fn check(&self, rollout: &Rollout) -> Result<Checked, Failure> {
         let places = self.scopes.iter().map(Place::from).collect();
-        self.ctx.until_interrupted(check(places, &options.recipe.rollout.guards)).await
+        self.ctx.until_interrupted(check(places, &rollout.guards)).await
+    }
+
+    /// The same for a run that goes on: what can't be looked at keeps it from sending anything more, not from reading what was sent.
+    pub(crate) async fn check_again(&self, rollout: &Rollout) -> Result<Checked, Failure> {
+        let places = self.scopes.iter().map(Place::from).collect();
+        let check = check_resumed(places, &rollout.guards);
+        self.ctx.until_interrupted(async { Ok(check.await) }).await
+    }
+
+    /// `all` always asks, unless --yes. `deed` is what is done, up to the nodes: `run … on`.
+    pub(crate) async fn confirm(&self, resolved: &Resolved, deed: &str) -> Result<(), Failure> {
+        if !resolved.is_all || self.ctx.settings.yes {
+            return Ok(());
+        }
+        let (first, rest) = deed.split_at_checked(1).unwrap_or((deed, ""));
+        let (count, place) = (resolved.targets.len(), self.scopes.place());
+        let question = format!("{}{rest} all {count} nodes of {place}?", first.to_uppercase());
+        let declined = |message: &str| {
+            Failure::new(Kind::Refused, message)
+                .hint("Give --yes to go ahead without being asked, or choose fewer nodes.")
+        };
+        let io = self.io.clone();
+        match self.ctx.until_interrupted(blocking(move || io.confirm(&question))).await? {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(declined("not confirmed; nothing was sent")),
+            Err(error) => {
+                Err(declined("`all` has to be confirmed, and there is no terminal to ask at")
+                    .caused_by(&error))
+            }
+        }
     }
 
     /// `--dry-run`. The list of targets is data, what it comes to is talk.
     pub(crate) async fn show_plan(&self, options: &ExecOptions) -> Result<Exit, Failure> {
-        let checked = self.check(options).await?;
+        let checked = self.check(&options.recipe.rollout).await?;
         checked.require_all()?;
         let preview = preview(self.ctx, self.scopes, options)?;
         let mut stderr = self.io.stderr();
@@ -292,8 +338,9 @@ impl Launch<'_> {
     }
 }
 
-/// What a person should read after the results: the error that ended it, and how to go on after leaving.
-pub(crate) fn conclude(ctx: &Ctx, io: &Io, run: &RunId, end: &End) {
+/// What a person should read after the results: the error that ended it, and how to go on after leaving. With the run, whether what
+/// was sent goes on without this process.
+fn conclude(ctx: &Ctx, io: &Io, (run, goes_on): (&RunId, bool), end: &End) {
     if let Some(failure) = &end.failure {
         crate::report(io, failure, None);
     }
@@ -309,7 +356,7 @@ pub(crate) fn conclude(ctx: &Ctx, io: &Io, run: &RunId, end: &End) {
         return;
     }
     let mut stderr = io.stderr();
-    if end.interrupt == Interrupt::Leave {
+    if end.interrupt == Interrupt::Leave && goes_on {
         let _ = writeln!(stderr, "what was sent goes on by itself");
         let _ = writeln!(stderr, "Attach again with: herder runs resume {run}");
     } else {
@@ -438,25 +485,3 @@ const PLAN_COLUMNS: [Column; 9] = [
     Column::extra("account"),
     Column::extra("region"),
 ];
-
-/// `all` always asks, unless --yes.
-async fn confirm(ctx: &Ctx, io: &Io, scopes: &Scopes, options: &ExecOptions) -> Result<(), Failure> {
-    let resolved = &options.resolved;
-    if !resolved.is_all || ctx.settings.yes {
-        return Ok(());
-    }
-    let (title, count, place) = (options.recipe.title(), resolved.targets.len(), scopes.place());
-    let question = format!("Run `{title}` on all {count} nodes of {place}?");
-    let declined = |message: &str| {
-        Failure::new(Kind::Refused, message)
-            .hint("Give --yes to go ahead without being asked, or choose fewer nodes.")
-    };
-    let io = io.clone();
-    match ctx.until_interrupted(blocking(move || io.confirm(&question))).await? {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(declined("not confirmed; nothing was sent")),
-        Err(error) => {
-            Err(declined("`all` has to be confirmed, and there is no terminal to ask at").caused_by(&error))
-        }
-    }
-}

@@ -4,11 +4,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use herder_core::event::Event;
+use herder_core::event::{Event, RunGuards, RunStarted};
 use herder_core::fanout::{Interrupt, Job, Plan, Ports, Report, fan_out};
-use herder_core::journal::{EventLog, Journal, JournalError, Keep, RunDirectory};
+use herder_core::journal::{
+    EventLog, FORMAT_VERSION, Journal, JournalError, Keep, RunDirectory, RunLock, RunRecord,
+};
 use herder_core::run_id::RunId;
 use herder_core::verdict::Verdict;
+use herder_core::via::Via;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -16,8 +20,9 @@ use crate::ctx::{Ctx, OnThrottle};
 use crate::dispatch::{Counted, Dispatcher, Ending};
 use crate::exit::{Exit, RunEnd};
 use crate::failure::{Changed, Failure, Kind};
+use crate::ops::targets::Resolved;
 use crate::render::Renderer;
-use crate::scopes::Scopes;
+use crate::scopes::{Scopes, Unreached};
 
 /// Events that may wait for the dispatcher. It only writes to disk, so that this seldom fills.
 const EVENTS_WAITING: usize = 4096;
@@ -86,6 +91,87 @@ pub(crate) struct Start<J> {
     pub(crate) beside: Option<Beside>,
     /// Whether accounts or regions that were asked for are left out: then not everything that was asked for can happen.
     pub(crate) is_partial: bool,
+}
+
+/// A run that only needs to be driven.
+pub(crate) struct Prepared<J> {
+    /// For the executor and the dispatcher.
+    pub(crate) start: Start<J>,
+    /// Held while the run is driven.
+    pub(crate) lock: RunLock,
+}
+
+/// What tells a new run from others.
+pub(crate) struct Title<'a, R> {
+    /// The workflow.
+    pub(crate) command: &'a str,
+    /// What it does, for people.
+    pub(crate) title: String,
+    /// Where each wave ends.
+    pub(crate) waves: &'a [usize],
+    /// What it needs to go on.
+    pub(crate) recipe: &'a R,
+}
+
+/// A new run, as its record says it.
+///
+/// # Errors
+/// The recipe can't be written down.
+pub(crate) fn new_record<R: Serialize>(
+    ctx: &Ctx,
+    scopes: &Scopes,
+    title: Title<'_, R>,
+) -> Result<RunRecord, Failure> {
+    let created = ctx.clock.now();
+    Ok(RunRecord {
+        format: FORMAT_VERSION,
+        run: RunId::new(created, (ctx.seed & 0x00ff_ffff) as u32),
+        created,
+        herder: env!("CARGO_PKG_VERSION").to_owned(),
+        command: title.command.to_owned(),
+        title: title.title,
+        identity: scopes.first().identity.clone(),
+        scopes: match scopes.count() {
+            1 => Vec::new(),
+            _ => scopes.iter().map(|open| open.identity.clone()).collect(),
+        },
+        role: scopes.role.clone(),
+        unreached: scopes.unreached.iter().map(|u| u.name.clone()).collect(),
+        waves: title.waves.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX)).collect(),
+        recipe: serde_json::to_value(title.recipe)
+            .map_err(|error| Failure::new(Kind::Bug, "the recipe is not JSON").caused_by(&error))?,
+    })
+}
+
+/// What a new run says first.
+pub(crate) fn opening(
+    record: &RunRecord,
+    scopes: &Scopes,
+    resolved: &Resolved,
+    (note, via, guards): (Option<String>, Via, RunGuards),
+) -> Vec<Event> {
+    let started = Event::RunStarted(RunStarted {
+        command: record.command.clone(),
+        title: record.title.clone(),
+        sim: record.identity.sim,
+        targets: resolved.targets.len() as u64,
+        waves: u32::try_from(record.waves.len()).unwrap_or(u32::MAX),
+        accounts: scopes.accounts(),
+        regions: scopes.regions(),
+        herder: record.herder.clone(),
+        note,
+        via,
+        guards,
+        left_out: scopes.unreached.iter().map(Unreached::told).collect(),
+    });
+    let unreached = scopes.unreached.iter().map(ToString::to_string);
+    let warnings = scopes.warnings.iter().cloned().chain(unreached).chain(resolved.warnings.iter().cloned());
+    std::iter::once(started).chain(warnings.map(warning)).collect()
+}
+
+/// A warning without hints.
+pub(crate) fn warning(message: String) -> Event {
+    Event::Warning { message, hints: Vec::new() }
 }
 
 /// Work beside the executor's that nothing waits for.

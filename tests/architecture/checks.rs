@@ -18,7 +18,7 @@ const WAIVERS: [(&str, usize); 6] = [
 ];
 
 /// Where tasks and threads may start, and with what.
-const SPAWNERS: [(&str, &str); 9] = [
+const SPAWNERS: [(&str, &str); 10] = [
     // Per-target work.
     ("core/src/fanout/executor.rs", "JoinSet"),
     // Waits for the disk.
@@ -30,6 +30,7 @@ const SPAWNERS: [(&str, &str); 9] = [
     ("aws/src/scope/role.rs", "spawn_blocking"),
     ("src/commands/exec.rs", "spawn_blocking"),
     ("src/commands/mod.rs", "spawn_blocking"),
+    ("src/ops/copies/job.rs", "spawn_blocking"),
     // Asks accounts and regions side by side.
     ("src/ops/place.rs", "join_all"),
     // Serves connections.

@@ -21,6 +21,7 @@ mod runs;
 mod scopes;
 mod session;
 mod session_cp;
+mod session_cp_many;
 mod session_forward;
 mod session_plugin;
 mod session_shell;

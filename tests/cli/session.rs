@@ -220,3 +220,52 @@ fn sessions_are_listed_and_ended() {
     assert_eq!((&history[0]["id"], history[0]["ended"].is_string()), (&json!(id), true));
     let _ = sim.run(&["session", "list", "--columns", "nope"]).exits(2);
 }
+
+#[test]
+fn a_document_has_to_start_a_shell() {
+    let sim = sim("nodes=5");
+    let shell = |words: &[&str]| sim.run(&[&["session", "web-1", "--document"], words].concat()).silent();
+    let command = shell(&["AWS-RunShellScript"]).exits(2);
+    let command = command.says("`AWS-RunShellScript` is none that starts a session").says("type: 'Command'");
+    let _ = command.never_says("Check the name, the region");
+    let _ = shell(&["AWS-StartPortForwardingSession", "-p", "portNumber=22"]).exits(2).says("type Port");
+    let words = ["AWS-StartNonInteractiveCommand", "-p", "command=id"];
+    let _ = shell(&words).exits(2).says("type NonInteractiveCommands").says("herder session exec");
+    let missing = shell(&["AWS-StartInteractiveCommand"]).exits(2);
+    let _ = missing.says("Required parameters are missing").says("-p NAME=VALUE");
+    sim.wait_until("nothing is left", || {
+        sim.control.sessions().iter().all(|session| session.status == "Terminated")
+    });
+}
+
+#[test]
+fn a_machine_that_slept_is_told_how_its_session_ended() {
+    // Of itself, by somebody, or because a client was away for longer than the idle time.
+    let ended = |spec: &str, end: &dyn Fn(&Sim, &str)| {
+        let sim = sim(spec);
+        let running = sim.herder(["session", "exec", "web-1", "--", "sleep 600"]).spawn();
+        let id = session(&sim);
+        running.signal("STOP");
+        end(&sim, &id);
+        sim.wait_until("it is over", || sim.control.sessions()[0].status == "Terminated");
+        running.signal("CONT");
+        running.wait().exits(255).silent()
+    };
+    let act = |sim: &Sim, id: &str, act| assert!(sim.control.act(id, act));
+    let idle = ended("nodes=5", &|sim, id| act(sim, id, SessionAct::TimeOut));
+    let _ = idle.says("timed out due to inactivity").says("hint: The idle time is set");
+    let stopped = ended("nodes=5", &|sim, id| {
+        act(sim, id, SessionAct::Drop);
+        act(sim, id, SessionAct::Terminate { output: String::new() });
+    });
+    let _ = stopped.says("the session was ended from elsewhere").says("TerminateSession");
+    let away = ended("nodes=5,session_idle=4s", &|sim, id| act(sim, id, SessionAct::Drop));
+    let _ = away.says("the session has timed out").says("hint: Start another one");
+}
+
+#[test]
+fn a_node_that_may_not_decrypt_is_told_of() {
+    let sim = sim("nodes=5,session_kms=alias/sessions,session_agent_kms_denied=true");
+    let output = sim.herder(["session", "web-1"]).run().exits(1);
+    let _ = output.says("kms:Decrypt").says("hint: Sessions of this account are encrypted");
+}

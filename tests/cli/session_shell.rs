@@ -148,6 +148,34 @@ fn a_shell_is_typed_at() {
 }
 
 #[test]
+fn a_terminal_without_a_size_keeps_the_one_it_had() {
+    let sim = sim("nodes=5");
+    let mut terminal = Terminal::start(&sim, &["session", "web-1"]);
+    terminal.shows("$ ");
+    terminal.types("stty size\r");
+    terminal.shows("30 100\r\n");
+    terminal.resize(0, 0);
+    // Sizes travel beside the keys, and this one not at all: what is typed goes on being answered.
+    for _ in 0..5 {
+        std::thread::sleep(Duration::from_millis(100));
+        terminal.types("stty size\r");
+    }
+    terminal.wait_until("answers", || terminal.text().matches("30 100\r\n").count() == 6);
+    for (size, told) in [((1, 1), "1 1\r\n"), ((132, 50), "50 132\r\n")] {
+        terminal.resize(size.0, size.1);
+        let until = Instant::now() + BOUND;
+        while !terminal.text().contains(told) {
+            assert!(Instant::now() < until, "never {told}:\n{}", terminal.text());
+            terminal.types("stty size\r");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+    assert!(!terminal.text().contains("\n0 0"), "{}", terminal.text());
+    terminal.types("exit\r");
+    assert_eq!(terminal.ends(), Some(0));
+}
+
+#[test]
 fn escapes_are_for_herder() {
     let sim = sim("nodes=5");
     let mut terminal = Terminal::start(&sim, &["session", "web-1"]);

@@ -90,12 +90,18 @@ pub(super) fn wire_fixed(endpoint: &FixedEndpoint) -> Wire {
 /// The wire to AWS, as [`real`] makes it.
 pub(super) fn wire_real(environment: &Environment, profiles: &Profiles) -> Result<Wire, ScopeError> {
     let pem = bundle(environment, profiles)?.unwrap_or_default();
-    let proxy = environment.first(&HTTPS_PROXIES).map(|(_, url)| {
-        let rules = environment.first(&NO_PROXIES).map(|(_, rules)| rules);
-        ProxyRule::new(if url.contains("://") { url } else { format!("http://{url}") }, rules.as_deref())
-    });
+    let proxy = proxy_rule(environment);
     let messages_endpoint = environment.get("AWS_ENDPOINT_URL_SSMMESSAGES");
     Ok(Wire { trust: Trust { system: true, pem }, proxy, messages_endpoint })
+}
+
+/// The proxy of connections that the SDK doesn't make.
+fn proxy_rule(environment: &Environment) -> Option<ProxyRule> {
+    let rules = environment.first(&NO_PROXIES).map(|(_, rules)| rules);
+    let is_for_nobody = rules.as_deref().is_some_and(is_every_host);
+    environment.first(&HTTPS_PROXIES).filter(|_| !is_for_nobody).map(|(_, url)| {
+        ProxyRule::new(if url.contains("://") { url } else { format!("http://{url}") }, rules.as_deref())
+    })
 }
 
 fn client(connector: ByScheme) -> SharedHttpClient {
@@ -132,9 +138,15 @@ fn proxy<E: std::fmt::Display>(
         message: "it needs a scheme (http or https) and a host".to_owned(),
     })?;
     Ok(match environment.first(&NO_PROXIES) {
+        Some((_, rules)) if is_every_host(&rules) => ProxyConfig::disabled(),
         Some((_, rules)) => proxy.no_proxy(rules),
         None => proxy,
     })
+}
+
+/// Whether a proxy is for nobody: `NO_PROXY=*`. The aws CLI means addresses by it too.
+fn is_every_host(rules: &str) -> bool {
+    rules.trim() == "*"
 }
 
 /// Reads the bundle as the client will, which would panic where this says what is wrong.
@@ -176,6 +188,16 @@ mod tests {
             let env = environment(&[("HTTPS_PROXY", good), ("NO_PROXY", "169.254.169.254,.internal")]);
             let made = proxy(&env, &["https_proxy", "HTTPS_PROXY"], ProxyConfig::https).unwrap();
             assert_eq!(made.is_disabled(), disabled, "{good}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_for_nobody_is_none() {
+        for (rules, disabled) in [("*", true), (" * ", true), ("*.internal", false), ("a,b", false)] {
+            let env = environment(&[("HTTPS_PROXY", "http://proxy:3128"), ("NO_PROXY", rules)]);
+            let made = proxy(&env, &HTTPS_PROXIES, ProxyConfig::https).unwrap();
+            assert_eq!(made.is_disabled(), disabled, "{rules}");
+            assert_eq!(proxy_rule(&env).is_none(), disabled, "{rules}");
         }
     }
 

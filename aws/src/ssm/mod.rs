@@ -22,7 +22,7 @@ pub use nodes::{ManagedNode, NodesQuery};
 pub use output::{SplitOutput, split_output, was_cut};
 pub use send::{MAX_IDS, MAX_TARGETS, Recipients, S3Output, SendCommand, SendError, SendSlot, Sent};
 pub use sessions::{
-    Connection, Resumed, SessionState, SessionSummary, SessionsQuery, StartError, StartSession,
+    Connection, Resumed, SessionSlot, SessionState, SessionSummary, SessionsQuery, StartError, StartSession,
     StartedSession,
 };
 pub use verdict::{InvocationFacts, Judged, is_cancelling, judge};

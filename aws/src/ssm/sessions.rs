@@ -126,6 +126,10 @@ impl Error for StartError {
     }
 }
 
+/// A place in the quota of `StartSession`. Dropped unused, it is as if it had never been taken.
+#[derive(Debug)]
+pub struct SessionSlot(crate::meter::Ticket);
+
 /// Which sessions are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionState {
@@ -181,11 +185,20 @@ pub enum Connection {
 }
 
 impl Ssm {
-    /// `StartSession`.
+    /// Waits for a place in the quota of `StartSession`.
+    pub async fn session_slot(&self) -> SessionSlot {
+        SessionSlot(self.scope.reserve(&Call::change("ssm", "StartSession", "")).await)
+    }
+
+    /// `StartSession`, in a place that was waited for, or in the next one.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub async fn start_session(&self, start: &StartSession) -> Result<StartedSession, StartError> {
+    pub async fn start_session(
+        &self,
+        start: &StartSession,
+        slot: Option<SessionSlot>,
+    ) -> Result<StartedSession, StartError> {
         let document = start.document.as_deref().map_or(String::new(), |name| format!(" with {name}"));
         let call = Call::change("ssm", "StartSession", format!("on {}{document}", start.target));
         let reason = start.reason.as_ref().map(|reason| reason.chars().take(MAX_REASON).collect::<String>());
@@ -198,7 +211,20 @@ impl Ssm {
             .set_reason(reason.filter(|reason| !reason.is_empty()))
             .set_parameters(parameters.filter(|_| !start.parameters.is_empty()));
         let attempt = || request.clone().customize().config_override(patient()).send();
-        let answer = self.scope.call(call.clone(), attempt).await.map_err(StartError::of)?;
+        let first = match slot {
+            Some(slot) => Some(self.scope.call_once(slot.0, &call, attempt()).await),
+            None => None,
+        };
+        let answer = match first {
+            // One that changed nothing goes to the back of the queue, like any other.
+            Some(Err(CallError {
+                kind: CallErrorKind::Throttled | CallErrorKind::Unreachable | CallErrorKind::ClockSkew,
+                ..
+            }))
+            | None => self.scope.call(call.clone(), attempt).await,
+            Some(answer) => answer,
+        };
+        let answer = answer.map_err(StartError::of)?;
         match (answer.session_id(), answer.stream_url(), answer.token_value()) {
             (Some(id), Some(url), Some(token)) => Ok(StartedSession {
                 session_id: id.to_owned(),

@@ -80,6 +80,13 @@ pub enum SendOutcome<E> {
     Fatal(E),
     /// It left, and no answer came: it may have taken effect.
     Lost(E),
+    /// The send was the work: this process did it, and it is over. There is nothing to look at.
+    Finished {
+        /// What the service calls it; none where it has not begun.
+        command_id: Option<String>,
+        /// By index into the run's targets: every target of the batch.
+        outcomes: Vec<(usize, Outcome)>,
+    },
 }
 
 /// Why a look at the service failed. Nothing of it makes a target fail.
@@ -225,6 +232,9 @@ pub enum News {
     },
 }
 
+/// Sends of a lane under way at once: at 40/s and 120 ms latency five are in flight.
+const SENDS: usize = 8;
+
 /// Work on many targets, batch by batch. Implementations meter their calls and never retry a send.
 pub trait Job: Send + Sync + 'static {
     /// What a refused call says, for messages.
@@ -245,6 +255,17 @@ pub trait Job: Send + Sync + 'static {
     /// Waits for a place in the send quota of a lane. The intent is journalled after this, so that a kill while
     /// waiting leaves no doubt behind.
     fn ready(&self, lane: u32) -> impl Future<Output = ()> + Send;
+
+    /// Sends of a lane that may be under way at once. Where a send is the work itself ([`SendOutcome::Finished`]), the window alone
+    /// limits them.
+    fn sends_at_once(&self) -> usize {
+        SENDS
+    }
+
+    /// Whether what was sent goes on when this process ends.
+    fn goes_on_by_itself(&self) -> bool {
+        true
+    }
 
     /// Makes the one call that sends the batch. What [`Via::is_whole`] is handed to the service by its selector, the others by
     /// their ids.

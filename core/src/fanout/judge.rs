@@ -17,6 +17,11 @@ pub(super) struct Sending {
 }
 
 impl Sending {
+    /// A send that the service knows by this id, if it does.
+    pub(super) fn of(command_id: Option<String>, attempt: u32) -> Sending {
+        Sending { command_id, attempt }
+    }
+
     /// A send without an answer: nobody knows its command.
     pub(super) fn lost(attempt: u32) -> Sending {
         Sending { command_id: None, attempt }

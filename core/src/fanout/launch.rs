@@ -17,8 +17,6 @@ const ALL_LOOKS: usize = 80;
 /// Detail reads of a realm under way at once, and how many may wait before none of its batches is read.
 const DETAILS: usize = 24;
 const DETAILS_WAITING: usize = 200;
-/// Sends of a lane under way at once: at 40/s and 120 ms latency five are in flight.
-const SENDS: usize = 8;
 
 impl<J: Job> Executor<J> {
     fn may_send(&self) -> bool {
@@ -30,7 +28,7 @@ impl<J: Job> Executor<J> {
     fn is_lane_busy(&self, lane: u32) -> bool {
         self.readying.contains_key(&lane)
             || self.is_held(lane)
-            || self.sending.values().filter(|g| g.lane == lane).count() >= SENDS
+            || self.sending.values().filter(|g| g.lane == lane).count() >= self.job.sends_at_once()
     }
 
     fn is_held(&self, lane: u32) -> bool {

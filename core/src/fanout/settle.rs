@@ -140,12 +140,34 @@ impl<J: Job> Executor<J> {
                     self.give_up_realm(realm, reason, error).await;
                 }
             }
+            Ok(SendOutcome::Finished { command_id, outcomes }) => {
+                self.realm(realm).hold = None;
+                self.finish(batch, command_id, outcomes).await;
+            }
             Ok(SendOutcome::Fatal(error)) => {
                 self.not_sent(batch.intent, Reason::word("refused")).await;
                 self.put_back(group);
                 self.give_up_realm(realm, Reason::word("refused"), error).await;
             }
         }
+    }
+
+    /// A send that was the work itself is over. A target that it says nothing of is one that nobody knows the end of.
+    async fn finish(&mut self, batch: Batch, command_id: Option<String>, outcomes: Vec<(usize, Outcome)>) {
+        match &command_id {
+            Some(id) => {
+                self.note_sent(batch.lane);
+                if let Err(error) = self.ports.journal.sent(batch.intent, id.clone()).await {
+                    self.stop_for_journal(error).await;
+                }
+            }
+            None => self.not_sent(batch.intent, Reason::word("not_begun")).await,
+        }
+        self.own(&batch);
+        for (target, outcome) in outcomes {
+            self.judge(target, outcome, Sending::of(command_id.clone(), batch.attempt)).await;
+        }
+        self.judge_unanswered(&batch.targets, batch.attempt, &Reason::RESULT_LOST).await;
     }
 
     async fn accept(&mut self, batch: Batch, accepted: Accepted) {

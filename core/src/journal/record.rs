@@ -38,7 +38,7 @@ pub struct RunRecord {
     pub created: Timestamp,
     /// The version of herder that made it.
     pub herder: String,
-    /// The workflow: `exec`.
+    /// The workflow: `exec`, `session cp`.
     pub command: String,
     /// What it does, for people. Never a secret.
     pub title: String,

@@ -108,9 +108,14 @@ pub enum DialError {
 }
 
 impl DialError {
-    /// Whether token, signature or permission are at fault. A throttle is not.
-    pub(super) fn is_refusal(&self) -> bool {
-        matches!(self, DialError::Refused { status: 400..=499, .. } if !self.is_throttle())
+    /// Whether token, signature or permission are at fault, or a proxy wants a login. A throttle is none of it.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            DialError::Refused { status: 400..=499, .. } => !self.is_throttle(),
+            DialError::Proxy { answer, .. } => answer.split_whitespace().nth(1) == Some("407"),
+            _ => false,
+        }
     }
 
     fn is_throttle(&self) -> bool {

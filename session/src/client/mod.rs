@@ -190,6 +190,9 @@ pub enum SessionEnd {
     Failed(Arc<SessionError>),
 }
 
+/// What the text of a connection that could not be made begins with.
+pub const NOT_CONNECTED: &str = "could not connect";
+
 /// Why a session can't go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -198,7 +201,7 @@ pub enum SessionError {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// There was no connection.
-    #[error("could not connect")]
+    #[error("{}", NOT_CONNECTED)]
     Dial(#[from] DialError),
     /// The session could not be resumed.
     #[error("could not resume the session")]

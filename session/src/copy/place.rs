@@ -1,4 +1,4 @@
-//! What is copied from where to where, as it is written: `PATH`, `NODE:PATH` or `-`.
+//! What is copied from where to where, as it is written: `PATH`, `NODE:PATH`, `:PATH` or `-`.
 
 use std::path::PathBuf;
 
@@ -16,6 +16,8 @@ pub enum Place {
         /// Where on it.
         path: RemotePath,
     },
+    /// `:PATH`: one on nodes that are named elsewhere.
+    Elsewhere(RemotePath),
     /// Standard input or output.
     Stream,
 }
@@ -55,10 +57,10 @@ impl Place {
             }
             false => (word, rest),
         };
-        if node.is_empty() {
-            return Err(error("it names no node before the colon"));
-        }
         let path = RemotePath::new(path).ok_or_else(|| error("there is a NUL in it"))?;
+        if node.is_empty() {
+            return Ok(Place::Elsewhere(path));
+        }
         Ok(Place::Remote { node: node.to_owned(), path })
     }
 }
@@ -85,6 +87,8 @@ mod tests {
             ("web-1:a:b", remote("web-1", "a:b")),
             ("name:web-1:/x", remote("name:web-1", "/x")),
             ("tag:role=db:/x:y", remote("tag:role=db", "/x:y")),
+            (":/etc/app.conf", Place::Elsewhere(RemotePath::new("/etc/app.conf").unwrap())),
+            (":", Place::Elsewhere(RemotePath::new("").unwrap())),
         ] {
             assert_eq!(Place::parse(text, &KEYWORDS), Ok(place), "{text}");
         }
@@ -94,7 +98,6 @@ mod tests {
     fn errors_say_what_is_right() {
         for (text, reason) in [
             ("", "it is empty"),
-            (":/x", "it names no node"),
             ("name:web-1", "the selector is not followed by a path"),
             ("web:\0", "there is a NUL in it"),
         ] {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use clap::Args;
 use herder_core::event::RunFinished;
-use herder_core::fanout::{Eagerness, Interrupt};
-use herder_core::journal::RunDirectory;
+use herder_core::fanout::{Eagerness, Interrupt, Job};
+use herder_core::journal::{RunDirectory, RunRecord};
 use herder_core::target::RunRef;
 use herder_core::verdict::Verdict;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 
-use super::resume::{refuse_new_simulator, show_earlier};
+use super::resume::{not_resumable, refuse_new_simulator, show_earlier};
 use super::run_ref;
 use super::show::show;
 use crate::args::OutputArgs;
@@ -20,10 +20,12 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{GivenValues, OpenChannels, Prepared, Purpose, ResumeOptions, resume};
-use crate::ops::run::{ThrottleEvents, drive};
+use crate::ops::copies::{self, ResumeCopies};
+use crate::ops::exec::{self, GivenValues, OpenChannels, Purpose, ResumeOptions, resume};
+use crate::ops::run::{Prepared, ThrottleEvents, drive};
 use crate::ops::targets::find_run;
 use crate::render::renderer;
+use crate::scopes::Scopes;
 
 /// How long a living driver may take: its own 10 s for the remote cancel, and some to write it down.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,39 +70,81 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exi
     if is_driven {
         return tell_driver(ctx, io, &directory, args).await;
     }
-    let options = ResumeOptions {
-        purpose: Purpose::CallOff,
-        given: GivenValues::default(),
-        concurrency: None,
-        max_errors: None,
-        eagerness: Eagerness::AtEnd,
-        resend_ambiguous: false,
-        channels: OpenChannels::default(),
-        checked: None,
-    };
-    let prepared = resume(ctx, &scopes, directory.clone(), &record, options)?;
-    let Some(Prepared { start, _lock: lock }) = prepared else {
-        let _ = writeln!(io.stderr(), "run {} is finished: there is nothing to cancel", record.run);
-        return Ok(exit_of(show(ctx, io, &directory, &args.output)?.as_ref()));
-    };
-    // As if it had been interrupted twice before it began; a run that only lacks its end is not.
-    let has_open = start.plan.recovered.verdicts.len() < start.plan.targets.len();
-    let (level, interrupts) = watch::channel(Interrupt::None);
-    level.send_replace(if has_open { Interrupt::Cancel } else { Interrupt::None });
-    let cancelling = ctx.with_interrupts(interrupts);
-    let mut renderer = renderer(io, &args.output.render_options(ctx));
-    show_earlier(&start, &args.output, io, renderer.as_mut())?;
-    let end = drive(&cancelling, &scopes, &throttles, start, renderer).await?;
-    drop(lock);
-    if let Some(failure) = &end.failure {
-        crate::report(io, failure, None);
+    let calling_off = CallingOff { ctx, io, scopes: &scopes, throttles: &throttles, output: &args.output };
+    match record.command.as_str() {
+        copies::COMMAND => {
+            let options = ResumeCopies {
+                goes_on: false,
+                concurrency: None,
+                max_errors: None,
+                checked: None,
+                umask: crate::io::umask(),
+            };
+            let run = (directory.clone(), &record);
+            let prepared = copies::resume(ctx, &scopes, &throttles, run, options)?;
+            calling_off.end(prepared, &directory, &record).await
+        }
+        exec::COMMAND => {
+            let options = ResumeOptions {
+                purpose: Purpose::CallOff,
+                given: GivenValues::default(),
+                concurrency: None,
+                max_errors: None,
+                eagerness: Eagerness::AtEnd,
+                resend_ambiguous: false,
+                channels: OpenChannels::default(),
+                checked: None,
+            };
+            let prepared = resume(ctx, &scopes, directory.clone(), &record, options)?;
+            calling_off.end(prepared, &directory, &record).await
+        }
+        _ => Err(not_resumable(&record)),
     }
-    // That it was interrupted is what was asked for; what matters is whether anything is left in doubt, or went wrong on the way.
-    Ok(match &end.failure {
-        _ if end.has_unknown => Exit::Unknown,
-        Some(failure) => failure.exit(),
-        None => Exit::Success,
-    })
+}
+
+/// What a run that was left behind is called off with.
+struct CallingOff<'a> {
+    ctx: &'a Ctx,
+    io: &'a Io,
+    scopes: &'a Scopes,
+    throttles: &'a ThrottleEvents,
+    output: &'a OutputArgs,
+}
+
+impl CallingOff<'_> {
+    async fn end<J: Job>(
+        &self,
+        prepared: Option<Prepared<J>>,
+        directory: &RunDirectory,
+        record: &RunRecord,
+    ) -> Result<Exit, Failure>
+    where
+        Failure: From<J::Error>,
+    {
+        let CallingOff { ctx, io, scopes, throttles, output } = *self;
+        let Some(Prepared { start, lock }) = prepared else {
+            let _ = writeln!(io.stderr(), "run {} is finished: there is nothing to cancel", record.run);
+            return Ok(exit_of(show(ctx, io, directory, output)?.as_ref()));
+        };
+        // As if it had been interrupted twice before it began; a run that only lacks its end is not.
+        let has_open = start.plan.recovered.verdicts.len() < start.plan.targets.len();
+        let (level, interrupts) = watch::channel(Interrupt::None);
+        level.send_replace(if has_open { Interrupt::Cancel } else { Interrupt::None });
+        let cancelling = ctx.with_interrupts(interrupts);
+        let mut renderer = renderer(io, &output.render_options(ctx));
+        show_earlier(&start, output, io, renderer.as_mut())?;
+        let end = drive(&cancelling, scopes, throttles, start, renderer).await?;
+        drop(lock);
+        if let Some(failure) = &end.failure {
+            crate::report(io, failure, None);
+        }
+        // That it was interrupted is what was asked for; what matters is whether anything is left in doubt, or went wrong on the way.
+        Ok(match &end.failure {
+            _ if end.has_unknown => Exit::Unknown,
+            Some(failure) => failure.exit(),
+            None => Exit::Success,
+        })
+    }
 }
 
 /// What is called off is called off if nothing is left in doubt.

@@ -4,25 +4,24 @@ use std::io::Write as _;
 
 use clap::Args;
 use herder_core::event::Event;
-use herder_core::fanout::Interrupt;
-use herder_core::journal::{Bodies, RunRecord};
+use herder_core::fanout::{Interrupt, Job};
+use herder_core::journal::{Bodies, RunDirectory, RunRecord};
 use herder_core::target::{RunRef, Share};
 
 use super::show::show;
 use super::{GivenArgs, run_ref};
 use crate::args::OutputArgs;
-use crate::commands::exec::{conclude, eagerness};
+use crate::commands::exec::{Launch, eagerness};
 use crate::ctx::Ctx;
 use crate::dispatch::replay_event;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{OpenChannels, Prepared, Purpose, ResumeOptions, recipe_of, resume};
-use crate::ops::guards::check_resumed;
-use crate::ops::place::Place;
-use crate::ops::run::{Start, ThrottleEvents, drive};
+use crate::ops::copies::{self, ResumeCopies};
+use crate::ops::exec::{self, OpenChannels, Purpose, ResumeOptions, recipe_of, resume};
+use crate::ops::run::{Prepared, Start, ThrottleEvents};
 use crate::ops::targets::find_run;
-use crate::render::{Format, Renderer, renderer};
+use crate::render::{Format, Renderer};
 
 /// Go on with a run that was killed, interrupted or stopped, where it was
 ///
@@ -108,15 +107,34 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     let throttles = ThrottleEvents::default();
     let opening = ctx.open_scopes_of(&record, Some(throttles.observer()));
     let scopes = ctx.until_interrupted(opening).await?;
-    let recipe = recipe_of(&record)?;
-    let channels = Box::pin(OpenChannels::reopen(&scopes, &recipe.places, &throttles));
+    let launch = Launch { ctx, io, scopes: &scopes, throttles: &throttles, output: &args.output };
+    match record.command.as_str() {
+        copies::COMMAND => resume_copies(&launch, &args, directory, &record).await,
+        exec::COMMAND => resume_exec(&launch, &args, directory, &record).await,
+        _ => Err(not_resumable(&record)),
+    }
+}
+
+/// A run of a workflow that this herder does not have.
+pub(super) fn not_resumable(record: &RunRecord) -> Failure {
+    let what = format!("run {} is one of `{}`, which this herder does not know", record.run, record.command);
+    Failure::usage(what).hint(format!("Go on with it with herder {} or newer.", record.herder))
+}
+
+async fn resume_exec(
+    launch: &Launch<'_>,
+    args: &RunsResumeArgs,
+    directory: RunDirectory,
+    record: &RunRecord,
+) -> Result<Exit, Failure> {
+    let Launch { ctx, io, scopes, throttles, .. } = *launch;
+    let recipe = recipe_of(record)?;
+    let channels = Box::pin(OpenChannels::reopen(scopes, &recipe.places, throttles));
     let (channels, warnings) = ctx.until_interrupted(async { Ok(channels.await) }).await?;
     for warning in warnings {
         let _ = writeln!(io.stderr(), "warning: {warning}");
     }
-    let places = scopes.iter().map(Place::from).collect();
-    let checked = check_resumed(places, &recipe.rollout.guards);
-    let checked = ctx.until_interrupted(async { Ok(checked.await) }).await?;
+    let checked = launch.check_again(&recipe.rollout).await?;
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeOptions {
         purpose: Purpose::GoOn,
@@ -128,17 +146,47 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
         channels,
         checked: Some(checked),
     };
-    let Some(prepared) = resume(ctx, &scopes, directory.clone(), &record, options)? else {
+    let prepared = resume(ctx, scopes, directory.clone(), record, options)?;
+    go_on(launch, prepared, &directory, record).await
+}
+
+async fn resume_copies(
+    launch: &Launch<'_>,
+    args: &RunsResumeArgs,
+    directory: RunDirectory,
+    record: &RunRecord,
+) -> Result<Exit, Failure> {
+    let checked = launch.check_again(&copies::recipe_of(record)?.rollout).await?;
+    let targets = u64::from(record.waves.last().copied().unwrap_or(0));
+    let options = ResumeCopies {
+        goes_on: true,
+        concurrency: args.concurrency.map(|share| share.at_least_one_of(targets)),
+        max_errors: args.max_errors.map(|share| share.of(targets)),
+        checked: Some(checked),
+        umask: crate::io::umask(),
+    };
+    let (ctx, scopes) = (launch.ctx, launch.scopes);
+    let prepared = copies::resume(ctx, scopes, launch.throttles, (directory.clone(), record), options)?;
+    go_on(launch, prepared, &directory, record).await
+}
+
+/// Drives the rest, if there is any.
+async fn go_on<J: Job>(
+    launch: &Launch<'_>,
+    prepared: Option<Prepared<J>>,
+    directory: &RunDirectory,
+    record: &RunRecord,
+) -> Result<Exit, Failure>
+where
+    Failure: From<J::Error>,
+{
+    let Launch { ctx, io, output, .. } = *launch;
+    let Some(prepared) = prepared else {
         let _ = writeln!(io.stderr(), "run {} is finished: there is nothing left to do", record.run);
-        let end = show(ctx, io, &directory, &args.output)?;
+        let end = show(ctx, io, directory, output)?;
         return Ok(end.and_then(|end| u8::try_from(end.exit).ok()).map_or(Exit::Success, Exit::Remote));
     };
-    let Prepared { start, _lock: lock } = prepared;
-    let mut renderer = renderer(io, &args.output.render_options(ctx));
-    show_earlier(&start, &args.output, io, renderer.as_mut())?;
-    let end = drive(ctx, &scopes, &throttles, start, renderer).await?;
-    drop(lock);
-    conclude(ctx, io, &record.run, &end);
+    let end = launch.drive(prepared, |start, renderer| show_earlier(start, output, io, renderer)).await?;
     debug_assert!(end.interrupt == Interrupt::None || end.exit == Exit::Interrupted);
     Ok(end.exit)
 }

@@ -1,20 +1,24 @@
 //! `herder runs retry`: the same again, on those targets of a run that ended a certain way.
 
 use clap::Args;
-use herder_core::journal::Replay;
+use herder_core::journal::{Replay, RunRecord};
 use herder_core::target::{RunRef, Which};
 use herder_core::verdict::Verdict;
 
+use super::resume::not_resumable;
 use super::{GivenArgs, run_ref, which};
 use crate::args::{OutputArgs, RolloutArgs, ViaChoice};
 use crate::commands::exec::{Launch, eagerness};
+use crate::commands::session::Copying;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::exec::{ExecOptions, OpenChannels, recipe_of};
+use crate::ops::copies::{self, CopyRecipe};
+use crate::ops::exec::{self, ExecOptions, OpenChannels, recipe_of};
 use crate::ops::run::ThrottleEvents;
-use crate::ops::targets::{TargetSpec, find_run, resolve};
+use crate::ops::targets::{Resolved, TargetSpec, find_run, resolve};
+use crate::scopes::Scopes;
 
 /// Run the same again, as a new run, on those targets that ended a certain way
 ///
@@ -66,30 +70,73 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsRetryArgs) -> Result<Exit,
         ctx.runs().check_writable()?;
     }
     let throttles = ThrottleEvents::default();
-    let recipe = recipe_of(&record)?;
-    let (scopes, channels, resolved) = ctx
-        .until_interrupted(async {
-            let mut scopes = Box::pin(ctx.open_scopes_of(&record, Some(throttles.observer()))).await?;
-            let spec = TargetSpec::of_ids(&ids, args.rollout.spread);
-            let resolved = Box::pin(resolve(ctx, &mut scopes, spec, None)).await?;
-            let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, &throttles)).await?;
-            Ok((scopes, channels, resolved))
-        })
-        .await?;
-    let (recipe, waves) = args.rollout.apply(recipe, resolved.targets.len() as u64)?;
-    let options = ExecOptions {
-        recipe,
-        given: args.given.values(ctx, io).await?,
-        resolved,
-        waves,
-        eagerness: eagerness(&args.output),
-        resend_ambiguous: false,
-        channels,
-        note: args.rollout.reason.clone().or_else(|| Some(format!("retry of {}", record.run))),
-    };
-    let launch = Launch { ctx, io, scopes: &scopes, throttles: &throttles, output: &args.output };
-    if args.rollout.dry_run {
-        return launch.show_plan(&options).await;
+    let again = Again { ctx, io, args: &args, record: &record, throttles: &throttles };
+    match record.command.as_str() {
+        copies::COMMAND => again.copy(&ids).await,
+        exec::COMMAND => again.exec(&ids).await,
+        _ => Err(not_resumable(&record)),
     }
-    Ok(launch.run(options).await?.exit)
+}
+
+/// What is done again.
+struct Again<'a> {
+    ctx: &'a Ctx,
+    io: &'a Io,
+    args: &'a RunsRetryArgs,
+    record: &'a RunRecord,
+    throttles: &'a ThrottleEvents,
+}
+
+impl Again<'_> {
+    /// Why, unless it is said: it is a retry.
+    fn note(&self) -> Option<String> {
+        let reason = self.args.rollout.reason.clone();
+        reason.or_else(|| Some(format!("retry of {}", self.record.run)))
+    }
+
+    /// The run's accounts and regions, and its nodes as they are now.
+    async fn resolved(&self, ids: &[String]) -> Result<(Scopes, Resolved), Failure> {
+        let opening = self.ctx.open_scopes_of(self.record, Some(self.throttles.observer()));
+        let mut scopes = Box::pin(opening).await?;
+        let spec = TargetSpec::of_ids(ids, self.args.rollout.spread);
+        let resolved = Box::pin(resolve(self.ctx, &mut scopes, spec, None)).await?;
+        Ok((scopes, resolved))
+    }
+
+    async fn exec(&self, ids: &[String]) -> Result<Exit, Failure> {
+        let Again { ctx, io, args, record, throttles } = *self;
+        let recipe = recipe_of(record)?;
+        let (scopes, channels, resolved) = ctx
+            .until_interrupted(async {
+                let (scopes, resolved) = self.resolved(ids).await?;
+                let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, throttles)).await?;
+                Ok((scopes, channels, resolved))
+            })
+            .await?;
+        let (recipe, waves) = args.rollout.apply(recipe, resolved.targets.len() as u64)?;
+        let options = ExecOptions {
+            recipe,
+            given: args.given.values(ctx, io).await?,
+            resolved,
+            waves,
+            eagerness: eagerness(&args.output),
+            resend_ambiguous: false,
+            channels,
+            note: self.note(),
+        };
+        let launch = Launch { ctx, io, scopes: &scopes, throttles, output: &args.output };
+        if args.rollout.dry_run {
+            return launch.show_plan(&options).await;
+        }
+        Ok(launch.run(options).await?.exit)
+    }
+
+    async fn copy(&self, ids: &[String]) -> Result<Exit, Failure> {
+        let Again { ctx, io, args, record, throttles } = *self;
+        let recipe = CopyRecipe { reason: self.note(), ..copies::recipe_of(record)? };
+        let (scopes, resolved) = ctx.until_interrupted(self.resolved(ids)).await?;
+        let launch = Launch { ctx, io, scopes: &scopes, throttles, output: &args.output };
+        let copying = Copying { launch: &launch, rollout: &args.rollout };
+        copying.run(recipe, resolved).await
+    }
 }

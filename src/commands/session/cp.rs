@@ -3,26 +3,26 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use clap::Args;
+use clap::{Arg, Args};
 use herder_aws::ssm::StartSession;
 use herder_core::target::Platform;
-use herder_session::copy::{
-    Copied, Copier, CopyError, CopyOptions, Encoding, Place, Progress, Reason, RemotePath,
-};
+use herder_session::copy::{Copied, Copier, CopyError, CopyOptions, Encoding, Place, Progress, RemotePath};
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, interval_at};
 
-use super::node::{Chosen, ReasonArgs, choose};
-use super::{say, simulated};
+use super::node::{Chosen, WITH_ONE, choose};
+use super::{cp_many, say, simulated};
+use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::session::{CopyNode, Launcher};
+use crate::ops::copies::size;
+use crate::ops::session::{CopyNode, Launcher, copy_failure};
 use crate::render::{Board, Tint};
 
 /// Words before a colon that belong to a selector and are no node's name.
-const KEYWORDS: [&str; 14] = [
+pub(super) const KEYWORDS: [&str; 14] = [
     "name", "tag", "asg", "tg", "az", "vpc", "subnet", "ami", "rg", "platform", "ping", "agent", "ecs", "id",
 ];
 /// How often progress is drawn.
@@ -30,45 +30,71 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// How long a copy takes before progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Copy files to or from a node, without ssh
+/// Copy files to or from a node, or many, without ssh
 ///
 /// One side is NODE:PATH, the other a path here or - for standard input or output. The node needs nothing but what any Linux has. Every
 /// file is written beside its destination, checked with SHA-256 and renamed over it; a copy that broke off goes on where it was when it is
 /// started again. A local path with a colon in it is ./PATH.
+///
+/// With -t the side on the nodes is :PATH, and the copy goes to or from every node that is chosen: a run like that of `herder exec`, with
+/// its budget, waves and journal, which `herder runs resume` goes on with. What comes from many nodes goes into a directory for each,
+/// DST/ID.
 #[derive(Args, Clone, Debug)]
-#[command(after_help = "\
+#[command(
+    mut_args(only_with_target),
+    after_help = "\
 Examples:
   herder session cp app.tar.gz web-1:/tmp/
   herder session cp -r web-1:/var/log/nginx ./logs
   herder session cp web-1:/etc/hosts - | grep db
-  pg_dump shop | herder session cp - 'tag:role=backup:/srv/shop.sql'")]
+  pg_dump shop | herder session cp - 'tag:role=backup:/srv/shop.sql'
+  herder session cp app.conf :/etc/app.conf -t tag:role=web --waves 1,10%,100%
+  herder session cp -r :/var/log/nginx ./logs -t asg:web"
+)]
 pub(super) struct SessionCpArgs {
-    /// What is copied: PATH, NODE:PATH or -
+    /// What is copied: PATH, NODE:PATH or -; with -t PATH or :PATH
     #[arg(value_name = "SRC")]
-    source: String,
+    pub(super) source: String,
 
-    /// Where to: PATH, NODE:PATH or -
+    /// Where to: PATH, NODE:PATH or -; with -t PATH or :PATH
     #[arg(value_name = "DST")]
-    destination: String,
+    pub(super) destination: String,
 
     /// Copy directories with all that is in them
     #[arg(short, long)]
-    recursive: bool,
+    pub(super) recursive: bool,
 
     /// Keep permissions and times exactly
     #[arg(short, long)]
-    preserve: bool,
+    pub(super) preserve: bool,
 
     /// Begin anew, whatever an earlier copy has left
     #[arg(long)]
-    no_resume: bool,
+    pub(super) no_resume: bool,
 
     /// Upload as base64, for what might change bytes on the way
     #[arg(long)]
-    base64: bool,
+    pub(super) base64: bool,
 
     #[command(flatten)]
-    reason: ReasonArgs,
+    pub(super) targets: TargetArgs,
+
+    #[command(flatten)]
+    pub(super) rollout: RolloutArgs,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+}
+
+/// Flags that a copy with one node takes too; all others are those of a run.
+const OF_ONE: [&str; 8] =
+    ["source", "destination", "recursive", "preserve", "no_resume", "base64", "target", "reason"];
+
+fn only_with_target(arg: Arg) -> Arg {
+    let id = arg.get_id().as_str();
+    // The service carries no files.
+    let is_hidden = id == "via";
+    if OF_ONE.contains(&id) { arg } else { arg.requires("target").hide(is_hidden) }
 }
 
 /// What is to be done.
@@ -82,6 +108,10 @@ impl Task {
         let place =
             |text: &str| Place::parse(text, &KEYWORDS).map_err(|error| Failure::usage(error.to_string()));
         let task = match (place(&args.source)?, place(&args.destination)?) {
+            (Place::Elsewhere(_), _) | (_, Place::Elsewhere(_)) => {
+                return Err(Failure::usage("a side of the copy names no node before the colon")
+                    .hint("Write NODE:PATH, or choose nodes with -t SELECTOR for :PATH."));
+            }
             (Place::Remote { .. }, Place::Remote { .. }) => {
                 return Err(Failure::usage(
                     "a copy is between this machine and a node, not between two nodes",
@@ -103,13 +133,7 @@ impl Task {
             return Err(Failure::usage("a directory can't be copied from or to a stream"));
         }
         if let Task::Upload { from: Place::Local(path), .. } = &task {
-            let metadata = std::fs::metadata(path).map_err(|error| {
-                Failure::new(Kind::NotFound, format!("could not read `{}`", path.display())).caused_by(&error)
-            })?;
-            if metadata.is_dir() && !args.recursive {
-                return Err(Failure::usage(format!("`{}` is a directory", path.display()))
-                    .hint("Copy directories with -r."));
-            }
+            check_source(path, args.recursive)?;
         }
         Ok(task)
     }
@@ -121,9 +145,29 @@ impl Task {
     }
 }
 
+/// What is uploaded is there, and a directory only where that is meant.
+pub(super) fn check_source(path: &Path, is_recursive: bool) -> Result<(), Failure> {
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        Failure::new(Kind::NotFound, format!("could not read `{}`", path.display())).caused_by(&error)
+    })?;
+    if metadata.is_dir() && !is_recursive {
+        return Err(
+            Failure::usage(format!("`{}` is a directory", path.display())).hint("Copy directories with -r.")
+        );
+    }
+    Ok(())
+}
+
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit, Failure> {
+    if !args.targets.target.is_empty() {
+        return cp_many::run(ctx, io, args).await;
+    }
     let task = Task::new(args)?;
-    let node = choose(ctx, io, task.node()).await?;
+    let node =
+        choose(ctx, io, task.node()).await.map_err(|failure| match failure.message.ends_with(WITH_ONE) {
+            true => failure.hint(format!("Copy with all of them: -t '{}' and :PATH.", task.node())),
+            false => failure,
+        })?;
     if node.platform == Some(Platform::Windows) {
         return Err(Failure::usage(format!(
             "{} is a Windows node, and cp is not for those yet",
@@ -134,7 +178,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit
     let launcher = Launcher::new(ctx, node.open.scope.clone())?.with_quiet_start();
     let target = StartSession {
         target: node.id.clone(),
-        reason: args.reason.reason.clone(),
+        reason: args.rollout.reason.clone(),
         ..StartSession::default()
     };
     let (notices, said) = mpsc::unbounded_channel();
@@ -170,19 +214,6 @@ fn summary(copied: &Copied, node: &Chosen, simulated: &str) -> String {
         size(copied.bytes),
         node.title()
     )
-}
-
-/// `1.5 MB`.
-fn size(bytes: u64) -> String {
-    let mut size = bytes as f64;
-    let mut unit = "B";
-    for larger in ["KB", "MB", "GB", "TB"] {
-        if size < 1000.0 {
-            break;
-        }
-        (size, unit) = (size / 1000.0, larger);
-    }
-    if unit == "B" { format!("{bytes} B") } else { format!("{size:.1} {unit}") }
 }
 
 /// How far it is.
@@ -241,7 +272,7 @@ async fn watched(
     marker.copy_from_slice(&ctx.fresh_random()?[..16]);
     let options = CopyOptions {
         preserve: args.preserve,
-        umask: umask(),
+        umask: crate::io::umask(),
         resume: !args.no_resume,
         encoding: if args.base64 { Encoding::Base64 } else { Encoding::Raw },
     };
@@ -267,7 +298,7 @@ async fn watched(
     for skipped in std::mem::take(&mut locked().skipped) {
         say(io, &skipped, false);
     }
-    result.map_err(|error| failure(error, node))
+    result.map_err(|error| copy_failure(&error, node).1)
 }
 
 async fn carry(
@@ -297,42 +328,6 @@ async fn carry(
     }
 }
 
-/// The process' own, which can only be read by setting it.
-fn umask() -> u32 {
-    let own = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    rustix::process::umask(own);
-    own.as_raw_mode()
-}
-
-fn failure(error: CopyError, node: &CopyNode<'_>) -> Failure {
-    let kind = match &error {
-        CopyError::Start(_) => {
-            if let Some(failure) = node.failure() {
-                return failure;
-            }
-            Kind::Service
-        }
-        CopyError::Node { reason: Reason::NotFound, .. } => Kind::NotFound,
-        CopyError::Local { .. } => Kind::Local,
-        _ => Kind::Service,
-    };
-    let failure = Failure::new(kind, error.to_string());
-    let failure = match std::error::Error::source(&error) {
-        Some(source) => failure.caused_by(source),
-        None => failure,
-    };
-    match &error {
-        CopyError::Session(_) => {
-            failure.hint("Start the same copy again: it goes on where this one broke off.")
-        }
-        CopyError::Node { reason: Reason::Denied, .. } => {
-            failure.hint("The session's user has to be allowed to: copy to /tmp and move the file with sudo, or set another user in Session Manager's preferences.")
-        }
-        CopyError::Changed(_) => failure.hint("Copy it when nothing writes to it, or copy a snapshot of it."),
-        _ => failure,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,10 +342,5 @@ mod tests {
         assert_eq!(meter.line(Duration::from_secs(1)), "0 B  1.0 MB/s  -");
         meter.take(Progress::File { name: "empty".into(), size: Some(0), offset: 0 });
         assert!(meter.line(Duration::ZERO).ends_with("empty"));
-    }
-
-    #[test]
-    fn sizes_are_for_people() {
-        assert_eq!([0, 999, 1000, 1_500_000].map(size), ["0 B", "999 B", "1.0 KB", "1.5 MB"]);
     }
 }

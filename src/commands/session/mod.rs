@@ -1,6 +1,7 @@
 //! `herder session`: Session Manager, without a plugin.
 
 mod cp;
+mod cp_many;
 mod exec;
 mod forward;
 mod list;
@@ -16,6 +17,7 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 
+pub(crate) use self::cp_many::Copying;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -54,7 +56,7 @@ enum SessionVerb {
     Ssh(ssh::SessionSshArgs),
     Proxy(proxy::SessionProxyArgs),
     SshConfig(ssh_config::SessionSshConfigArgs),
-    Cp(cp::SessionCpArgs),
+    Cp(Box<cp::SessionCpArgs>),
     List(list::SessionListArgs),
     History(list::SessionHistoryArgs),
     Stop(stop::SessionStopArgs),

@@ -14,6 +14,8 @@ use crate::io::Io;
 use crate::ops::targets::{TargetSpec, resolve};
 use crate::scopes::OpenScope;
 
+/// How the message ends where a selector gives several nodes and nobody can choose.
+pub(super) const WITH_ONE: &str = "and a session is with one";
 /// Nodes that are listed where one has to be chosen.
 const LISTED: usize = 20;
 
@@ -86,7 +88,7 @@ pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen,
 
 async fn pick(ctx: &Ctx, io: &Io, selector: &str, targets: Vec<Target>) -> Result<Target, Failure> {
     let count = targets.len();
-    let several = format!("`{selector}` gives {count} nodes, and a session is with one");
+    let several = format!("`{selector}` gives {count} nodes, {WITH_ONE}");
     let listed = listing(&targets, LISTED);
     let io = io.clone();
     let picked = ctx.until_interrupted(blocking(move || {

@@ -17,17 +17,16 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, RwLock};
 
-use herder_core::event::{Event, RunGuards, RunStarted};
 use herder_core::fanout::{Between, Eagerness, Plan, Policy, Recovered};
-use herder_core::journal::{FORMAT_VERSION, HashKey, RunLock, RunRecord};
+use herder_core::journal::HashKey;
 use herder_core::run_id::RunId;
 use herder_core::target::{Platform, Target};
-use herder_core::via::Via;
 
 use self::channel::beside;
 pub(crate) use self::channel::{OpenChannels, Places};
 pub(crate) use self::error::ExecError;
-use self::job::{Around, ExecJob, Work};
+pub(crate) use self::job::ExecJob;
+use self::job::{Around, Work};
 pub(crate) use self::options::{
     EnvName, GivenValues, Recipe, Rollout, Sources, WorkSource, hash_of, split_env, split_parameters,
 };
@@ -37,11 +36,11 @@ pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
 pub(crate) use self::shell::{POWERSHELL_TAIL, join_powershell, join_sh, quote_sh};
 pub(crate) use self::via::{choose, hand_over};
 use super::guards::{Checked, gates};
-use super::run::Start;
+use super::run::{Prepared, Start, Title, new_record, opening, warning};
 use super::targets::Resolved;
 use crate::ctx::Ctx;
 use crate::failure::Failure;
-use crate::scopes::{Scopes, Unreached};
+use crate::scopes::Scopes;
 
 /// The word for this workflow in journals and events.
 pub(crate) const COMMAND: &str = "exec";
@@ -67,14 +66,6 @@ pub(crate) struct ExecOptions {
     pub(crate) channels: OpenChannels,
 }
 
-/// A run that only needs to be driven.
-pub(crate) struct Prepared {
-    /// For the executor and the dispatcher.
-    pub(crate) start: Start<ExecJob>,
-    /// Held while the run is driven.
-    pub(crate) _lock: RunLock,
-}
-
 /// Makes the run: builds what is sent, writes the run's directory. Nothing is sent yet. `checked` is what guards it, and allows it.
 ///
 /// # Errors
@@ -84,38 +75,18 @@ pub(crate) fn prepare(
     scopes: &Scopes,
     options: ExecOptions,
     checked: Checked,
-) -> Result<Prepared, Failure> {
+) -> Result<Prepared<ExecJob>, Failure> {
     let ExecOptions { mut recipe, given, resolved, waves, channels, .. } = options;
     let wish = recipe.wish(Sources { environment: &ctx.environment, given: &given })?;
     let payloads = payloads(&wish, &resolved.targets)?;
     recipe.sends = hash_of(&wish, &HashKey::open(&ctx.settings.state_dir.value, ctx.random())?);
-    let created = ctx.clock.now();
-    let run = RunId::new(created, (ctx.seed & 0x00ff_ffff) as u32);
-    let record = RunRecord {
-        format: FORMAT_VERSION,
-        run: run.clone(),
-        created,
-        herder: env!("CARGO_PKG_VERSION").to_owned(),
-        command: COMMAND.to_owned(),
-        title: recipe.title(),
-        identity: scopes.first().identity.clone(),
-        scopes: match scopes.count() {
-            1 => Vec::new(),
-            _ => scopes.iter().map(|open| open.identity.clone()).collect(),
-        },
-        role: scopes.role.clone(),
-        unreached: scopes.unreached.iter().map(|u| u.name.clone()).collect(),
-        waves: waves.iter().map(|end| u32::try_from(*end).unwrap_or(u32::MAX)).collect(),
-        recipe: serde_json::to_value(&recipe).map_err(|error| {
-            Failure::new(crate::failure::Kind::Bug, "the recipe is not JSON").caused_by(&error)
-        })?,
-    };
+    let title = Title { command: COMMAND, title: recipe.title(), waves: &waves, recipe: &recipe };
+    let record = new_record(ctx, scopes, title)?;
+    let run = record.run.clone();
     let directory = ctx.runs().create(&record, &resolved.targets)?;
     let lock = directory.lock()?;
-    let mut opening = opening(&record, scopes, &resolved, (options.note, recipe.rollout.via));
-    if let Some(Event::RunStarted(started)) = opening.first_mut() {
-        started.guards = recipe.rollout.guards.clone();
-    }
+    let told = (options.note, recipe.rollout.via, recipe.rollout.guards.clone());
+    let mut opening = opening(&record, scopes, &resolved, told);
     opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
     let channels = channels.of_run(&directory.output(), scopes.count());
@@ -133,7 +104,7 @@ pub(crate) fn prepare(
     let job = Arc::new(job);
     let is_partial = !scopes.unreached.is_empty();
     let start = Start { job, plan, run, directory, next_intent: 1, next_seq: 0, opening, is_partial, beside };
-    Ok(Prepared { start, _lock: lock })
+    Ok(Prepared { start, lock })
 }
 
 fn work(run: &RunId, recipe: &Recipe, targets: Vec<Target>, payloads: BTreeMap<Platform, Payload>) -> Work {
@@ -151,6 +122,7 @@ fn work(run: &RunId, recipe: &Recipe, targets: Vec<Target>, payloads: BTreeMap<P
     }
 }
 
+/// How the executor carries out a run of `exec`.
 fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Policy {
     Policy {
         concurrency: usize::try_from(recipe.rollout.concurrency).unwrap_or(usize::MAX),
@@ -162,35 +134,6 @@ fn policy(recipe: &Recipe, eagerness: Eagerness, resend_ambiguous: bool) -> Poli
         rate: recipe.rollout.rate,
         via: recipe.rollout.via,
     }
-}
-
-fn opening(
-    record: &RunRecord,
-    scopes: &Scopes,
-    resolved: &Resolved,
-    (note, via): (Option<String>, Via),
-) -> Vec<Event> {
-    let started = Event::RunStarted(RunStarted {
-        command: record.command.clone(),
-        title: record.title.clone(),
-        sim: record.identity.sim,
-        targets: resolved.targets.len() as u64,
-        waves: u32::try_from(record.waves.len()).unwrap_or(u32::MAX),
-        accounts: scopes.accounts(),
-        regions: scopes.regions(),
-        herder: record.herder.clone(),
-        note,
-        via,
-        guards: RunGuards::default(),
-        left_out: scopes.unreached.iter().map(Unreached::told).collect(),
-    });
-    let unreached = scopes.unreached.iter().map(ToString::to_string);
-    let warnings = scopes.warnings.iter().cloned().chain(unreached).chain(resolved.warnings.iter().cloned());
-    std::iter::once(started).chain(warnings.map(warning)).collect()
-}
-
-fn warning(message: String) -> Event {
-    Event::Warning { message, hints: Vec::new() }
 }
 
 /// What each platform among the targets is sent.

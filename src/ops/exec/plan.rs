@@ -13,6 +13,7 @@ use super::{ExecOptions, payloads};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
+use crate::ops::preview::{bad_line, seconds, waves_line};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -151,26 +152,6 @@ impl Preview {
         )
     }
 
-    /// What is bad before anything is sent, and which wave that stops.
-    fn bad_line(&self) -> Option<String> {
-        let total: u64 = self.bad_before.iter().sum();
-        let mut so_far = 0;
-        let stopped = self.bad_before.iter().position(|bad| {
-            so_far += bad;
-            so_far > self.max_errors
-        });
-        let what = match total {
-            0 => return None,
-            1 => "1 target is bad before anything is sent (see the list)".to_owned(),
-            n => format!("{n} targets are bad before anything is sent (see the list)"),
-        };
-        Some(match stopped {
-            None => format!("  {what}"),
-            Some(0) => format!("  {what}: the run would stop at once"),
-            Some(wave) => format!("  {what}: the run would stop as wave {} begins", wave + 1),
-        })
-    }
-
     fn through_service(&self) -> [String; 2] {
         let calls = if self.sends == 1 {
             "1 call to send".to_owned()
@@ -192,24 +173,12 @@ impl Preview {
         let title = options.recipe.title();
         let sim = if scopes.is_simulated() { " (SIMULATED)" } else { "" };
         let mut lines = Vec::new();
-        let waves: Vec<String> = self.waves.iter().map(ToString::to_string).collect();
         lines.push(format!("would run `{title}` on {} targets; nothing is sent{sim}", self.targets.len()));
         if scopes.count() > 1 {
             lines.push(format!("  in {}", scopes.place()));
         }
         lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
-        if waves.len() > 1 {
-            let soak = match options.recipe.rollout.soak() {
-                Duration::ZERO => String::new(),
-                soak => format!(", {} between them", for_people(soak)),
-            };
-            let gates = match options.recipe.rollout.guards.gates.len() {
-                0 => String::new(),
-                1 => ", one gate".to_owned(),
-                n => format!(", {n} gates"),
-            };
-            lines.push(format!("  waves: {} targets{soak}{gates}", waves.join(", then ")));
-        }
+        lines.extend(waves_line(&options.recipe.rollout, &self.waves));
         lines.push(format!(
             "  {} at once; stops when more than {} are bad; at worst {} more were sent by then and are not judged yet",
             self.concurrency, self.max_errors, self.overshoot
@@ -222,13 +191,7 @@ impl Preview {
             }
             Via::Service => lines.extend(self.through_service()),
         }
-        lines.extend(self.bad_line());
+        lines.extend(bad_line(&self.bad_before, self.max_errors));
         lines
     }
-}
-
-/// A year at the most: what is longer is no different to a person, and may be more than a duration holds.
-fn seconds(count: f64) -> Duration {
-    const YEAR: f64 = 365.0 * 86_400.0;
-    Duration::try_from_secs_f64(count.min(YEAR)).unwrap_or(Duration::ZERO)
 }

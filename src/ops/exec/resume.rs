@@ -12,11 +12,11 @@ use super::channel::{OpenChannels, beside};
 use super::job::{Around, ExecJob, Traces, realm_of};
 use super::options::{GivenValues, Recipe, Sources, hash_of};
 use super::payload::Payload;
-use super::{Prepared, payloads, policy, warning, work};
+use super::{payloads, policy, work};
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Kind};
 use crate::ops::guards::{Checked, Guard};
-use crate::ops::run::Start;
+use crate::ops::run::{Prepared, Start, warning};
 use crate::scopes::Scopes;
 
 /// What a run is picked up for.
@@ -60,7 +60,7 @@ pub(crate) fn resume(
     directory: RunDirectory,
     record: &RunRecord,
     options: ResumeOptions,
-) -> Result<Option<Prepared>, Failure> {
+) -> Result<Option<Prepared<ExecJob>>, Failure> {
     let lock = directory.lock()?;
     let replay = Replay::read(&directory)?;
     let targets = directory.targets()?;
@@ -104,7 +104,7 @@ pub(crate) fn resume(
         is_partial: !record.unreached.is_empty(),
         beside,
     };
-    Ok(Some(Prepared { start, _lock: lock }))
+    Ok(Some(Prepared { start, lock }))
 }
 
 /// What earlier processes of the run left in each account and region.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use herder_aws::ssm::StartSession;
+use herder_aws::CallErrorKind;
+use herder_aws::ssm::{SessionSlot, StartError, StartSession};
 use herder_session::client::{EventLink, SessionEvent, SessionHandle};
-use herder_session::copy::{EventExec, Node};
+use herder_session::copy::{CopyError, EventExec, Node, Reason};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Launcher, Notices};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::scopes::OpenScope;
 
 type Tell = Box<dyn FnMut(SessionEvent) + Send>;
@@ -20,6 +21,8 @@ pub(crate) struct CopyNode<'a> {
     open: &'a OpenScope,
     target: StartSession,
     notices: UnboundedSender<String>,
+    /// Told of the id of every session that was started.
+    begun: Option<&'a (dyn Fn(&str) + Sync)>,
     sessions: Mutex<Sessions>,
 }
 
@@ -27,8 +30,48 @@ pub(crate) struct CopyNode<'a> {
 struct Sessions {
     /// Those that were started, by their ids.
     ids: Vec<String>,
+    /// A place in the quota, for the first of them.
+    slot: Option<SessionSlot>,
     /// Why the last one could not be.
-    failure: Option<Failure>,
+    failure: Option<(Refusal, Failure)>,
+}
+
+/// What sort of reason there is that a session was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The node's agent is not connected.
+    NotConnected,
+    /// The service's own documents are not there, or want something else.
+    Document,
+    /// The quota was used up, for so long that it was given up.
+    Throttled,
+    /// The service can't be reached, or its answer was lost. A session that nobody opens ends by itself.
+    Unreachable,
+    /// New credentials are needed.
+    Credentials,
+    /// The caller may not.
+    Denied,
+    /// Anything else.
+    Other,
+}
+
+impl From<&StartError> for Refusal {
+    fn from(error: &StartError) -> Refusal {
+        let error = match error {
+            StartError::NotConnected(_) => return Refusal::NotConnected,
+            StartError::InvalidDocument(_) | StartError::InvalidParameters(_) => return Refusal::Document,
+            StartError::Call(error) => error,
+        };
+        match &error.kind {
+            kind if kind.is_credentials() => Refusal::Credentials,
+            CallErrorKind::Throttled => Refusal::Throttled,
+            CallErrorKind::Unreachable | CallErrorKind::Lost | CallErrorKind::ClockSkew => {
+                Refusal::Unreachable
+            }
+            CallErrorKind::AccessDenied { .. } => Refusal::Denied,
+            _ => Refusal::Other,
+        }
+    }
 }
 
 /// Why no session could be had; the failure itself is kept by the node.
@@ -44,7 +87,18 @@ impl<'a> CopyNode<'a> {
         target: StartSession,
         notices: UnboundedSender<String>,
     ) -> CopyNode<'a> {
-        CopyNode { launcher, open, target, notices, sessions: Mutex::default() }
+        CopyNode { launcher, open, target, notices, begun: None, sessions: Mutex::default() }
+    }
+
+    /// The same with a place in the quota for its first session.
+    pub(crate) fn in_slot(self, slot: Option<SessionSlot>) -> CopyNode<'a> {
+        self.sessions().slot = slot;
+        self
+    }
+
+    /// The same, and tells somebody the id of every session that begins.
+    pub(crate) fn telling(self, begun: &'a (dyn Fn(&str) + Sync)) -> CopyNode<'a> {
+        CopyNode { begun: Some(begun), ..self }
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -52,7 +106,7 @@ impl<'a> CopyNode<'a> {
     }
 
     /// Why the last session could not be started.
-    pub(crate) fn failure(&self) -> Option<Failure> {
+    fn failure(&self) -> Option<(Refusal, Failure)> {
         self.sessions().failure.take()
     }
 
@@ -71,14 +125,20 @@ impl<'a> CopyNode<'a> {
             parameters: BTreeMap::from_iter(values),
             ..self.target.clone()
         };
-        match self.launcher.start_on(self.open, &start).await {
+        let slot = self.sessions().slot.take();
+        match self.launcher.start_in(&start, slot).await {
             Ok(live) => {
                 self.sessions().ids.push(live.id.clone());
+                if let Some(begun) = self.begun {
+                    begun(&live.id);
+                }
                 Ok(live)
             }
-            Err(failure) => {
+            Err(error) => {
+                let refusal = Refusal::from(&*error);
+                let failure = self.launcher.explain(self.open, &start, *error).await;
                 let said = NotStarted(failure.message.clone());
-                self.sessions().failure = Some(failure);
+                self.sessions().failure = Some((refusal, failure));
                 Err(said)
             }
         }
@@ -111,4 +171,35 @@ impl Node for CopyNode<'_> {
         let live = self.start("AWS-StartNonInteractiveCommand", &parameters).await?;
         Ok(live.events.into_exec(self.tell()))
     }
+}
+
+/// What a person reads of a copy that failed; and where no session could be started, what sort of reason there is.
+pub(crate) fn copy_failure(error: &CopyError, node: &CopyNode<'_>) -> (Option<Refusal>, Failure) {
+    let kind = match error {
+        CopyError::Start(_) => {
+            if let Some((refusal, failure)) = node.failure() {
+                return (Some(refusal), failure);
+            }
+            Kind::Service
+        }
+        CopyError::Node { reason: Reason::NotFound, .. } => Kind::NotFound,
+        CopyError::Local { .. } => Kind::Local,
+        _ => Kind::Service,
+    };
+    let failure = Failure::new(kind, error.to_string());
+    let failure = match std::error::Error::source(error) {
+        Some(source) => failure.caused_by(source),
+        None => failure,
+    };
+    let failure = match error {
+        CopyError::Session(_) => {
+            failure.hint("Start the same copy again: it goes on where this one broke off.")
+        }
+        CopyError::Node { reason: Reason::Denied, .. } => {
+            failure.hint("The session's user has to be allowed to: copy to /tmp and move the file with sudo, or set another user in Session Manager's preferences.")
+        }
+        CopyError::Changed(_) => failure.hint("Copy it when nothing writes to it, or copy a snapshot of it."),
+        _ => failure,
+    };
+    (None, failure)
 }

@@ -130,6 +130,8 @@ impl Dialer<'_> {
         let to = &self.spec;
         match event {
             ForwardEvent::SessionEnded { reason } => {
+                // An agent's own words may end with a period.
+                let reason = reason.trim_end_matches('.');
                 self.say(format!("{to}: {reason}; the next connection starts another session"));
             }
             ForwardEvent::Finished { connection, end, .. } => match end {

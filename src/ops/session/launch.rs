@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use herder_aws::ssm::{StartError, StartSession};
+use herder_aws::ssm::{SessionSlot, StartError, StartSession};
 use herder_aws::{Scope, Trust};
 use herder_core::target::Reach;
 use herder_session::client::{
@@ -81,8 +81,20 @@ impl Launcher {
     /// # Errors
     /// Systems Manager doesn't start one.
     pub(crate) async fn start(&self, start: &StartSession) -> Result<Live, Box<StartError>> {
+        self.start_in(start, None).await
+    }
+
+    /// The same in a place in the quota that was waited for.
+    ///
+    /// # Errors
+    /// Systems Manager doesn't start one.
+    pub(crate) async fn start_in(
+        &self,
+        start: &StartSession,
+        slot: Option<SessionSlot>,
+    ) -> Result<Live, Box<StartError>> {
         // Boxed: the SDK's futures are nested deeply.
-        let started = Box::pin(async { self.scope.ssm().start_session(start).await }).await;
+        let started = Box::pin(async { self.scope.ssm().start_session(start, slot).await }).await;
         let started = started.map_err(Box::new)?;
         let opened = Opened {
             session_id: started.session_id,
@@ -136,7 +148,15 @@ impl Launcher {
                 self.explain_not_connected(open, target, failure).await
             }
             StartError::InvalidDocument(error) => {
-                let failure = Failure { kind: Kind::NotFound, ..Failure::from(error) };
+                let is_other_type = error.message.contains("Document type");
+                let document = start.document.clone().unwrap_or_default();
+                let mut failure = Failure { kind: Kind::NotFound, ..Failure::from(error) };
+                // Where it is looked for is right: what is wrong is the document.
+                if is_other_type {
+                    failure.kind = Kind::Usage;
+                    failure.message = format!("the document `{document}` is none that starts a session");
+                    failure.hints.clear();
+                }
                 failure.hint("Name a document of type Session that fits the node: `aws ssm list-documents --filters Key=DocumentType,Values=Session` lists them.")
             }
             StartError::InvalidParameters(error) => {
@@ -208,7 +228,7 @@ pub(crate) fn failed(end: &SessionEnd) -> Failure {
             if *is_cut {
                 failure.causes.push("its last bytes did not arrive".to_owned());
             }
-            with_key_hint(failure)
+            with_hints(failure)
         }
         SessionEnd::TimedOut => Failure::new(Kind::Service, "the session has timed out").hint(
             "Start another one; the idle time and the longest duration are set in Session Manager's preferences.",
@@ -229,18 +249,29 @@ pub(crate) fn failed(end: &SessionEnd) -> Failure {
                 SessionError::Dial(DialError::Endpoint(_)) => failure.hint(
                     "To use a VPC endpoint or an emulator, name it with AWS_ENDPOINT_URL_SSMMESSAGES.",
                 ),
+                SessionError::Dial(error @ DialError::Proxy { .. }) if error.is_refusal() => failure.hint(
+                    "Give the proxy its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT.",
+                ),
+                SessionError::Dial(DialError::Proxy { .. }) => failure.hint(
+                    "Let the proxy allow CONNECT to Session Manager's ssmmessages host, or leave it out for that host with NO_PROXY.",
+                ),
                 SessionError::Dial(_) => failure.hint(
                     "Check that this machine reaches the ssmmessages endpoint (HTTPS_PROXY and AWS_CA_BUNDLE are used).",
                 ),
                 _ => failure,
             };
-            with_key_hint(failure)
+            with_hints(failure)
         }
         other => Failure::new(Kind::Service, other.to_string()),
     }
 }
 
-fn with_key_hint(failure: Failure) -> Failure {
+fn with_hints(failure: Failure) -> Failure {
+    let is_about_time = failure.causes.iter().any(|cause| cause.contains("timed out due to inactivity"));
+    let failure = match is_about_time {
+        true => failure.hint("The idle time is set in Session Manager's preferences: 1 to 60 minutes."),
+        false => failure,
+    };
     let is_about_keys = failure.causes.iter().any(|cause| {
         let cause = cause.to_lowercase();
         cause.contains("kms") || cause.contains("generatedatakey")

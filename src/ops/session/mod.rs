@@ -11,7 +11,7 @@ mod notice;
 mod proxy;
 mod shell;
 
-pub(crate) use copying::CopyNode;
+pub(crate) use copying::{CopyNode, Refusal, copy_failure};
 pub(crate) use exec::{ExecStreams, Ran, run as exec};
 pub(crate) use forward::{ForwardNotice, Tunnel, forward, port_kind};
 pub(crate) use launch::{Launcher, Live, ended, failed};

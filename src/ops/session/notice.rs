@@ -16,7 +16,13 @@ impl Notices {
     pub(crate) fn of(&mut self, event: &SessionEvent) -> Option<String> {
         Some(match event {
             SessionEvent::Reconnecting { attempt, why } if TOLD.contains(attempt) || !self.is_lost => {
-                let again = if self.is_lost { "still no connection" } else { "connection lost" };
+                // What was connected before is lost for another reason at first.
+                let is_first = why.starts_with(herder_session::client::NOT_CONNECTED);
+                let again = match (self.is_lost, is_first) {
+                    (true, _) => "still no connection",
+                    (false, true) => "no connection yet",
+                    (false, false) => "connection lost",
+                };
                 self.is_lost = true;
                 format!("{again} ({why}); connecting again, nothing is lost")
             }
@@ -50,6 +56,8 @@ mod tests {
         assert!(said[1].starts_with("still no connection"), "{said:?}");
         assert_eq!(notices.of(&SessionEvent::Reconnected).unwrap(), "connected again");
         assert!(notices.of(&lost(2)).unwrap().starts_with("connection lost"));
+        let refused = SessionEvent::Reconnecting { attempt: 1, why: "could not connect: no".into() };
+        assert!(Notices::default().of(&refused).unwrap().starts_with("no connection yet (could not connect"));
         assert_eq!(notices.of(&SessionEvent::ExitCode(0)), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The executor against a scripted service: what it promises, whatever the service does.
 
+mod at_once;
 mod bench;
 mod chaos;
 mod fake;

@@ -1,0 +1,109 @@
+//! `--dry-run`: what a run of copies would do.
+
+use std::collections::BTreeMap;
+
+use herder_core::limit::DEFAULT_RATE;
+use herder_core::target::Platform;
+use herder_core::time::for_people;
+use serde::Serialize;
+
+use super::{CopiesOptions, Direction, directory_of, shown};
+use crate::ops::preview::{bad_line, seconds, waves_line};
+use crate::scopes::Scopes;
+
+/// One target of a plan, as `--dry-run` lists it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PlannedCopy {
+    pub(crate) target: String,
+    pub(crate) name: Option<String>,
+    /// From 1.
+    pub(crate) wave: u32,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) az: Option<String>,
+    pub(crate) platform: Option<Platform>,
+    /// The path that would be written: on the node, or here. Null where it would be judged without a copy.
+    pub(crate) to: Option<String>,
+    /// Its verdict and reason where nothing would be copied: `undelivered (offline)`.
+    pub(crate) judged: Option<String>,
+}
+
+/// Works out what a run would do: its targets, and what it comes to in a few lines for people. Copies nothing, writes nothing.
+pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> (Vec<PlannedCopy>, Vec<String>) {
+    let mut targets = Vec::with_capacity(options.resolved.targets.len());
+    let (mut sizes, mut bad_before) = (Vec::new(), Vec::new());
+    let mut sessions_in: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let mut begin = 0;
+    for (wave, end) in (1_u32..).zip(&options.waves) {
+        for (index, target) in options.resolved.targets.iter().enumerate().take(*end).skip(begin) {
+            let judged = options.resolved.judged.get(&index);
+            if judged.is_none() {
+                *sessions_in.entry((&target.account, &target.region)).or_insert(0) += 1;
+            }
+            let to = match options.recipe.direction {
+                Direction::Upload => options.recipe.remote.clone(),
+                Direction::Download => {
+                    directory_of(&options.recipe.local, target, scopes.count() > 1).display().to_string()
+                }
+            };
+            targets.push(PlannedCopy {
+                target: target.id.clone(),
+                name: target.name.clone(),
+                wave,
+                account: target.account.clone(),
+                region: target.region.clone(),
+                az: target.az.clone(),
+                platform: target.platform,
+                to: Some(to).filter(|_| judged.is_none()),
+                judged: judged.map(|o| match &o.reason {
+                    Some(reason) => format!("{} ({reason})", o.verdict),
+                    None => o.verdict.to_string(),
+                }),
+            });
+        }
+        let known = options.resolved.judged.range(begin..*end);
+        bad_before.push(known.filter(|(_, o)| o.verdict.is_bad()).count() as u64);
+        sizes.push(end - begin);
+        begin = *end;
+    }
+    // Each account and region has its own quota: the fullest decides.
+    let most = sessions_in.into_values().max().unwrap_or(0);
+    let lines = lines(scopes, options, (&sizes, &bad_before), most);
+    (targets, lines)
+}
+
+fn lines(
+    scopes: &Scopes,
+    options: &CopiesOptions,
+    (sizes, bad_before): (&[usize], &[u64]),
+    sessions: u64,
+) -> Vec<String> {
+    let recipe = &options.recipe;
+    let (rollout, count) = (&recipe.rollout, options.resolved.targets.len());
+    let sim = if scopes.is_simulated() { " (SIMULATED)" } else { "" };
+    let mut lines = vec![format!("would {} {count} targets; nothing is copied{sim}", recipe.deed())];
+    if scopes.count() > 1 {
+        lines.push(format!("  in {}", scopes.place()));
+    }
+    lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
+    if recipe.direction == Direction::Upload {
+        lines.push(format!("  {} to each", shown(options.source.amount)));
+    }
+    lines.extend(waves_line(rollout, sizes));
+    let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
+    lines.push(format!(
+        "  {} at once; stops when more than {} are bad; at worst {} more were begun by then and are not judged yet",
+        rollout.concurrency,
+        rollout.max_errors,
+        rollout.concurrency.min(widest)
+    ));
+    let paced = rollout.rate.map_or(0.0, |rate| count as f64 / rate);
+    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let time = seconds((sessions as f64 / DEFAULT_RATE).max(paced)) + rollout.soak().saturating_mul(pauses);
+    lines.push(format!(
+        "  begins within about {} at {DEFAULT_RATE:.1} sessions a second in each account and region (assumed), and takes the copies' own time",
+        for_people(time)
+    ));
+    lines.extend(bad_line(bad_before, rollout.max_errors));
+    lines
+}
