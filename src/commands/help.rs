@@ -4,13 +4,22 @@ use std::io::Write as _;
 
 use clap::{Args, ValueEnum};
 
+use herder_core::target::suggest;
+
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
 
 /// Show help on a command or a topic (exit-codes, output, selectors, rollout)
 #[derive(Args, Clone, Debug)]
-#[command(disable_help_flag = false)]
+#[command(
+    disable_help_flag = false,
+    after_help = "\
+Examples:
+  herder help exec
+  herder help runs resume
+  herder help selectors"
+)]
 pub(crate) struct HelpArgs {
     /// A topic, or the words of a command
     #[arg(value_name = "TOPIC|COMMAND")]
@@ -24,6 +33,14 @@ enum Topic {
     Selectors,
     Rollout,
 }
+
+/// The topics, for completions.
+pub(crate) const TOPICS: [(&str, &str); 4] = [
+    ("exit-codes", "what each exit code means"),
+    ("output", "formats of results and lists"),
+    ("selectors", "which nodes a command acts on"),
+    ("rollout", "how a change goes over many nodes"),
+];
 
 impl Topic {
     fn text(self) -> &'static str {
@@ -59,12 +76,84 @@ fn command_help(words: &[String]) -> Result<String, Failure> {
                 .iter()
                 .filter_map(|t| Some(t.to_possible_value()?.get_name().to_owned()))
                 .collect();
-            Failure::usage(format!("there is no command or topic `{word}`")).hint(format!(
-                "Commands: {}. Topics: {}.",
-                names.join(", "),
-                topics.join(", ")
-            ))
+            let failure = Failure::usage(format!("there is no command or topic `{word}`"));
+            let meant = suggest(word, names.iter().chain(&topics).map(String::as_str));
+            let failure = match meant {
+                Some(meant) => failure.hint(format!("Did you mean `{meant}`?")),
+                None => failure,
+            };
+            failure.hint(format!("Commands: {}. Topics: {}.", names.join(", "), topics.join(", ")))
         })?;
     }
     Ok(found.render_long_help().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use herder_core::target::{Attribute, Comparison, Platform};
+    use herder_core::verdict::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn the_topics_are_those_of_completions() {
+        let names =
+            Topic::value_variants().iter().map(|t| t.to_possible_value().unwrap().get_name().to_owned());
+        assert!(names.eq(TOPICS.iter().map(|(name, _)| (*name).to_owned())));
+    }
+
+    /// The first words of a topic's lines.
+    fn heads(topic: Topic) -> Vec<&'static str> {
+        topic.text().lines().filter_map(|line| line.split_whitespace().next()).collect()
+    }
+
+    #[test]
+    fn topics_name_what_there_is() {
+        let codes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130].map(|code: u8| code.to_string());
+        let exits = heads(Topic::ExitCodes);
+        assert!(codes.iter().all(|code| exits.contains(&code.as_str())));
+        let known = [
+            Exit::Success,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::NoMatch,
+            Exit::Denied,
+            Exit::Unknown,
+            Exit::Stopped,
+            Exit::RolledBack,
+            Exit::Refused,
+            Exit::Bug,
+            Exit::Interrupted,
+        ];
+        assert!(known.map(|exit| exit.code().to_string()) == codes);
+        for verdict in Verdict::ALL {
+            assert!(Topic::Rollout.text().contains(&format!("  {} ", verdict.as_str())), "{verdict:?}");
+        }
+        let selectors = Topic::Selectors.text();
+        let words = Attribute::ALL.map(|a| format!("{}:", a.word())).into_iter();
+        let words = words.chain(Platform::ALL.map(|p| p.as_str().to_owned()));
+        for word in words.chain(Comparison::ALL.map(|c| c.word().to_owned())) {
+            assert!(selectors.contains(&word), "{word}");
+        }
+    }
+
+    /// Every flag that a topic names is one that `exec` or a list takes.
+    #[test]
+    fn topics_name_no_flag_that_is_not_there() {
+        let mut root = crate::cli::Cli::command();
+        root.build();
+        let mut flags = Vec::new();
+        fn collect(command: &clap::Command, flags: &mut Vec<String>) {
+            flags.extend(command.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?))));
+            command.get_subcommands().for_each(|command| collect(command, flags));
+        }
+        collect(&root, &mut flags);
+        for topic in Topic::value_variants() {
+            let (text, _) = topic.text().split_once("Examples:").unwrap();
+            for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
+                let is_flag = word.starts_with("--") && word.len() > 2;
+                assert!(!is_flag || flags.iter().any(|flag| flag == word), "{word}");
+            }
+        }
+    }
 }

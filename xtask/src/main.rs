@@ -2,11 +2,12 @@
 
 mod aws_cli;
 mod bench;
-mod dist;
 mod conformance;
+mod dist;
 mod generate;
 mod http;
 mod judges;
+mod manual;
 mod process;
 mod rules;
 mod serve;
@@ -64,6 +65,8 @@ enum Bench {
     Rollout(bench::RolloutArgs),
     /// Sessions on loopback: rates, processor time, fairness, round trips, copies, memory
     Session(bench::SessionArgs),
+    /// A Tab with ten thousand nodes in the cache
+    Tab(bench::TabArgs),
 }
 
 fn main() -> ExitCode {
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
         Task::Bench(Bench::Session(args)) => bench::run_session(&args),
+        Task::Bench(Bench::Tab(args)) => bench::run_tab(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

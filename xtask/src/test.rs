@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::conformance::{self, ConformanceArgs};
 use crate::process::{cargo, check};
-use crate::{Outcome, aws_cli, generate, rules};
+use crate::{Outcome, aws_cli, generate, manual, rules};
 
 /// How many checks a step made.
 #[derive(Clone, Copy, Default)]
@@ -37,6 +37,7 @@ pub(crate) fn run(quick: bool) -> ExitCode {
         ("lints: cargo clippy, warnings denied", || one(lints())),
         ("tests: cargo test --workspace", tests),
         ("generated files: cargo xtask gen --check", || one(generate::run(true))),
+        ("manual pages: mandoc -T lint", || many(manual::run())),
         ("rules: what clippy must reject", || many(rules::run())),
         ("aws CLI: against herder sim serve", || many(aws_cli::run())),
         ("conformance: the judges of the simulator and of herder", || {

@@ -9,7 +9,7 @@ mod retry;
 mod show;
 
 use clap::{Args, Subcommand};
-use herder_core::target::{RunRef, Which};
+use herder_core::target::{RunRef, Which, suggest};
 use herder_core::verdict::Verdict;
 
 use super::exec::{Piped, read_stdin, warn_of_values};
@@ -74,7 +74,10 @@ impl GivenArgs {
 fn run_ref(text: &str) -> Result<RunRef, String> {
     match text.trim_start_matches('@') {
         "last" => Ok(RunRef::Last),
-        id => id.parse().map(RunRef::Id).map_err(|error: herder_core::run_id::NotARunId| error.to_string()),
+        id => id.parse().map(RunRef::Id).map_err(|error: herder_core::run_id::NotARunId| {
+            let meant = suggest(id, ["last"]).map(|meant| format!("; did you mean `{meant}`?"));
+            format!("{error}{}", meant.unwrap_or_default())
+        }),
     }
 }
 
@@ -84,7 +87,9 @@ fn which(word: &str) -> Result<Which, String> {
         "all" => Ok(Which::All),
         word => Verdict::from_word(word).map(Which::Verdict).ok_or_else(|| {
             let words: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::as_str).collect();
-            format!("is none of bad, all, {}", words.join(", "))
+            let meant = suggest(word, words.iter().copied().chain(["bad", "all"]));
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            format!("is none of bad, all, {}{meant}", words.join(", "))
         }),
     }
 }
