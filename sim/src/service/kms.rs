@@ -309,7 +309,7 @@ mod tests {
             ),
             (json!({"KeyId": "alias/sessions", "NumberOfBytes": 2000}), "ValidationException"),
             (
-                json!({"KeyId": "alias/sessions", "NumberOfBytes": 64, "GrantTokens": ["t"; 11]}),
+                json!({"KeyId": "alias/sessions", "NumberOfBytes": 64, "GrantTokens": vec!["t"; 11]}),
                 "ValidationException",
             ),
         ] {
