@@ -140,7 +140,7 @@ mod tests {
     /// Every flag that a topic names is one that `exec` or a list takes.
     #[test]
     fn topics_name_no_flag_that_is_not_there() {
-        let mut root = crate::cli::Cli::command();
+        let mut root = crate::command();
         root.build();
         let mut flags = Vec::new();
         fn collect(command: &clap::Command, flags: &mut Vec<String>) {

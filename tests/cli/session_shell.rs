@@ -1,10 +1,10 @@
 //! `herder session TARGET` on a terminal: keys, sizes, escapes, signals, and a terminal that is as it was.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use herder_sim::SessionAct;
 
-use crate::harness::Sim;
+use crate::harness::{BOUND, Sim};
 use crate::terminal::Terminal;
 
 fn sim(spec: &str) -> Sim {
