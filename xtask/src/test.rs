@@ -30,7 +30,7 @@ type Named = (&'static str, fn() -> Step);
 /// Runs the steps. The last line is always `N passed, N failed`.
 pub(crate) fn run(quick: bool) -> ExitCode {
     let begun = Instant::now();
-    let steps: [Named; 7] = [
+    let steps: [Named; 8] = [
         ("format: cargo fmt --check", || {
             one(check(cargo(&["fmt", "--all", "--check"]), "cargo fmt (run `cargo fmt`)"))
         }),
