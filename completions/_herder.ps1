@@ -491,6 +491,16 @@ Register-ArgumentCompleter -Native -CommandName 'herder' -ScriptBlock {
             break
         }
         'herder;runs;list' {
+            [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'Those that are in this state')
+            [CompletionResult]::new('--command', '--command', [CompletionResultType]::ParameterName, 'Those of this workflow, such as exec')
+            [CompletionResult]::new('--since', '--since', [CompletionResultType]::ParameterName, 'Those made since then: -2h, 09:30, 2026-11-21T09:30:00Z')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'Those made before then')
+            [CompletionResult]::new('--match', '--match', [CompletionResultType]::ParameterName, 'Those whose title or reason contains this')
+            [CompletionResult]::new('--where', '--where', [CompletionResultType]::ParameterName, 'Those with a target that ended so: bad, or a verdict such as failed or unknown')
+            [CompletionResult]::new('--exit', '--exit', [CompletionResultType]::ParameterName, 'Those that ended with this exit code')
+            [CompletionResult]::new('--node', '--node', [CompletionResultType]::ParameterName, 'Those that had this node among their targets, by id or name (globs)')
+            [CompletionResult]::new('--scope', '--scope', [CompletionResultType]::ParameterName, 'Those that worked in this account or region')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'So many at most')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
             [CompletionResult]::new('--columns', '--columns', [CompletionResultType]::ParameterName, 'Columns to show, in order')

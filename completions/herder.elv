@@ -469,6 +469,16 @@ set edit:completion:arg-completer[herder] = {|@words|
             cand prune 'Forget old runs: those that are older than 30 days, and the oldest ones beyond 5 GB'
         }
         &'herder;runs;list'= {
+            cand --state 'Those that are in this state'
+            cand --command 'Those of this workflow, such as exec'
+            cand --since 'Those made since then: -2h, 09:30, 2026-11-21T09:30:00Z'
+            cand --until 'Those made before then'
+            cand --match 'Those whose title or reason contains this'
+            cand --where 'Those with a target that ended so: bad, or a verdict such as failed or unknown'
+            cand --exit 'Those that ended with this exit code'
+            cand --node 'Those that had this node among their targets, by id or name (globs)'
+            cand --scope 'Those that worked in this account or region'
+            cand --limit 'So many at most'
             cand -o 'Format of the results on stdout'
             cand --output 'Format of the results on stdout'
             cand --columns 'Columns to show, in order'
