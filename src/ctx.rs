@@ -55,6 +55,8 @@ pub(crate) struct Ctx {
     pub(crate) terminal: Option<crate::io::Io>,
     /// Instances that EC2 has described so far, for progress.
     pub(crate) found: Arc<AtomicUsize>,
+    /// What is seen of nodes, for completions.
+    pub(crate) gathered: Arc<crate::complete::Gathered>,
     /// The simulator in this process, if there is one.
     pub(crate) sim: Option<Arc<crate::sim::InProcess>>,
 }
@@ -81,6 +83,7 @@ impl Ctx {
             seed,
             terminal: None,
             found: Arc::default(),
+            gathered: Arc::default(),
             sim: None,
         })
     }

@@ -41,8 +41,7 @@ pub(crate) struct Style {
 /// The terminal's width, asked anew each time: windows change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// Always this.
-    #[cfg(test)]
+    /// Always this: what `COLUMNS` says.
     Fixed(usize),
     /// What the terminal says.
     Measured,
@@ -53,7 +52,6 @@ impl Width {
     #[must_use]
     pub(crate) fn columns(self) -> usize {
         let columns = match self {
-            #[cfg(test)]
             Width::Fixed(columns) => Some(columns),
             Width::Measured => {
                 let mut on_stderr = comfy_table::Table::new();
@@ -143,7 +141,9 @@ impl Io {
             stdout: Out::new(unbuffered(&stdout, io::stdout()), OnError::Report),
             stderr: Out::new(unbuffered(&stderr, io::stderr()), OnError::Ignore),
             stdin: Input::System,
-            width: Width::Measured,
+            width: set("COLUMNS")
+                .and_then(|columns| columns.parse().ok())
+                .map_or(Width::Measured, Width::Fixed),
             terminal: Terminal::System,
             simulated: Arc::default(),
         }

@@ -3,6 +3,7 @@
 mod args;
 mod cli;
 mod commands;
+mod complete;
 mod ctx;
 mod dispatch;
 mod exit;
@@ -44,7 +45,12 @@ pub fn run(
 ) -> Exit {
     let environment = Environment::new(variables);
     let io = Io::system(&|name| environment.get(name).map(str::to_owned));
-    let args = commands::session::plugin::as_plugin(args.into_iter().collect());
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|verb| verb == complete::VERB) {
+        complete::answer(&io, &environment, &command(), args.get(2..).unwrap_or_default());
+        return Exit::Success;
+    }
+    let args = commands::session::plugin::as_plugin(args);
     let format = error_format(&args);
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
@@ -101,26 +107,32 @@ async fn execute(
     {
         ctx.sim = Some(Arc::new(sim::InProcess::start(&spec.value).await?));
     }
+    let result = dispatch(&ctx, io, cli.command).await;
+    ctx.gathered.keep(&ctx.settings, &ctx.environment);
+    result
+}
+
+async fn dispatch(ctx: &Ctx, io: &Io, command: Command) -> Result<Exit, Failure> {
     // Boxed: the SDK's futures are nested deeply.
-    match cli.command {
-        Command::Exec(args) => Box::pin(commands::exec::run(&ctx, io, *args)).await,
-        Command::Session(args) => Box::pin(commands::session::run(&ctx, io, *args)).await,
-        Command::Nodes(args) => Box::pin(commands::nodes::run(&ctx, io, args)).await,
-        Command::Runs(args) => Box::pin(commands::runs::run(&ctx, io, args)).await,
+    match command {
+        Command::Exec(args) => Box::pin(commands::exec::run(ctx, io, *args)).await,
+        Command::Session(args) => Box::pin(commands::session::run(ctx, io, *args)).await,
+        Command::Nodes(args) => Box::pin(commands::nodes::run(ctx, io, args)).await,
+        Command::Runs(args) => Box::pin(commands::runs::run(ctx, io, args)).await,
         #[cfg(feature = "sim")]
-        Command::Sim(args) => commands::sim::run(&ctx, io, args).await,
-        Command::Whoami(args) => commands::whoami::run(&ctx, io, &args).await,
+        Command::Sim(args) => commands::sim::run(ctx, io, args).await,
+        Command::Whoami(args) => commands::whoami::run(ctx, io, &args).await,
         Command::Completions(args) => {
             let io = io.clone();
-            commands::interruptible(&ctx, move || commands::completions::run(&io, &args)).await
+            commands::interruptible(ctx, move || commands::completions::run(&io, &args)).await
         }
         Command::Man(args) => {
             let io = io.clone();
-            commands::interruptible(&ctx, move || commands::man::run(&io, &args)).await
+            commands::interruptible(ctx, move || commands::man::run(&io, &args)).await
         }
         Command::Help(args) => {
             let io = io.clone();
-            commands::interruptible(&ctx, move || commands::help::run(&io, &args)).await
+            commands::interruptible(ctx, move || commands::help::run(&io, &args)).await
         }
     }
 }

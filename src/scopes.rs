@@ -33,6 +33,8 @@ pub(crate) struct OpenScope {
     pub(crate) identity: Identity,
     /// Instances that EC2 has described so far.
     pub(crate) found: Arc<AtomicUsize>,
+    /// What is seen of nodes, for completions.
+    pub(crate) gathered: Arc<crate::complete::Gathered>,
     /// Sends a second that earlier runs learned.
     pub(crate) send_rate: Option<f64>,
     /// Pages of results a second, likewise.
@@ -530,6 +532,7 @@ impl Opening<'_> {
                 scope,
                 identity,
                 found: Arc::clone(&self.ctx.found),
+                gathered: Arc::clone(&self.ctx.gathered),
                 send_rate: None,
                 read_rate: None,
             })

@@ -38,8 +38,8 @@ Examples:
   herder exec -t 'tag:env=prod and tag:role=web' -- systemctl restart nginx
   herder exec -t tag:env=prod -c 10% --max-errors 2% -- 'df -h / | tail -1'
   herder exec -t tag:env=prod --waves 1,10%,100% --dry-run -- ./update.sh
-  herder exec -t asg:web --waves 1,10%,100% --soak 5m --gate ./healthy.sh -- ./update.sh
-  herder exec -t asg:web --waves 1,10%,100% --gate tg:web --stop-on-alarm web-5xx --calendar release -- ./update.sh
+  herder exec -t asg:web-prod --waves 1,10%,100% --soak 5m --gate ./healthy.sh -- ./update.sh
+  herder exec -t asg:web-prod --waves 1,10%,100% --gate tg:web --stop-on-alarm web-5xx --calendar release -- ./update.sh
   herder exec -t 'tg:web and not az:us-east-1a' -- systemctl reload nginx
   herder exec -t tag:env=prod --via service -c 500 --max-errors 20 -- uptime
   herder exec -t @nodes.txt --script ./fix.sh -- --force
@@ -241,6 +241,9 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
     let deed = format!("run `{}` on", options.recipe.title());
     launch.confirm(&options.resolved, &deed).await?;
     let end = launch.run(options).await?;
+    if let (Some(document), None) = (&args.document, &end.failure) {
+        scopes.iter().for_each(|open| ctx.gathered.document(&open.identity, document));
+    }
     Ok(if args.exit == ExitOf::Remote { remote_exit(&end) } else { end.exit })
 }
 

@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use clap::{Args, CommandFactory as _, ValueEnum};
 
+use herder_core::target::suggest;
+
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
@@ -24,6 +26,14 @@ enum Topic {
     Selectors,
     Rollout,
 }
+
+/// The topics, for completions.
+pub(crate) const TOPICS: [(&str, &str); 4] = [
+    ("exit-codes", "what each exit code means"),
+    ("output", "formats of results and lists"),
+    ("selectors", "which nodes a command acts on"),
+    ("rollout", "how a change goes over many nodes"),
+];
 
 impl Topic {
     fn text(self) -> &'static str {
@@ -59,11 +69,13 @@ fn command_help(words: &[String]) -> Result<String, Failure> {
                 .iter()
                 .filter_map(|t| Some(t.to_possible_value()?.get_name().to_owned()))
                 .collect();
-            Failure::usage(format!("there is no command or topic `{word}`")).hint(format!(
-                "Commands: {}. Topics: {}.",
-                names.join(", "),
-                topics.join(", ")
-            ))
+            let failure = Failure::usage(format!("there is no command or topic `{word}`"));
+            let meant = suggest(word, names.iter().chain(&topics).map(String::as_str));
+            let failure = match meant {
+                Some(meant) => failure.hint(format!("Did you mean `{meant}`?")),
+                None => failure,
+            };
+            failure.hint(format!("Commands: {}. Topics: {}.", names.join(", "), topics.join(", ")))
         })?;
     }
     Ok(found.render_long_help().to_string())

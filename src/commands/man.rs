@@ -5,11 +5,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Command, CommandFactory as _};
 use clap_mangen::Man;
+use herder_core::target::suggest;
 
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 
+/// The day of the manual pages: that of the last change of what they say in common, so that a build is the same every day.
+const DATE: &str = "2026-11-22";
+/// Bytes of a line of a page's source: editors and terminals show it whole, and mandoc asks for it.
+const SOURCE_WIDTH: usize = 80;
 /// Columns of the reference's help texts, whatever terminal it is made on.
 const REFERENCE_WIDTH: usize = 100;
 
@@ -46,7 +51,13 @@ pub(crate) fn run(io: &Io, args: &ManArgs) -> Result<Exit, Failure> {
     let mut found = command;
     for word in &args.words {
         let next = found.find_subcommand(word).cloned();
-        found = next.ok_or_else(|| Failure::new(Kind::NotFound, format!("there is no command `{word}`")))?;
+        found = next.ok_or_else(|| {
+            let failure = Failure::new(Kind::NotFound, format!("there is no command `{word}`"));
+            match suggest(word, found.get_subcommands().map(Command::get_name)) {
+                Some(meant) => failure.hint(format!("Did you mean `{meant}`?")),
+                None => failure,
+            }
+        })?;
     }
     crate::commands::write_out(io, &page(&found)?)
 }
@@ -73,13 +84,65 @@ fn page(command: &Command) -> Result<Vec<u8>, Failure> {
     let mut page = Vec::new();
     write_page(&mut page, command)
         .map_err(|error| Failure::new(Kind::Bug, "the manual page can't be written").caused_by(&error))?;
-    Ok(page)
+    Ok(tidied(&String::from_utf8_lossy(&page)).into_bytes())
+}
+
+/// The same page as mandoc wants it: one preamble, lines of a bearable length, and paragraphs told by requests.
+fn tidied(page: &str) -> String {
+    let (mut tidy, mut is_literal) = (String::new(), false);
+    for (n, line) in page.lines().enumerate() {
+        let line = line.trim_end();
+        let is_request = line.starts_with(['.', '\'']);
+        is_literal = (is_literal || line == ".nf") && line != ".fi";
+        let is_preamble = line.starts_with(".ie \\n(.g") || line.starts_with(".el .ds Aq");
+        if is_preamble && n > 1 {
+            continue;
+        }
+        if is_literal || is_request {
+            tidy.push_str(line);
+            tidy.push('\n');
+        } else if line.is_empty() {
+            // A break before or behind a paragraph is none.
+            if let Some(before) = tidy.strip_suffix(".br\n") {
+                tidy.truncate(before.len());
+            }
+            tidy.push_str(".sp\n");
+        } else {
+            filled(&mut tidy, line);
+        }
+    }
+    while tidy.contains(".sp\n.br\n") {
+        tidy = tidy.replace(".sp\n.br\n", ".sp\n");
+    }
+    tidy
+}
+
+/// Breaks a line of running text between words; no line may begin as a request does.
+fn filled(text: &mut String, line: &str) {
+    let mut width = 0;
+    for word in line.split(' ') {
+        let breaks = width > 0
+            && width + 1 + word.len() > SOURCE_WIDTH
+            && !word.starts_with(['.', '\''])
+            && !word.is_empty();
+        if breaks {
+            text.push('\n');
+            width = 0;
+        } else if width > 0 {
+            text.push(' ');
+            width += 1;
+        }
+        text.push_str(word);
+        width += word.len();
+    }
+    text.push('\n');
 }
 
 fn write_page(page: &mut Vec<u8>, command: &Command) -> io::Result<()> {
     let name = page_name(command);
     let source = format!("herder {}", env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command.clone()).title(name).source(source).manual("herder manual");
+    let man = Man::new(command.clone()).title(name.to_uppercase()).date(DATE);
+    let man = man.source(source).manual("herder manual");
     man.render_title(page)?;
     man.render_name_section(page)?;
     man.render_synopsis_section(page)?;
@@ -139,6 +202,19 @@ fn add_reference(text: &mut String, command: &Command, parent: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_are_tidied() {
+        let long = "word ".repeat(20) + ".end";
+        let page = format!(
+            ".ie \\n(.g .ds Aq x\n.el .ds Aq y\n.SH A\n.ie \\n(.g .ds Aq x\n.el .ds Aq y\n{long}\n.br\n\n.br\nb \n.nf\n{long}\n.fi\n"
+        );
+        let tidy = tidied(&page);
+        assert_eq!(tidy.matches(".ds Aq").count(), 2);
+        assert!(tidy.contains("\n.sp\nb\n.nf\n") && tidy.contains(&format!(".nf\n{long}\n.fi")), "{tidy}");
+        assert!(tidy.lines().filter(|l| l.starts_with("word")).all(|l| l.len() <= 85 || l == long), "{tidy}");
+        assert!(!tidy.lines().any(|line| line.starts_with(".end")), "{tidy}");
+    }
 
     #[test]
     fn lines_stay_text() {

@@ -5,9 +5,10 @@ use std::num::NonZeroUsize;
 
 use herder_core::fanout::Outcome;
 use herder_core::journal::{Replay, RunDirectory};
+use herder_core::run_id::RunId;
 use herder_core::target::{
     NodeFacts, NodeSet, Query, RunRef, Selector, ServiceTarget, Share, Source, Target, Targets, Term, Which,
-    parse_list, spread,
+    parse_list, spread, suggest,
 };
 use herder_core::verdict::{Reason, Verdict};
 
@@ -82,6 +83,11 @@ impl TargetSpec {
                 "It takes `all`, tag:KEY=VALUE[,VALUE] joined by `and`, asg: and one rg:, without wildcards; tag:Name=NAME for a name. Others go with --via client.",
             )
         })
+    }
+
+    /// The conditions of the selectors, each by itself, as they are written.
+    pub(crate) fn conditions(&self) -> Vec<String> {
+        self.chosen.iter().flat_map(Selector::terms).map(ToString::to_string).collect()
     }
 
     /// The groups that the selectors name, as they are in one account and region.
@@ -164,6 +170,9 @@ pub(crate) async fn resolve(
         }
         warnings.extend(scopes.unreached.iter().map(ToString::to_string));
         let mut failure = nothing_matched(&asked, &missing, &left_out, &warnings);
+        if let Some(meant) = crate::complete::meant(ctx, spec.conditions()) {
+            failure.hints.insert(0, format!("Did you mean `{meant}`?"));
+        }
         if is_partial {
             // A part of the view was denied: nobody knows whether there is such a node.
             failure.kind = Kind::Denied;
@@ -468,7 +477,13 @@ impl Lists<'_> {
 pub(crate) fn find_run(ctx: &Ctx, run: &RunRef) -> Result<RunDirectory, Failure> {
     let runs = ctx.runs();
     match run {
-        RunRef::Id(id) => Ok(runs.open(id)?),
+        RunRef::Id(id) => runs.open(id).map_err(|error| {
+            let all = runs.list().unwrap_or_default();
+            match suggest(id.as_str(), all.iter().map(RunId::as_str)) {
+                Some(meant) => Failure::from(error).hint(format!("Did you mean `{meant}`?")),
+                None => error.into(),
+            }
+        }),
         RunRef::Last => {
             let latest = runs.list()?.into_iter().next();
             let latest = latest.ok_or_else(|| Failure::new(Kind::NotFound, "there are no runs yet"))?;

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::Format;
 use super::records::UnknownColumn;
-use super::table::Sheet;
+use super::table::{Sheet, fits};
 use super::text::{for_people, json, tsv, visible_cell, visible_lines};
 use crate::io::Io;
 
@@ -229,7 +229,9 @@ impl ListWriter {
         match self.form {
             Form::Table => {
                 let header = self.columns.iter().map(|c| c.name.replace('_', " ").to_uppercase()).collect();
-                return self.sheet.write(header, rows);
+                let is_time: Vec<bool> = self.columns.iter().map(|c| c.kind == Kind::Time).collect();
+                let fits = fits(&rows, &is_time);
+                return self.sheet.write(header, rows, &fits, self.is_picked);
             }
             Form::Json => self.sheet.out.write_all(if is_first { b"[]\n" } else { b"\n]\n" })?,
             Form::Tsv | Form::Jsonl | Form::Csv | Form::Ids => {}

@@ -117,6 +117,15 @@ impl Sim {
         herder
     }
 
+    /// The variables by which AWS is this one, for other programs.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (OsString, OsString)> {
+        let herder = self.herder::<&str>([]);
+        let is_place = |name: &OsString| {
+            !["PATH", "HOME"].iter().any(|n| name == n) && !name.to_string_lossy().starts_with("XDG_")
+        };
+        herder.variables.into_iter().filter(move |(name, _)| is_place(name))
+    }
+
     /// Runs it to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.herder(arguments).run()
@@ -340,6 +349,12 @@ impl<'a> Herder<'a> {
         let link = self.sim.path(name);
         std::os::unix::fs::symlink(&self.program, &link).unwrap();
         self.program = link.into();
+        self
+    }
+
+    /// Runs another program in its place, in the same environment.
+    pub(crate) fn program(mut self, program: &str) -> Self {
+        self.program = program.into();
         self
     }
 

@@ -3,15 +3,19 @@
 #![expect(clippy::disallowed_methods, reason = "tests drive a real process in real time")]
 
 mod harness;
+mod terminal;
 
 mod bad_input;
 mod channels;
+mod completions;
 mod crash;
+mod examples;
 mod exec;
 mod exits;
 mod faults;
 mod gates;
 mod interrupts;
+mod look;
 mod nodes;
 mod proxy;
 mod rollout;

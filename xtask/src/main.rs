@@ -4,6 +4,7 @@ mod aws_cli;
 mod bench;
 mod generate;
 mod http;
+mod manual;
 mod process;
 mod rules;
 mod serve;
@@ -55,6 +56,8 @@ enum Bench {
     Exec(bench::ExecArgs),
     /// `herder exec` over accounts and regions: time, one error budget, and scripts on the aws CLI beside it
     Rollout(bench::RolloutArgs),
+    /// A Tab with ten thousand nodes in the cache
+    Tab(bench::TabArgs),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Task::Rules => rules::run().map(|checked| println!("{checked} rules hold")),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
+        Task::Bench(Bench::Tab(args)) => bench::run_tab(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -69,7 +69,7 @@ impl SelectionArgs {
         });
         let (scopes, (queries, warnings)) = opening.await?;
         let asked = (!everything).then(|| self.target.join(", "));
-        Ok(Selected { scopes, queries, asked, warnings })
+        Ok(Selected { scopes, queries, asked, conditions: spec.conditions(), warnings })
     }
 
     /// The nodes, all at once.
@@ -87,6 +87,8 @@ struct Selected {
     queries: Vec<Query>,
     /// The selectors, where there are any.
     asked: Option<String>,
+    /// The conditions in them.
+    conditions: Vec<String>,
     /// What a person should know.
     warnings: Vec<String>,
 }
@@ -109,7 +111,7 @@ impl Selected {
         draws: bool,
         take: impl FnMut(Node),
     ) -> Result<Exit, Failure> {
-        let Selected { mut scopes, queries, asked, mut warnings } = self;
+        let Selected { mut scopes, queries, asked, conditions, mut warnings } = self;
         let is_everything = asked.is_none();
         let is_only = scopes.count() == 1 && scopes.unreached.is_empty();
         // Pages come from all places at once, and are taken one after the other.
@@ -152,7 +154,11 @@ impl Selected {
         if count == 0
             && let Some(asked) = asked
         {
-            return Err(Failure::new(Kind::NotFound, format!("no node matches `{asked}`"))
+            let mut failure = Failure::new(Kind::NotFound, format!("no node matches `{asked}`"));
+            if let Some(meant) = crate::complete::meant(ctx, conditions) {
+                failure.hints.push(format!("Did you mean `{meant}`?"));
+            }
+            return Err(failure
                 .hint("Look at what is there with `herder nodes list`, and check --region and --profile."));
         }
         Ok(scopes.exit())

@@ -10,7 +10,7 @@ mod show;
 use std::io::Write as _;
 
 use clap::{Args, Subcommand};
-use herder_core::target::RunRef;
+use herder_core::target::{RunRef, suggest};
 
 use super::exec::{Piped, read_stdin, warn_of_values};
 use super::{interruptible, write_list};
@@ -88,7 +88,10 @@ impl GivenArgs {
 fn run_ref(text: &str) -> Result<RunRef, String> {
     match text.trim_start_matches('@') {
         "last" => Ok(RunRef::Last),
-        id => id.parse().map(RunRef::Id).map_err(|error: herder_core::run_id::NotARunId| error.to_string()),
+        id => id.parse().map(RunRef::Id).map_err(|error: herder_core::run_id::NotARunId| {
+            let meant = suggest(id, ["last"]).map(|meant| format!("; did you mean `{meant}`?"));
+            format!("{error}{}", meant.unwrap_or_default())
+        }),
     }
 }
 

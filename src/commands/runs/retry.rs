@@ -2,7 +2,7 @@
 
 use clap::Args;
 use herder_core::journal::{Replay, RunRecord};
-use herder_core::target::{RunRef, Which};
+use herder_core::target::{RunRef, Which, suggest};
 use herder_core::verdict::Verdict;
 
 use super::resume::not_resumable;
@@ -54,7 +54,9 @@ fn which(word: &str) -> Result<Which, String> {
         "all" => Ok(Which::All),
         word => Verdict::from_word(word).map(Which::Verdict).ok_or_else(|| {
             let words: Vec<&str> = Verdict::ALL.into_iter().map(Verdict::as_str).collect();
-            format!("is none of bad, all, {}", words.join(", "))
+            let meant = suggest(word, words.iter().copied().chain(["bad", "all"]));
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            format!("is none of bad, all, {}{meant}", words.join(", "))
         }),
     }
 }

@@ -26,7 +26,7 @@ use crate::ops::session::{ForwardNotice, Launcher, Tunnel, forward};
 #[command(after_help = "\
 Examples:
   herder session forward web-1 -L 8080:80
-  herder session forward bastion -L 5432:db.internal:5432 -L 6379:cache.internal:6379
+  herder session forward bastion-1 -L 5432:db.internal:5432 -L 6379:cache.internal:6379
   herder session forward web-1 -L 0.0.0.0:8080:80
   herder session forward db-1 -L unix:/tmp/db.sock:5432
   port=$(herder session forward web-1 -L 0:80 --json | head -1 | jq .port)")]

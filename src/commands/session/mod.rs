@@ -32,7 +32,7 @@ use crate::io::Io;
 #[command(after_help = "\
 Examples:
   herder session web-1
-  herder session 'tag:role=db and az:eu-west-1a' --record db.cast
+  herder session 'tag:role=db and az:us-east-1a' --record db.cast
   herder session exec web-1 -- 'systemctl is-active nginx'
   herder session forward web-1 -L 8080:80 -L 5432:db.internal:5432
   herder session cp app.tar.gz web-1:/tmp/

@@ -70,7 +70,14 @@ async fn realm(url: &str) -> Realm {
         handed: Vec::new(),
         adopted: std::sync::RwLock::default(),
     };
-    let open = OpenScope { scope, identity, found: Arc::default(), send_rate: None, read_rate: None };
+    let open = OpenScope {
+        scope,
+        identity,
+        found: Arc::default(),
+        gathered: Arc::default(),
+        send_rate: None,
+        read_rate: None,
+    };
     let traces = Traces { since: "2026-11-21T09:00:00Z".parse().ok(), has_sent: false };
     Realm::new(&open, Arc::new(work), traces, Channels::default())
 }

@@ -51,8 +51,17 @@ pub(crate) async fn fetch(
 ) -> Result<Fleet, Failure> {
     let fleet = Fleet { knows_managed: true, knows_instances: true, ..Fleet::default() };
     let mut fetch = Fetch { open, tags, fleet };
+    let mut take = |nodes: Vec<Node>| {
+        open.gathered.nodes(&open.identity, &nodes);
+        take(nodes);
+    };
     match reach {
-        Reach::Everything => fetch.everything(&mut take).await?,
+        Reach::Everything => {
+            fetch.everything(&mut take).await?;
+            if fetch.fleet.knows_managed && fetch.fleet.knows_instances {
+                open.gathered.all(&open.identity);
+            }
+        }
         Reach::Some { ids, filters, hybrid } => {
             let nodes = fetch.some(ids, filters, *hybrid).await?;
             take(nodes);

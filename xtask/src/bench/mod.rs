@@ -4,6 +4,7 @@ mod memory;
 mod report;
 mod rollout;
 mod speed;
+mod tab;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,24 @@ pub(crate) struct ExecArgs {
     /// Leave out everything else
     #[arg(long, conflicts_with = "no_memory")]
     only_memory: bool,
+}
+
+/// What `bench tab` takes.
+#[derive(clap::Args)]
+pub(crate) struct TabArgs {
+    /// Measure the build for development: it is there in a minute
+    #[arg(long)]
+    dev: bool,
+}
+
+/// Measures, prints a table, writes `bench/tab.md` and `.json` in cargo's target directory.
+pub(crate) fn run_tab(args: &TabArgs) -> Outcome {
+    let profile = if args.dev { "dev" } else { "release" };
+    let bench = Bench { herder: build(profile)?, directory: target().join("bench"), nodes: 10_000, seed: 1 };
+    let mut report = Report::new(&bench);
+    tab::run(&bench, profile, &mut report)?;
+    let _ = fs::remove_dir_all(bench.directory.join("scratch"));
+    report.end(&bench.directory, "tab")
 }
 
 /// Measures, prints a table, writes `bench/exec.md` and `.json` in cargo's target directory.

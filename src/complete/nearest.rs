@@ -1,0 +1,63 @@
+//! "Did you mean": the nearest of what earlier commands saw, where a selector matches nothing.
+
+use herder_core::target::suggest;
+
+use super::cache::Section;
+use super::values::Values;
+use crate::ctx::Ctx;
+
+/// What was probably meant by one of these conditions (`web-01`, `asg:wbe`, `tag:env=pord`), as it is written.
+pub(crate) fn meant(ctx: &Ctx, conditions: impl IntoIterator<Item = String>) -> Option<String> {
+    let values = Values::new(&ctx.settings, &ctx.environment);
+    conditions.into_iter().find_map(|condition| nearest(&values, &condition))
+}
+
+fn nearest(values: &Values<'_>, condition: &str) -> Option<String> {
+    let (kind, value) = condition.split_once(':').unwrap_or(("", condition));
+    if value.contains(['*', '?', ',', '"', '\\']) {
+        return None;
+    }
+    let section = match kind {
+        "" | "name" => Section::Name,
+        "asg" => Section::Asg,
+        "az" => Section::Az,
+        "vpc" => Section::Vpc,
+        "subnet" => Section::Subnet,
+        "ami" => Section::Ami,
+        "tag" if value.contains('=') => Section::Tag,
+        "tag" => Section::TagKey,
+        _ => return None,
+    };
+    let all: Vec<&str> = values.all(section).collect();
+    let plain = bare(value);
+    let same = all.iter().copied().find(|known| *known != value && bare(known) == plain);
+    let found = same.or_else(|| suggest(value, all.iter().copied()).filter(|known| *known != value))?;
+    Some(if matches!(section, Section::Name) { found.to_owned() } else { format!("{kind}:{found}") })
+}
+
+/// A name without what is easily mistaken: case, separators, and zeros before a number.
+fn bare(name: &str) -> String {
+    let mut bare = String::new();
+    for c in name.to_lowercase().chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')) {
+        let ends_in_zero =
+            bare.ends_with('0') && !bare.trim_end_matches('0').ends_with(|c: char| c.is_ascii_digit());
+        if ends_in_zero && c.is_ascii_digit() {
+            bare.pop();
+        }
+        bare.push(c);
+    }
+    bare
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_easily_mistaken_is_the_same() {
+        assert_eq!(bare("web-01"), bare("Web1"));
+        assert_eq!(bare("web-001.a"), bare("web_1a"));
+        assert_ne!(bare("web-10"), bare("web-1"));
+        assert_ne!(bare("web-0"), bare("web"));
+    }
+}

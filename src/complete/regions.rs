@@ -1,0 +1,70 @@
+//! AWS's regions by name. A newer one can be typed all the same; it is only not offered.
+
+/// Regions of all partitions, as of late 2026, with where they are.
+pub(super) const REGIONS: [(&str, &str); 39] = [
+    ("af-south-1", "Cape Town"),
+    ("ap-east-1", "Hong Kong"),
+    ("ap-east-2", "Taipei"),
+    ("ap-northeast-1", "Tokyo"),
+    ("ap-northeast-2", "Seoul"),
+    ("ap-northeast-3", "Osaka"),
+    ("ap-south-1", "Mumbai"),
+    ("ap-south-2", "Hyderabad"),
+    ("ap-southeast-1", "Singapore"),
+    ("ap-southeast-2", "Sydney"),
+    ("ap-southeast-3", "Jakarta"),
+    ("ap-southeast-4", "Melbourne"),
+    ("ap-southeast-5", "Malaysia"),
+    ("ap-southeast-6", "New Zealand"),
+    ("ap-southeast-7", "Thailand"),
+    ("ca-central-1", "Canada"),
+    ("ca-west-1", "Calgary"),
+    ("cn-north-1", "Beijing"),
+    ("cn-northwest-1", "Ningxia"),
+    ("eu-central-1", "Frankfurt"),
+    ("eu-central-2", "Zurich"),
+    ("eu-north-1", "Stockholm"),
+    ("eu-south-1", "Milan"),
+    ("eu-south-2", "Spain"),
+    ("eu-west-1", "Ireland"),
+    ("eu-west-2", "London"),
+    ("eu-west-3", "Paris"),
+    ("eusc-de-east-1", "European Sovereign Cloud, Germany"),
+    ("il-central-1", "Tel Aviv"),
+    ("me-central-1", "UAE"),
+    ("me-south-1", "Bahrain"),
+    ("mx-central-1", "Mexico"),
+    ("sa-east-1", "São Paulo"),
+    ("us-east-1", "N. Virginia"),
+    ("us-east-2", "Ohio"),
+    ("us-gov-east-1", "GovCloud, east"),
+    ("us-gov-west-1", "GovCloud, west"),
+    ("us-west-1", "N. California"),
+    ("us-west-2", "Oregon"),
+];
+
+/// Documents of AWS that run on nodes, for `--document`.
+pub(super) const DOCUMENTS: [(&str, &str); 14] = [
+    ("AWS-ApplyAnsiblePlaybooks", "run Ansible playbooks"),
+    ("AWS-ConfigureAWSPackage", "install or remove a package of Distributor"),
+    ("AWS-GatherSoftwareInventory", "collect inventory"),
+    ("AWS-InstallWindowsUpdates", "install Windows updates"),
+    ("AWS-RefreshAssociation", "apply State Manager's associations now"),
+    ("AWS-RunDocument", "run a document from S3, GitHub or Systems Manager"),
+    ("AWS-RunPatchBaseline", "scan for or install patches"),
+    ("AWS-RunPatchBaselineAssociation", "the same by associations"),
+    ("AWS-RunPowerShellScript", "run PowerShell"),
+    ("AWS-RunRemoteScript", "run a script from S3 or GitHub"),
+    ("AWS-RunShellScript", "run a shell script"),
+    ("AWS-UpdateEC2Config", "update EC2Config"),
+    ("AWS-UpdateSSMAgent", "update the agent"),
+    ("AmazonCloudWatch-ManageAgent", "configure CloudWatch's agent"),
+];
+
+/// Documents that start a session, for `herder session --document`.
+pub(super) const SESSION_DOCUMENTS: [(&str, &str); 4] = [
+    ("AWS-StartInteractiveCommand", "run one command at the terminal"),
+    ("AWS-StartNonInteractiveCommand", "run one command"),
+    ("AWS-StartSSHSession", "a tunnel for ssh"),
+    ("SSM-SessionManagerRunShell", "the account's shell"),
+];
