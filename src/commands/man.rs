@@ -119,13 +119,12 @@ fn tidied(page: &str) -> String {
 
 /// Breaks a line of running text between words; no line may begin as a request does.
 fn filled(text: &mut String, line: &str) {
+    // Readers see other characters as `\[u2026]`.
+    let columns = |word: &str| word.chars().map(|c| if c.is_ascii() { 1 } else { 8 }).sum::<usize>();
     let mut width = 0;
     for word in line.split(' ') {
-        let breaks = width > 0
-            && width + 1 + word.len() > SOURCE_WIDTH
-            && !word.starts_with(['.', '\''])
-            && !word.is_empty();
-        if breaks {
+        let may_break = width > 0 && !word.is_empty() && !word.starts_with(['.', '\'']);
+        if may_break && width + 1 + columns(word) > SOURCE_WIDTH {
             text.push('\n');
             width = 0;
         } else if width > 0 {
@@ -133,7 +132,7 @@ fn filled(text: &mut String, line: &str) {
             width += 1;
         }
         text.push_str(word);
-        width += word.len();
+        width += columns(word);
     }
     text.push('\n');
 }
