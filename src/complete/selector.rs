@@ -131,21 +131,37 @@ fn from(values: &Values<'_>, sections: &[Section], text: &str) -> Vec<Found> {
 }
 
 fn tag(values: &Values<'_>, text: &str) -> Vec<Found> {
-    let Some((key, _)) = text.split_once('=') else {
-        let keys = values.known(Section::TagKey, text);
+    let Some((key, value)) = plain_position(text, '=').and_then(|at| text.split_at_checked(at)) else {
+        let piece = last_piece(text);
+        let keys = values.known(Section::TagKey, &piece.text).into_iter().map(|found| piece.quoted(found));
         let key = |found: Found| match found.is_partial {
             true => found,
             false => Found { value: found.value + "=", about: found.about, is_partial: true },
         };
-        return keys.into_iter().map(key).collect();
+        return keys.map(key).collect();
     };
-    let before = format!("{key}=");
-    let piece = last_piece(text.get(before.len()..).unwrap_or_default());
-    let found = values.known(Section::Tag, &format!("{before}{}", piece.text)).into_iter();
-    let bare = found.filter_map(|f| Some(Found { value: f.value.strip_prefix(&before)?.to_owned(), ..f }));
-    bare.map(|found| piece.quoted(found))
-        .map(|f| Found { value: format!("{before}{}", f.value), ..f })
-        .collect()
+    let (bare, piece) = (last_piece(key).text + "=", last_piece(value.strip_prefix('=').unwrap_or_default()));
+    let found = values.known(Section::Tag, &format!("{bare}{}", piece.text)).into_iter();
+    let found = found.filter_map(|f| Some(Found { value: f.value.strip_prefix(&bare)?.to_owned(), ..f }));
+    prefixed(&format!("{key}="), found.map(|found| piece.quoted(found)).collect())
+}
+
+/// Where a character stands first outside of quotes.
+fn plain_position(text: &str, wanted: char) -> Option<usize> {
+    let (mut quote, mut previous) = (None, ':');
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match (quote, c) {
+            (_, '\\') => drop(chars.next()),
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, c) if c == wanted => return Some(at),
+            (None, '"' | '\'') if matches!(previous, ':' | '=' | ',') => quote = Some(c),
+            _ => {}
+        }
+        previous = c;
+    }
+    None
 }
 
 fn agent(values: &Values<'_>, text: &str) -> Vec<Found> {
@@ -173,7 +189,9 @@ fn list(values: &Values<'_>, text: &str) -> Vec<Found> {
     }
     let mut found: Vec<Found> = values.runs(text);
     found.extend("last:failed".starts_with(text).then(|| whole("last:failed", "those that failed")));
-    found.extend(super::paths::complete(values.home(), text, super::paths::Kind::File));
+    let piece = last_piece(text);
+    let paths = super::paths::complete(values.home(), &piece.text, super::paths::Kind::File);
+    found.extend(paths.into_iter().map(|path| piece.quoted(path)));
     found
 }
 

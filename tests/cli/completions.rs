@@ -161,7 +161,7 @@ fn bash_completes() {
         prompt.completes("herder exec -t 'tag:ro", "herder exec -t 'tag:role=");
         prompt.completes("herder exec -t '!tag:role=d", "herder exec -t '!tag:role=db' ");
         prompt.completes("herder exec --script fi", "herder exec --script fix\\ it.sh ");
-        prompt.completes("herder exec -t @fi", "herder exec -t @fix\\ it.sh ");
+        prompt.completes("herder exec -t @fi", "herder exec -t @fix\\\\\\ it.sh ");
         prompt.completes(
             "HERDER_UTC=1 herder whoami; herder exec -t tag:role=ap",
             "HERDER_UTC=1 herder whoami; herder exec -t tag:role=api ",
