@@ -80,3 +80,73 @@ fn command_help(words: &[String]) -> Result<String, Failure> {
     }
     Ok(found.render_long_help().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use herder_core::target::{Attribute, Comparison, Platform};
+    use herder_core::verdict::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn the_topics_are_those_of_completions() {
+        let names =
+            Topic::value_variants().iter().map(|t| t.to_possible_value().unwrap().get_name().to_owned());
+        assert!(names.eq(TOPICS.iter().map(|(name, _)| (*name).to_owned())));
+    }
+
+    /// The first words of a topic's lines.
+    fn heads(topic: Topic) -> Vec<&'static str> {
+        topic.text().lines().filter_map(|line| line.split_whitespace().next()).collect()
+    }
+
+    #[test]
+    fn topics_name_what_there_is() {
+        let codes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 70, 130].map(|code: u8| code.to_string());
+        let exits = heads(Topic::ExitCodes);
+        assert!(codes.iter().all(|code| exits.contains(&code.as_str())));
+        let known = [
+            Exit::Success,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::NoMatch,
+            Exit::Denied,
+            Exit::Unknown,
+            Exit::Stopped,
+            Exit::RolledBack,
+            Exit::Refused,
+            Exit::Bug,
+            Exit::Interrupted,
+        ];
+        assert!(known.map(|exit| exit.code().to_string()) == codes);
+        for verdict in Verdict::ALL {
+            assert!(Topic::Rollout.text().contains(&format!("  {} ", verdict.as_str())), "{verdict:?}");
+        }
+        let selectors = Topic::Selectors.text();
+        let words = Attribute::ALL.map(|a| format!("{}:", a.word())).into_iter();
+        let words = words.chain(Platform::ALL.map(|p| p.as_str().to_owned()));
+        for word in words.chain(Comparison::ALL.map(|c| c.word().to_owned())) {
+            assert!(selectors.contains(&word), "{word}");
+        }
+    }
+
+    /// Every flag that a topic names is one that `exec` or a list takes.
+    #[test]
+    fn topics_name_no_flag_that_is_not_there() {
+        let mut root = crate::cli::Cli::command();
+        root.build();
+        let mut flags = Vec::new();
+        fn collect(command: &clap::Command, flags: &mut Vec<String>) {
+            flags.extend(command.get_arguments().filter_map(|arg| Some(format!("--{}", arg.get_long()?))));
+            command.get_subcommands().for_each(|command| collect(command, flags));
+        }
+        collect(&root, &mut flags);
+        for topic in Topic::value_variants() {
+            let (text, _) = topic.text().split_once("Examples:").unwrap();
+            for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')) {
+                let is_flag = word.starts_with("--") && word.len() > 2;
+                assert!(!is_flag || flags.iter().any(|flag| flag == word), "{word}");
+            }
+        }
+    }
+}
