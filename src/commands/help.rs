@@ -12,7 +12,14 @@ use crate::io::Io;
 
 /// Show help on a command or a topic (exit-codes, output, selectors, rollout)
 #[derive(Args, Clone, Debug)]
-#[command(disable_help_flag = false)]
+#[command(
+    disable_help_flag = false,
+    after_help = "\
+Examples:
+  herder help exec
+  herder help runs resume
+  herder help selectors"
+)]
 pub(crate) struct HelpArgs {
     /// A topic, or the words of a command
     #[arg(value_name = "TOPIC|COMMAND")]

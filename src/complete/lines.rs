@@ -1,7 +1,7 @@
 //! Sorted lines of `VALUE<TAB>ABOUT`, searched without reading them all.
 
 /// More bytes of matching lines than this are shown by their stems: nobody reads thousands of names.
-const MOST_BYTES: usize = 16 * 1024;
+pub(super) const MOST_BYTES: usize = 16 * 1024;
 
 /// One thing that a Tab may insert.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,9 +50,9 @@ fn value(line: &str) -> &str {
 }
 
 /// What begins so: each of them, or where that is too much, how they go on.
-pub(super) fn offered(lines: &str, prefix: &str) -> Vec<Found> {
+pub(super) fn offered(lines: &str, prefix: &str, most_bytes: usize) -> Vec<Found> {
     let matching = beginning(lines, prefix);
-    if matching.len() <= MOST_BYTES {
+    if matching.len() <= most_bytes {
         return matching.lines().map(whole).collect();
     }
     let mut rest = matching;
@@ -114,12 +114,12 @@ mod tests {
             ("z", ""),
             ("é", "é"),
         ] {
-            let found = offered(lines, prefix);
+            let found = offered(lines, prefix, MOST_BYTES);
             let values: Vec<&str> = found.iter().map(|f| f.value.as_str()).collect();
             assert_eq!(values.join(" "), expected, "{prefix:?}");
         }
-        assert_eq!(offered(lines, "abc")[0].about, "3");
-        assert!(offered("", "x").is_empty());
+        assert_eq!(offered(lines, "abc", MOST_BYTES)[0].about, "3");
+        assert!(offered("", "x", MOST_BYTES).is_empty());
     }
 
     #[test]
@@ -128,11 +128,11 @@ mod tests {
         values.extend(["db-1\tx\n".to_owned(), "web\ty\n".to_owned()]);
         values.sort();
         let lines = values.concat();
-        assert_eq!(names(&offered(&lines, "")), [("db-1", false), ("web", true)]);
-        assert_eq!(names(&offered(&lines, "web")), [("web", false), ("web-", true)]);
-        let digits = offered(&lines, "web-");
+        assert_eq!(names(&offered(&lines, "", MOST_BYTES)), [("db-1", false), ("web", true)]);
+        assert_eq!(names(&offered(&lines, "web", MOST_BYTES)), [("web", false), ("web-", true)]);
+        let digits = offered(&lines, "web-", MOST_BYTES);
         assert_eq!(digits.len(), 9);
         assert_eq!((digits[0].value.as_str(), digits[0].is_partial), ("web-1", true));
-        assert_eq!(offered(&lines, "web-499").len(), 11, "web-499 and its ten");
+        assert_eq!(offered(&lines, "web-499", MOST_BYTES).len(), 11, "web-499 and its ten");
     }
 }

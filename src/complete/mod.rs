@@ -19,7 +19,7 @@ use std::io::Write as _;
 use clap::{Arg, Command};
 
 pub(crate) use self::gather::Gathered;
-use self::lines::Found;
+use self::lines::{Found, MOST_BYTES};
 pub(crate) use self::nearest::meant;
 use self::values::{Kind, Values, about, subcommands};
 use self::walk::{Walk, Wanted, takes_value};
@@ -38,14 +38,14 @@ pub(crate) fn answer(io: &Io, environment: &Environment, root: &Command, words: 
     let words: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let text = match words.split_first() {
         Some((shell, rest)) if shell == "bash" => for_bash(environment, root, rest),
-        Some((shell, rest)) if shell == "zsh" => for_zsh(&typed(environment, root, rest)),
+        Some((shell, rest)) if shell == "zsh" => for_zsh(&typed(environment, root, rest, MOST_BYTES)),
         Some((shell, rest)) if shell == "fish" => {
             let mut words = rest.to_vec();
             if let Some(current) = words.last_mut() {
                 // The word as it is typed, quotes and all; a blank begins it.
                 *current = bash::Line::parse(&format!(" {current}"), "").current;
             }
-            for_fish(&typed(environment, root, &words))
+            for_fish(&typed(environment, root, &words, usize::MAX))
         }
         _ => return,
     };
@@ -54,10 +54,14 @@ pub(crate) fn answer(io: &Io, environment: &Environment, root: &Command, words: 
     let _ = io.stdout().flush();
 }
 
-fn typed(environment: &Environment, root: &Command, words: &[String]) -> Vec<Found> {
+/// fish tells a stem from a whole word by its last character alone, so that it is given everything; it copes.
+fn typed(environment: &Environment, root: &Command, words: &[String], most_bytes: usize) -> Vec<Found> {
     match words.split_last() {
         // The first is the command's name.
-        Some((current, before)) => complete(environment, root, before.get(1..).unwrap_or_default(), current),
+        Some((current, before)) => {
+            let words = (before.get(1..).unwrap_or_default(), current.as_str());
+            complete(environment, root, words, most_bytes)
+        }
         None => Vec::new(),
     }
 }
@@ -66,7 +70,8 @@ fn typed(environment: &Environment, root: &Command, words: &[String]) -> Vec<Fou
 fn for_bash(environment: &Environment, root: &Command, rest: &[String]) -> String {
     let [breaks, line] = rest else { return String::new() };
     let line = bash::Line::parse(line, breaks);
-    let found = complete(environment, root, line.words.get(1..).unwrap_or_default(), &line.current);
+    let words = (line.words.get(1..).unwrap_or_default(), line.current.as_str());
+    let found = complete(environment, root, words, MOST_BYTES);
     let goes_on = matches!(found.as_slice(), [only] if only.is_partial);
     let mut text = if goes_on { "nospace\n" } else { "space\n" }.to_owned();
     for insertion in found.iter().filter_map(|found| line.insertion(&found.value)) {
@@ -88,10 +93,15 @@ fn for_fish(found: &[Found]) -> String {
 }
 
 /// What may stand in place of the word at the cursor; words are those behind the command's name.
-fn complete(environment: &Environment, root: &Command, words: &[String], current: &str) -> Vec<Found> {
+fn complete(
+    environment: &Environment,
+    root: &Command,
+    (words, current): (&[String], &str),
+    most_bytes: usize,
+) -> Vec<Found> {
     let walk = Walk::new(root, words);
     let Ok(settings) = Settings::new(&global(&walk), environment) else { return Vec::new() };
-    let values = Values::new(&settings, environment);
+    let values = Values::new(&settings, environment, most_bytes);
     let mut text = current.to_owned();
     let mut found = at_cursor(root, words, &values, &text);
     // A single one that goes on is gone on with: in quotes, bash would close them behind it.

@@ -3,12 +3,13 @@
 use herder_core::target::suggest;
 
 use super::cache::Section;
+use super::lines::MOST_BYTES;
 use super::values::Values;
 use crate::ctx::Ctx;
 
 /// What was probably meant by one of these conditions (`web-01`, `asg:wbe`, `tag:env=pord`), as it is written.
 pub(crate) fn meant(ctx: &Ctx, conditions: impl IntoIterator<Item = String>) -> Option<String> {
-    let values = Values::new(&ctx.settings, &ctx.environment);
+    let values = Values::new(&ctx.settings, &ctx.environment, MOST_BYTES);
     conditions.into_iter().find_map(|condition| nearest(&values, &condition))
 }
 
@@ -24,15 +25,31 @@ fn nearest(values: &Values<'_>, condition: &str) -> Option<String> {
         "vpc" => Section::Vpc,
         "subnet" => Section::Subnet,
         "ami" => Section::Ami,
-        "tag" if value.contains('=') => Section::Tag,
-        "tag" => Section::TagKey,
+        "tag" => return tag(values, value),
         _ => return None,
     };
     let all: Vec<&str> = values.all(section).collect();
-    let plain = bare(value);
-    let same = all.iter().copied().find(|known| *known != value && bare(known) == plain);
-    let found = same.or_else(|| suggest(value, all.iter().copied()).filter(|known| *known != value))?;
+    let found = among(value, &all)?;
     Some(if matches!(section, Section::Name) { found.to_owned() } else { format!("{kind}:{found}") })
+}
+
+/// The value is sought among those of its key; a key that nobody has, among the keys.
+fn tag(values: &Values<'_>, condition: &str) -> Option<String> {
+    let (key, value) = condition.split_once('=').map_or((condition, None), |(k, v)| (k, Some(v)));
+    let pairs = values.all(Section::Tag).filter_map(|pair| pair.split_once('='));
+    let of_key: Vec<&str> = pairs.filter(|(known, _)| *known == key).map(|(_, value)| value).collect();
+    if let (Some(value), false) = (value, of_key.is_empty()) {
+        return among(value, &of_key).map(|found| format!("tag:{key}={found}"));
+    }
+    let keys: Vec<&str> = values.all(Section::TagKey).collect();
+    let found = among(key, &keys)?;
+    Some(value.map_or_else(|| format!("tag:{found}"), |value| format!("tag:{found}={value}")))
+}
+
+fn among<'a>(word: &str, all: &[&'a str]) -> Option<&'a str> {
+    let plain = bare(word);
+    let same = all.iter().copied().find(|known| *known != word && bare(known) == plain);
+    same.or_else(|| suggest(word, all.iter().copied()).filter(|known| *known != word))
 }
 
 /// A name without what is easily mistaken: case, separators, and zeros before a number.

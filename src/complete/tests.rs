@@ -55,7 +55,7 @@ impl Home {
 
     fn offers_in(&self, variables: &[(&str, &str)], line: &str) -> Vec<String> {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let found = typed(&self.environment(variables), &crate::command(), &words);
+        let found = typed(&self.environment(variables), &crate::command(), &words, MOST_BYTES);
         let mut values: Vec<String> = found.into_iter().map(|found| found.value).collect();
         values.sort();
         values
@@ -90,7 +90,7 @@ fn nodes_are_offered_wherever_they_are_meant() {
     assert_eq!(home.offers("herder exec --target=we"), ["--target=web-1", "--target=web-2"]);
     assert_eq!(home.offers("herder exec -twe"), ["-tweb-1", "-tweb-2"]);
     assert_eq!(home.offers("herder session ssh root@d"), ["root@db"]);
-    assert_eq!(home.offers("herder session cp d"), ["db:"]);
+    assert_eq!(home.offers("herder session cp db"), ["db:"]);
     assert_eq!(home.offers("herder -y exec --region eu-west-1 -t d"), ["db"]);
     assert_eq!(
         home.offers("herder exec -t i-00000000000000000"),
@@ -117,7 +117,7 @@ fn conditions_are_completed_step_by_step() {
     assert_eq!(home.offers("herder exec -t agent:l"), ["agent:le:", "agent:lt:"]);
     assert_eq!(home.offers("herder exec -t agent:lt:"), ["agent:lt:3.2.1"]);
     let words = ["herder", "exec", "-t", "tag:env=prod and not tag:owner\\ team=a"].map(str::to_owned);
-    let found = typed(&home.environment(&[]), &crate::command(), &words);
+    let found = typed(&home.environment(&[]), &crate::command(), &words, MOST_BYTES);
     assert_eq!(found[0].value, "tag:env=prod and not tag:owner\\ team=a\\ b");
 }
 
@@ -225,7 +225,7 @@ fn nonsense_has_an_answer() {
         for b in parts {
             for c in parts {
                 let words = ["herder", a, b, c].map(str::to_owned);
-                let _ = typed(&environment, &root, &words);
+                let _ = typed(&environment, &root, &words, MOST_BYTES);
                 let _ = for_bash(&environment, &root, &[" \t\n\"'@><=;|&(:".to_owned(), words.join(" ")]);
             }
         }
@@ -259,6 +259,7 @@ fn ten_thousand_nodes_cost_little() {
                 &home.environment(&[]),
                 &root,
                 &format!("herder {line}").split(' ').map(str::to_owned).collect::<Vec<_>>(),
+                MOST_BYTES,
             );
             assert!(found.len() >= at_least && found.len() <= 1000, "{line}: {}", found.len());
             began.elapsed()

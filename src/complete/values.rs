@@ -117,11 +117,13 @@ pub(super) struct Values<'a> {
     environment: &'a Environment,
     files: OnceCell<AwsFiles>,
     known: OnceCell<Vec<Known>>,
+    /// More bytes than this of one kind are offered by their stems.
+    most_bytes: usize,
 }
 
 impl<'a> Values<'a> {
-    pub(super) fn new(settings: &'a Settings, environment: &'a Environment) -> Values<'a> {
-        Values { settings, environment, files: OnceCell::new(), known: OnceCell::new() }
+    pub(super) fn new(settings: &'a Settings, environment: &'a Environment, most_bytes: usize) -> Values<'a> {
+        Values { settings, environment, files: OnceCell::new(), known: OnceCell::new(), most_bytes }
     }
 
     /// What may complete a value.
@@ -192,7 +194,8 @@ impl<'a> Values<'a> {
 
     /// Values of the cache that begin so, of every place that the command line is about.
     pub(super) fn known(&self, section: Section, prefix: &str) -> Vec<Found> {
-        let all = self.cached().iter().flat_map(|known| offered(known.section(section), prefix));
+        let all =
+            self.cached().iter().flat_map(|known| offered(known.section(section), prefix, self.most_bytes));
         all.collect::<BTreeSet<Found>>().into_iter().collect()
     }
 

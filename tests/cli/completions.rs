@@ -92,7 +92,7 @@ impl<'a> Prompt<'a> {
 
 /// A fleet that a listing saw, and a run that the journal has.
 fn fleet() -> Sim {
-    let sim = Sim::start("8,windows=0");
+    let sim = Sim::start("6,windows=0");
     let _ = sim.run(&["nodes", "list"]).exits(0);
     let _ = sim.run(&["exec", "-t", "web-1", "--", "true"]).exits(0);
     let _ = sim.file("fix it.sh", "exit 0\n");

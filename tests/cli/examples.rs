@@ -243,7 +243,8 @@ fn run(scratch: &Scratch<'_>, example: &Example) -> Option<String> {
             let is_right = said(&output).contains(text) && !matches!(output.status.code(), Some(2 | 70));
             (output, is_right)
         }
-        Some(Runs::Exits(code, _)) => {
+        Some(Runs::Exits(code, why)) => {
+            println!("exits {code}: {}: {why}", example.line);
             let output = scratch.output(&line, 100);
             let is_right = output.status.code() == Some(*code);
             (output, is_right)

@@ -87,7 +87,8 @@ fn slips_are_told() {
     for (words, code, meant) in [
         (&["exec", "-t", "web-01", "--", "true"][..], 3, "Did you mean `web-1`?"),
         (&["nodes", "show", "wbe-2"], 3, "Did you mean `web-2`?"),
-        (&["exec", "-t", "tag:role=wbe", "--", "true"], 3, "Did you mean `tag:role=web`?"),
+        (&["exec", "-t", "tag:role=weeb", "--", "true"], 3, "Did you mean `tag:role=web`?"),
+        (&["exec", "-t", "tag:rolle=web", "--", "true"], 3, "Did you mean `tag:role=web`?"),
         (&["exec", "-t", "tags:role=web", "--", "true"], 2, "did you mean `tag:`?"),
         (&["exec", "-t", "@last:faild", "--", "true"], 2, "did you mean `failed`?"),
         (&["exec", "-t", "platform:linus", "--", "true"], 2, "did you mean `linux`?"),
