@@ -93,7 +93,7 @@ fn nodes_are_offered_wherever_they_are_meant() {
     assert_eq!(home.offers("herder session cp db"), ["db:"]);
     assert_eq!(home.offers("herder -y exec --region eu-west-1 -t d"), ["db"]);
     assert_eq!(
-        home.offers("herder exec -t i-00000000000000000"),
+        home.offers("herder exec -t i-0000000000000000"),
         ["i-00000000000000000", "i-00000000000000001", "i-00000000000000002"]
     );
     assert!(home.offers("herder exec -t web-1 -- w").is_empty(), "a command for the nodes");

@@ -170,7 +170,7 @@ fn bash_completes() {
         prompt.terminal.types("\u{15}COMP_WORDBREAKS=' '; echo wi''thout\r");
         prompt.terminal.shows("without");
         prompt.completes("herder exec -t tag:role=ap", "herder exec -t tag:role=api ");
-        let _ = prompt.line("herder exec -t we\t\t");
+        let _ = prompt.line("herder exec -t web-\t\t");
         prompt.terminal.shows("web-3");
         silent(&sim, &mut prompt);
     });
