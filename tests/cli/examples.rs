@@ -169,6 +169,7 @@ impl<'a> Scratch<'a> {
         let profile = "[profile prod]\nregion = us-east-1\naws_access_key_id = AKIASIMULATEDKEY0001\naws_secret_access_key = simulated/secret/key/that/opens/nothing0\n";
         std::fs::write(base.join("home/.aws/config"), profile).unwrap();
         std::fs::write(base.join("nodes.txt"), "web-1\nweb-2\n").unwrap();
+        std::fs::write(base.join("app.conf"), "listen 8080\n").unwrap();
         std::fs::write(base.join("app.tar.gz"), "not much of an archive").unwrap();
         let listed = scratch.output("herder nodes list -t web-1 -o quiet", 60);
         scratch.node = String::from_utf8_lossy(&listed.stdout).trim().to_owned();

@@ -49,7 +49,7 @@ Examples:
   herder session cp web-1:/etc/hosts - | grep db
   pg_dump shop | herder session cp - 'tag:role=backup:/srv/shop.sql'
   herder session cp app.conf :/etc/app.conf -t tag:role=web --waves 1,10%,100%
-  herder session cp -r :/var/log/nginx ./logs -t asg:web"
+  herder session cp -r :/var/log/nginx ./logs -t asg:web-prod"
 )]
 pub(super) struct SessionCpArgs {
     /// What is copied: PATH, NODE:PATH or -; with -t PATH or :PATH
