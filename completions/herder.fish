@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_herder_global_optspecs
-    string join \n profile= region= account= assume-role= sim= state-dir= utc y/yes h/help V/version
+    string join \n profile= region= account= assume-role= sim= state-dir= utc no-defaults y/yes h/help V/version
 end
 
 function __fish_herder_needs_command
@@ -31,6 +31,7 @@ complete -c herder -n "__fish_herder_needs_command" -l assume-role -d 'Role to a
 complete -c herder -n "__fish_herder_needs_command" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_needs_command" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_needs_command" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_needs_command" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_needs_command" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_needs_command" -s V -l version -d 'Print version'
@@ -40,9 +41,11 @@ complete -c herder -n "__fish_herder_needs_command" -f -a "nodes" -d 'Look at th
 complete -c herder -n "__fish_herder_needs_command" -f -a "runs" -d 'Look at runs, and go on with one that was killed'
 complete -c herder -n "__fish_herder_needs_command" -f -a "sim" -d 'Run the simulated AWS for several commands, the aws CLI, boto3 and others'
 complete -c herder -n "__fish_herder_needs_command" -f -a "whoami" -d 'Show as whom, and in which accounts and regions, commands would work'
+complete -c herder -n "__fish_herder_needs_command" -f -a "doctor" -d 'Check credentials, region, clock, permissions, directories and the terminal; exits 1 if something fails'
+complete -c herder -n "__fish_herder_needs_command" -f -a "config" -d 'Show settings and where each comes from, or write a configuration file'
 complete -c herder -n "__fish_herder_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c herder -n "__fish_herder_needs_command" -f -a "man" -d 'Print the manual page (pipe it to `man -l -`)'
-complete -c herder -n "__fish_herder_needs_command" -f -a "help" -d 'Show help on a command or a topic (exit-codes, output, selectors, rollout)'
+complete -c herder -n "__fish_herder_needs_command" -f -a "help" -d 'Show help on a command or a topic (exit-codes, output, selectors, rollout, sim)'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s t -l target -d 'Nodes to act on: an id, a name, tag:KEY=VALUE, all, @FILE, - (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l exclude -d 'Nodes to leave out (can be repeated)' -r
 complete -c herder -n "__fish_herder_using_subcommand exec" -l sample -d 'Act on a random part of them only' -r
@@ -96,6 +99,7 @@ complete -c herder -n "__fish_herder_using_subcommand exec" -l diff -d 'Show how
 complete -c herder -n "__fish_herder_using_subcommand exec" -l stdin -d 'Give herder\'s standard input to the command, on each node'
 complete -c herder -n "__fish_herder_using_subcommand exec" -l resend-ambiguous -d 'Send again where the answer to a send was lost and no trace of it is found; a node may run it twice'
 complete -c herder -n "__fish_herder_using_subcommand exec" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand exec" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand exec" -s V -l version -d 'Print version'
@@ -112,6 +116,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_se
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l record-input -d 'Record what is typed as well, passwords included'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and not __fish_seen_subcommand_from exec forward ssh proxy ssh-config cp list history stop plugin" -s V -l version -d 'Print version'
@@ -133,6 +138,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from exec" -s V -l version -d 'Print version'
@@ -146,6 +152,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l json -l jsonl -d 'Write an object a line on standard output'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from forward" -s V -l version -d 'Print version'
@@ -156,6 +163,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh" -s V -l version -d 'Print version'
@@ -167,6 +175,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from proxy" -s V -l version -d 'Print version'
@@ -177,6 +186,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from ssh-config" -s V -l version -d 'Print version'
@@ -220,6 +230,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from cp" -s V -l version -d 'Print version'
@@ -241,6 +252,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -262,6 +274,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from history" -s V -l version -d 'Print version'
@@ -272,6 +285,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from stop" -s V -l version -d 'Print version'
@@ -282,6 +296,7 @@ complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand session; and __fish_seen_subcommand_from plugin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l profile -d 'AWS profile' -r
@@ -291,6 +306,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and not __fish_seen_subcommand_from list show summary check" -s V -l version -d 'Print version'
@@ -316,6 +332,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -333,6 +350,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
@@ -355,6 +373,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from summary" -s V -l version -d 'Print version'
@@ -377,6 +396,7 @@ complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_sub
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand nodes; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
@@ -387,6 +407,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and not __fish_seen_subcommand_from list show attach resume retry cancel prune" -s V -l version -d 'Print version'
@@ -413,6 +434,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
@@ -432,6 +454,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
@@ -451,6 +474,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from attach" -s V -l version -d 'Print version'
@@ -476,6 +500,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from resume" -s V -l version -d 'Print version'
@@ -514,6 +539,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from retry" -s V -l version -d 'Print version'
@@ -533,6 +559,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l diff -d 'Show how outputs differ from what most nodes said'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from cancel" -s V -l version -d 'Print version'
@@ -555,6 +582,7 @@ complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subc
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand runs; and __fish_seen_subcommand_from prune" -s V -l version -d 'Print version'
@@ -565,6 +593,7 @@ complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_s
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand sim; and not __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
@@ -579,6 +608,7 @@ complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subco
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l background -d 'Go on in the background; `HERDER_SIM_PID` among the variables says which process it is'
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand sim; and __fish_seen_subcommand_from serve" -s V -l version -d 'Print version'
@@ -598,9 +628,77 @@ complete -c herder -n "__fish_herder_using_subcommand whoami" -l state-dir -d 'D
 complete -c herder -n "__fish_herder_using_subcommand whoami" -l json -d 'The same as `-o json`'
 complete -c herder -n "__fish_herder_using_subcommand whoami" -l jsonl -d 'The same as `-o jsonl`'
 complete -c herder -n "__fish_herder_using_subcommand whoami" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand whoami" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand whoami" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand whoami" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand whoami" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l policy -d 'Print the IAM policy that these commands need, and look at nothing'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -f -a "show" -d 'Show every setting, its value, and where it comes from'
+complete -c herder -n "__fish_herder_using_subcommand config; and not __fish_seen_subcommand_from show init" -f -a "init" -d 'Write a configuration file with every setting explained and commented out'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -s o -l output -d 'Format of the results on stdout' -r -f -a "json\t'One document at the end'
+jsonl\t'One event or row a line, as it happens'
+csv\t'Comma-separated, with a header'
+table\t'A table'
+quiet\t'Only what needs attention'"
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l columns -d 'Columns to show, in order' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l sort -d 'Sort by a column; `-NAME` for the other way round' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l all -d 'List every flag that may have a default in the file, with the built-in one'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'The same as `-o json`'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l jsonl -d 'The same as `-o jsonl`'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l profile -d 'AWS profile' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l assume-role -d 'Role to assume with the profile\'s credentials: an ARN, or a name in the caller\'s account or in each of --account' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l sim -d 'Use a simulated AWS in place of the real one' -r
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l state-dir -d 'Directory where runs are kept' -r -F
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l force -d 'Replace the file that is there; it is kept beside it as config.toml.old'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -s y -l yes -d 'Answer yes to every question'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c herder -n "__fish_herder_using_subcommand config; and __fish_seen_subcommand_from init" -s V -l version -d 'Print version'
 complete -c herder -n "__fish_herder_using_subcommand completions" -l profile -d 'AWS profile' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l region -d 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l account -d 'Accounts to work in through --assume-role: ids, ou:ID, org' -r
@@ -608,6 +706,7 @@ complete -c herder -n "__fish_herder_using_subcommand completions" -l assume-rol
 complete -c herder -n "__fish_herder_using_subcommand completions" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand completions" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand completions" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand completions" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand completions" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand completions" -s V -l version -d 'Print version'
@@ -620,6 +719,7 @@ complete -c herder -n "__fish_herder_using_subcommand man" -l sim -d 'Use a simu
 complete -c herder -n "__fish_herder_using_subcommand man" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand man" -l reference -d 'Print the help of all commands as Markdown'
 complete -c herder -n "__fish_herder_using_subcommand man" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand man" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand man" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand man" -s V -l version -d 'Print version'
@@ -630,6 +730,7 @@ complete -c herder -n "__fish_herder_using_subcommand help" -l assume-role -d 'R
 complete -c herder -n "__fish_herder_using_subcommand help" -l sim -d 'Use a simulated AWS in place of the real one' -r
 complete -c herder -n "__fish_herder_using_subcommand help" -l state-dir -d 'Directory where runs are kept' -r -F
 complete -c herder -n "__fish_herder_using_subcommand help" -l utc -d 'Show times in UTC'
+complete -c herder -n "__fish_herder_using_subcommand help" -l no-defaults -d 'Take no notice of the configuration file\'s [defaults]: for scripts'
 complete -c herder -n "__fish_herder_using_subcommand help" -s y -l yes -d 'Answer yes to every question'
 complete -c herder -n "__fish_herder_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c herder -n "__fish_herder_using_subcommand help" -s V -l version -d 'Print version'

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
 
-/// Show help on a command or a topic (exit-codes, output, selectors, rollout)
+/// Show help on a command or a topic (exit-codes, output, selectors, rollout, sim)
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = false)]
 pub(crate) struct HelpArgs {
@@ -23,6 +23,7 @@ enum Topic {
     Output,
     Selectors,
     Rollout,
+    Sim,
 }
 
 impl Topic {
@@ -32,6 +33,7 @@ impl Topic {
             Topic::Output => include_str!("../../docs/help/output.txt"),
             Topic::Selectors => include_str!("../../docs/help/selectors.txt"),
             Topic::Rollout => include_str!("../../docs/help/rollout.txt"),
+            Topic::Sim => include_str!("../../docs/help/sim.txt"),
         }
     }
 }
@@ -67,4 +69,18 @@ fn command_help(words: &[String]) -> Result<String, Failure> {
         })?;
     }
     Ok(found.render_long_help().to_string())
+}
+
+#[cfg(all(test, feature = "sim"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_simulator_is_told() {
+        let told: Vec<&str> =
+            Topic::Sim.text().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        let missing: Vec<_> =
+            herder_sim::Spec::keys().into_iter().filter(|key| !told.contains(key)).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+    }
 }

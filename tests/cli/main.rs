@@ -6,7 +6,9 @@ mod harness;
 
 mod bad_input;
 mod channels;
+mod config;
 mod crash;
+mod doctor;
 mod exec;
 mod exits;
 mod faults;
@@ -19,6 +21,7 @@ mod rollout_crash;
 mod run_verbs;
 mod runs;
 mod scopes;
+mod secrets;
 mod session;
 mod session_cp;
 mod session_cp_many;
