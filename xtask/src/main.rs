@@ -2,6 +2,7 @@
 
 mod aws_cli;
 mod bench;
+mod deny;
 mod generate;
 mod http;
 mod process;
@@ -32,7 +33,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run everything that must pass: format, lints, tests, generated files, rules, and the aws CLI against the simulator
+    /// Run everything that must pass: format, lints, tests, generated files, rules, dependencies,
+    /// and the aws CLI against the simulator
     Test(TestArgs),
     /// Show that clippy rejects each rule's violation
     Rules,

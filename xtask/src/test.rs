@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use crate::process::{cargo, check};
-use crate::{Outcome, aws_cli, generate, rules};
+use crate::{Outcome, aws_cli, deny, generate, rules};
 
 /// How many checks a step made.
 #[derive(Clone, Copy, Default)]
@@ -29,7 +29,7 @@ type Named = (&'static str, fn() -> Step);
 /// Runs the steps. The last line is always `N passed, N failed`.
 pub(crate) fn run(quick: bool) -> ExitCode {
     let begun = Instant::now();
-    let steps: [Named; 6] = [
+    let steps: [Named; 7] = [
         ("format: cargo fmt --check", || {
             one(check(cargo(&["fmt", "--all", "--check"]), "cargo fmt (run `cargo fmt`)"))
         }),
@@ -37,6 +37,7 @@ pub(crate) fn run(quick: bool) -> ExitCode {
         ("tests: cargo test --workspace", tests),
         ("generated files: cargo xtask gen --check", || one(generate::run(true))),
         ("rules: what clippy must reject", || many(rules::run())),
+        ("dependencies: cargo deny check", || many(deny::run())),
         ("aws CLI: against herder sim serve", || many(aws_cli::run())),
     ];
     let steps = &steps[..if quick { steps.len() - 1 } else { steps.len() }];
