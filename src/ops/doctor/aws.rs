@@ -192,7 +192,7 @@ async fn permissions(open: &OpenScope, commands: &[Doctored]) -> Vec<(String, Fi
     let tried = in_each(actions.iter(), |action| try_action(&open.scope, action)).await;
     let came_of = |action: &str| {
         let found = actions.iter().zip(&tried).find(|(known, _)| **known == action);
-        found.map_or(&Tried::NotTried, |(_, tried)| tried)
+        found.map_or(&Tried::Skipped, |(_, tried)| tried)
     };
     let findings = commands.iter().map(|command| (open.name(), of_command(*command, &came_of)));
     findings.collect()
@@ -211,8 +211,8 @@ fn of_command<'a>(command: Doctored, came_of: &dyn Fn(&str) -> &'a Tried) -> Fin
             (Tried::Unknown(why), _) => {
                 unknown.insert(why.clone());
             }
-            (Tried::NotTried, Need::Always | Need::Better(_)) => not_tried.push(*action),
-            (Tried::NotTried, Need::Only(_)) => {}
+            (Tried::Skipped, Need::Always | Need::Better(_)) => not_tried.push(*action),
+            (Tried::Skipped, Need::Only(_)) => {}
         }
     }
     let managed = ["ssm:DescribeInstanceProperties", "ssm:DescribeInstanceInformation"];

@@ -21,12 +21,12 @@ pub(super) enum Tried {
     /// Nobody knows: the call failed for another reason.
     Unknown(String),
     /// Trying it would change something, or needs a name that only the command line gives.
-    NotTried,
+    Skipped,
 }
 
 /// Tries a permission.
 pub(super) async fn try_action(scope: &Scope, action: &str) -> Tried {
-    let Some(asking) = ask(scope, action) else { return Tried::NotTried };
+    let Some(asking) = ask(scope, action) else { return Tried::Skipped };
     match asking.await {
         Ok(()) => Tried::Allowed,
         Err(error) => judge(&error),
