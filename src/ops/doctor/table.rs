@@ -36,7 +36,7 @@ impl Doctored {
     pub(crate) fn groups(self) -> &'static [Group] {
         match self {
             Doctored::Nodes => &[Group::Find, Group::Select, Group::Scopes],
-            Doctored::Exec | Doctored::Runs => &[
+            Doctored::Exec => &[
                 Group::Find,
                 Group::Send,
                 Group::Watch,
@@ -45,6 +45,19 @@ impl Doctored {
                 Group::Guards,
                 Group::S3,
                 Group::Logs,
+            ],
+            // It goes on with runs of both.
+            Doctored::Runs => &[
+                Group::Find,
+                Group::Send,
+                Group::Watch,
+                Group::Select,
+                Group::Scopes,
+                Group::Guards,
+                Group::S3,
+                Group::Logs,
+                Group::Open,
+                Group::Keys,
             ],
             Doctored::Session => &[
                 Group::Find,
