@@ -46,6 +46,8 @@ pub(crate) enum Command {
     #[cfg(feature = "sim")]
     Sim(commands::sim::SimArgs),
     Whoami(commands::whoami::WhoamiArgs),
+    Doctor(commands::doctor::DoctorArgs),
+    Config(commands::config::ConfigArgs),
     Completions(commands::completions::CompletionsArgs),
     Man(commands::man::ManArgs),
     Help(commands::help::HelpArgs),
@@ -56,10 +58,21 @@ impl Command {
     pub(crate) fn uses_aws(&self) -> bool {
         match self {
             Command::Exec(_) | Command::Nodes(_) | Command::Runs(_) | Command::Whoami(_) => true,
+            Command::Doctor(args) => args.uses_aws(),
+            Command::Config(_) => false,
             Command::Session(args) => args.uses_aws(),
             #[cfg(feature = "sim")]
             Command::Sim(_) => false,
             Command::Completions(_) | Command::Man(_) | Command::Help(_) => false,
+        }
+    }
+
+    /// Whether a configuration file that is wrong stops it. Help and what a shell evaluates as it starts have to work.
+    pub(crate) fn reads_configuration(&self) -> bool {
+        match self {
+            Command::Completions(_) | Command::Man(_) | Command::Help(_) => false,
+            Command::Config(args) => !args.writes(),
+            _ => true,
         }
     }
 }

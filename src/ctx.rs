@@ -110,7 +110,7 @@ impl Ctx {
     /// The zone of times for people.
     #[must_use]
     pub(crate) fn zone(&self) -> TimeZone {
-        if self.settings.utc { TimeZone::UTC } else { TimeZone::system() }
+        if self.settings.utc.value { TimeZone::UTC } else { TimeZone::system() }
     }
 
     /// The directory of runs.

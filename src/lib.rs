@@ -21,7 +21,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use tokio::sync::watch;
 
 pub use self::exit::Exit;
@@ -31,7 +31,7 @@ use self::cli::{Cli, Command};
 use self::ctx::{Clock, Ctx};
 use self::failure::{Changed, Failure, Kind};
 use self::render::{ErrorReport, Format};
-use self::settings::{Environment, Settings};
+use self::settings::{ConfigFile, Environment, Settings};
 
 /// The command line, for man pages, completions and the reference: without what is particular to this build.
 #[must_use]
@@ -51,9 +51,10 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
     }
     let args = commands::session::plugin::as_plugin(args);
     let format = error_format(&args);
-    let cli = match Cli::try_parse_from(&args) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&io, &error, format),
+    let Parsed { cli, settings, format } = match parse(&args, &environment) {
+        Ok(parsed) => parsed,
+        Err(Unparsed::Line(error)) => return usage(&io, &error, format),
+        Err(Unparsed::Settings(failure)) => return report(&io, &failure, format),
     };
     let is_remote = match &cli.command {
         Command::Exec(args) => args.exit == commands::exec::ExitOf::Remote,
@@ -74,7 +75,7 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
         runtime.block_on(async {
             let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
             tokio::select! {
-                result = execute(&io, cli, environment, watched) => result,
+                result = execute(&io, cli, (settings, environment), watched) => result,
                 never = interrupts::forward(interrupts) => match never {},
             }
         })
@@ -96,13 +97,71 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
     }
 }
 
+/// A command line, with what the environment and the configuration file add to it.
+struct Parsed {
+    cli: Cli,
+    settings: Settings,
+    format: Option<Format>,
+}
+
+/// Why there is none.
+enum Unparsed {
+    Line(clap::Error),
+    Settings(Failure),
+}
+
+impl From<Failure> for Unparsed {
+    fn from(failure: Failure) -> Unparsed {
+        Unparsed::Settings(failure)
+    }
+}
+
+fn parse(args: &[OsString], environment: &Environment) -> Result<Parsed, Unparsed> {
+    let parsed = |mut root: clap::Command| -> Result<(Cli, ArgMatches), clap::Error> {
+        let matches = root.try_get_matches_from_mut(args)?;
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut root))?;
+        Ok((cli, matches))
+    };
+    let (mut cli, mut matches) = parsed(Cli::command()).map_err(Unparsed::Line)?;
+    let file = match cli.command.reads_configuration() {
+        true => ConfigFile::read(environment)?,
+        false => ConfigFile::absent(environment),
+    };
+    let mut settings = Settings::new(&cli.global, environment, file)?;
+    let file = &settings.file;
+    if let (false, Some(path)) = (file.defaults.is_empty(), &file.path) {
+        settings::check(&file.defaults, &Cli::command(), path)?;
+        if !settings.no_defaults.value
+            && let Some((root, in_use)) = settings::apply(Cli::command(), &matches, &file.defaults, path)
+        {
+            (cli, matches) = parsed(root).map_err(Unparsed::Line)?;
+            settings.defaults_in_use = in_use;
+        }
+    }
+    let format = chosen_format(&matches);
+    Ok(Parsed { cli, settings, format })
+}
+
+/// The format of a failure of the command that was chosen, where it is not for people.
+fn chosen_format(matches: &ArgMatches) -> Option<Format> {
+    let (_, given) = settings::chosen(matches);
+    let is_on = |id: &str| given.try_get_one::<bool>(id).ok().flatten() == Some(&true);
+    let output = given.try_get_raw("output").ok().flatten().and_then(|mut values| values.next()?.to_str());
+    match output {
+        _ if is_on("json") => Some(Format::Json),
+        _ if is_on("jsonl") => Some(Format::Jsonl),
+        Some("json") => Some(Format::Json),
+        Some("jsonl") => Some(Format::Jsonl),
+        _ => None,
+    }
+}
+
 async fn execute(
     io: &Io,
     cli: Cli,
-    environment: Environment,
+    (settings, environment): (Settings, Environment),
     interrupts: watch::Receiver<herder_core::fanout::Interrupt>,
 ) -> Result<Exit, Failure> {
-    let settings = Settings::new(&cli.global, &environment)?;
     let mut ctx = Ctx::new(settings, environment, Clock::system(), interrupts)?;
     ctx.terminal = Some(io.clone());
     if ctx.settings.sim.is_some() {
@@ -128,6 +187,8 @@ async fn dispatch(ctx: &Ctx, io: &Io, command: Command) -> Result<Exit, Failure>
         #[cfg(feature = "sim")]
         Command::Sim(args) => commands::sim::run(ctx, io, args).await,
         Command::Whoami(args) => commands::whoami::run(ctx, io, &args).await,
+        Command::Doctor(args) => Box::pin(commands::doctor::run(ctx, io, &args)).await,
+        Command::Config(args) => commands::config::run(ctx, io, &args),
         Command::Completions(args) => {
             let io = io.clone();
             commands::interruptible(ctx, move || commands::completions::run(&io, &args)).await

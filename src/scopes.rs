@@ -1,5 +1,7 @@
 //! [`Scopes`]: the accounts and regions that a command works in, opened once and asked side by side.
 
+mod first;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write as _;

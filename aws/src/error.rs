@@ -32,6 +32,8 @@ pub struct CallError {
     /// How long AWS asked to wait before the next attempt.
     pub retry_after: Option<Duration>,
     object: String,
+    /// Where the request went.
+    address: Option<Box<str>>,
     more_hints: Vec<String>,
     cause: Option<Box<Cause>>,
 }
@@ -141,6 +143,7 @@ impl CallError {
             effect,
             retry_after: None,
             object: call.object.clone(),
+            address: None,
             more_hints: Vec::new(),
             cause,
         }
@@ -180,6 +183,23 @@ impl CallError {
             hide(&mut link.text);
             cause = link.source.as_deref_mut();
         }
+        self
+    }
+
+    /// The same, known to come from a wrong clock if it may.
+    pub(crate) fn of_skewed_clock(mut self) -> CallError {
+        let signature = ["AuthFailure", "InvalidSignatureException", "SignatureDoesNotMatch"];
+        if self.kind == CallErrorKind::CredentialsInvalid
+            && self.code.as_deref().is_some_and(|code| signature.contains(&code))
+        {
+            self.kind = CallErrorKind::ClockSkew;
+        }
+        self
+    }
+
+    /// Adds where the request went.
+    pub(crate) fn at(mut self, address: String) -> CallError {
+        self.address = Some(address.into());
         self
     }
 
@@ -260,8 +280,14 @@ impl fmt::Display for CallError {
             CallErrorKind::AccessDenied { action, .. } => write!(f, " was denied: `{action}` is not allowed"),
             CallErrorKind::NotFound => f.write_str(" failed: not found"),
             CallErrorKind::InvalidRequest => f.write_str(" was rejected"),
-            CallErrorKind::Unreachable => f.write_str(" failed: AWS can't be reached"),
-            CallErrorKind::Lost => f.write_str(" got no usable answer"),
+            CallErrorKind::Unreachable => match &self.address {
+                Some(address) => write!(f, " failed: {address} can't be reached"),
+                None => f.write_str(" failed: AWS can't be reached"),
+            },
+            CallErrorKind::Lost => match &self.address {
+                Some(address) => write!(f, " got no usable answer from {address}"),
+                None => f.write_str(" got no usable answer"),
+            },
             CallErrorKind::Refused => f.write_str(" was refused"),
         }?;
         match &self.code {

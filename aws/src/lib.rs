@@ -7,6 +7,7 @@
 //!
 //! Does not belong here: what a call is made for (`src/ops/`), and anything that prints.
 
+mod address;
 mod call;
 pub mod cloudwatch;
 pub mod ec2;
@@ -29,6 +30,7 @@ pub use environment::Environment;
 pub use error::{CallError, CallErrorKind, Effect};
 pub use meter::{ApiCount, Meter, MeterOptions, ThrottleNotice, Totals};
 pub use scope::{
-    AssumeRole, FixedEndpoint, Identity, MfaPrompt, MfaQuestion, Scope, ScopeError, ScopeOptions, Trust, Wire,
+    AssumeRole, CredentialsSummary, FixedEndpoint, Identity, MfaPrompt, MfaQuestion, Scope, ScopeError,
+    ScopeOptions, Trust, Wire,
 };
 pub use server_clock::ServerClock;

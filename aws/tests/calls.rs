@@ -128,7 +128,8 @@ async fn what_never_left_changed_nothing() {
     assert_eq!(read.kind, CallErrorKind::Unreachable);
     assert_eq!(totals(&scope), (0, 0, 4), "reads are tried three times");
     let text = error.call().to_string();
-    assert_eq!(text, "ssm:SendCommand of AWS-RunShellScript to 2 nodes failed: AWS can't be reached");
+    let wanted = format!("of AWS-RunShellScript to 2 nodes failed: http://127.0.0.1:{port} can't be reached");
+    assert_eq!(text, format!("ssm:SendCommand {wanted}"));
     assert!(std::error::Error::source(error.call()).is_some());
 }
 

@@ -108,18 +108,20 @@ impl Core {
     /// A simulation, and what it wants to have run beside requests.
     pub(crate) fn new(spec: Spec) -> std::io::Result<(Arc<Core>, UnboundedReceiver<Task>)> {
         let born = At::now();
+        let mut credentials = Credentials::new(spec.seed);
+        credentials.are_expired = spec.expired;
         let state = State {
             world: World::new(&spec, born),
             quotas: Quotas::new(spec.rate, spec.burst).with_sends(spec.send_rate),
             faults: Faults::new(&spec),
             log: RequestLog::open(spec.log.as_deref())?,
-            credentials: Credentials::new(spec.seed),
+            credentials,
             holds: Holds::default(),
             outages: Outages::new(&spec, born),
             sessions: Sessions::new(spec.seed),
             agents: Agents::default(),
             frame_faults: spec.session.faults.clone(),
-            skew: 0,
+            skew: spec.skew_ms.saturating_mul(1000),
         };
         let (tasks, wanted) = unbounded_channel();
         Ok((Arc::new(Core { spec: Arc::new(spec), state: Mutex::new(state), tasks }), wanted))
@@ -266,6 +268,15 @@ impl Core {
         let Some(scope) = &call.scope else { return refuse(auth::missing(call.service)) };
         if ec2::is_closed(&self.spec, &call.region) {
             return refuse(auth::unknown(call.service));
+        }
+        if self.spec.switches.strict_clock
+            && let Some(error) = auth::skewed(
+                call.service,
+                call.incoming.header("x-amz-date"),
+                At(now.0.saturating_add(state.skew)),
+            )
+        {
+            return refuse(error);
         }
         let principal = match state.credentials.principal(&scope.access_key, now) {
             Ok(principal) => principal,

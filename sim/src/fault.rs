@@ -71,7 +71,7 @@ impl Faults {
             errors: spec.errors,
             dropped: spec.dropped,
             latency_ms: u64::try_from(spec.latency.as_millis()).unwrap_or(u64::MAX),
-            deny: Vec::new(),
+            deny: spec.denied_apis.clone(),
             apis: BTreeMap::new(),
         };
         Faults { settings, draw: Draw::new(spec.seed).text("faults") }

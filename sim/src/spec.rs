@@ -121,6 +121,12 @@ pub struct Spec {
     pub roles: Vec<String>,
     /// Roles (`ROLE`, `ACCOUNT` or `ACCOUNT/ROLE`) that cannot be assumed.
     pub denied_roles: Vec<String>,
+    /// APIs (`SendCommand`) that nobody may call.
+    pub denied_apis: Vec<String>,
+    /// Every key is refused as expired.
+    pub expired: bool,
+    /// How far the clock that callers see is off, in milliseconds.
+    pub skew_ms: i64,
     /// Regions that go down.
     pub down: Vec<Outage>,
     /// How they meet requests while they are.
@@ -173,6 +179,9 @@ impl Default for Spec {
             accounts: None,
             roles: vec!["HerderExec".to_owned()],
             denied_roles: Vec::new(),
+            denied_apis: Vec::new(),
+            expired: false,
+            skew_ms: 0,
             down: Vec::new(),
             down_as: Down::default(),
             unhealthy: none,
@@ -188,7 +197,7 @@ impl Default for Spec {
     }
 }
 
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 35] = [
     "nodes",
     "seed",
     "rate",
@@ -213,6 +222,9 @@ const KEYS: [&str; 32] = [
     "accounts",
     "roles",
     "denied_roles",
+    "denied_apis",
+    "expired",
+    "skew",
     "down",
     "down_as",
     "unhealthy",
@@ -278,6 +290,11 @@ impl FromStr for Spec {
 }
 
 impl Spec {
+    /// Every key that a spec may have.
+    pub fn keys() -> Vec<&'static str> {
+        [&KEYS[..], &options::KEYS[..], &switches::KEYS[..]].concat()
+    }
+
     /// Reads a spec; scenario files are looked for relative to `base`.
     pub fn read(text: &str, base: &Path) -> Result<Spec, SpecError> {
         let mut spec = Spec::default();
@@ -288,7 +305,7 @@ impl Spec {
                 spec.set(key.trim(), value.trim())?;
             } else if part.bytes().all(|byte| byte.is_ascii_digit()) {
                 spec.set("nodes", part)?;
-            } else if switches::KEYS.contains(&part) || part.starts_with("session_") {
+            } else if switches::KEYS.contains(&part) || part.starts_with("session_") || part == "expired" {
                 spec.set(part, "true")?;
             } else {
                 return Err(SpecError::Shape(part.to_owned()));
@@ -351,6 +368,9 @@ impl Spec {
             "accounts" => accounts::parse(value).map(|value| self.accounts = Some(value)),
             "roles" => accounts::names(value).map(|value| self.roles = value),
             "denied_roles" => accounts::names(value).map(|value| self.denied_roles = value),
+            "denied_apis" => accounts::names(value).map(|value| self.denied_apis = value),
+            "expired" => switches::flag(value).map(|value| self.expired = value),
+            "skew" => skew(value).map(|value| self.skew_ms = value),
             "down" => outage::parse(value).map(|value| self.down = value),
             "down_as" => value.parse().map(|value| self.down_as = value),
             "buckets" => accounts::names(value).map(|value| self.buckets = value),
@@ -389,6 +409,16 @@ impl Spec {
             }
         })
     }
+}
+
+/// Reads `2h` and `-90s`.
+fn skew(text: &str) -> Result<i64, &'static str> {
+    let (sign, length) = match text.strip_prefix('-') {
+        Some(length) => (-1, length),
+        None => (1, text),
+    };
+    let length = duration(length).map_err(|_| "a time like 90s, -5m or 2h")?;
+    i64::try_from(length.as_millis()).map(|length| sign * length).map_err(|_| "less than an age")
 }
 
 /// Reads `20ms`, `1.5s`, `2m`, `1h`.

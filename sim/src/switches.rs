@@ -68,6 +68,9 @@ pub struct Switches {
     pub late_events: f64,
     /// `TargetCount` of a command with `Targets` is zero until they are resolved.
     pub late_targets: bool,
+    /// Requests signed five minutes (S3: fifteen) before or after the clock that callers see are refused. Signatures themselves are not
+    /// checked either way.
+    pub strict_clock: bool,
 }
 
 impl Default for Switches {
@@ -95,12 +98,13 @@ impl Default for Switches {
             late_objects: 0.0,
             late_events: 0.5,
             late_targets: true,
+            strict_clock: false,
         }
     }
 }
 
 /// The keys that a spec takes for switches.
-pub(crate) const KEYS: [&str; 21] = [
+pub(crate) const KEYS: [&str; 22] = [
     "stale_counters",
     "hidden_commands",
     "ignore_invoked_after",
@@ -122,6 +126,7 @@ pub(crate) const KEYS: [&str; 21] = [
     "late_objects",
     "late_events",
     "late_targets",
+    "strict_clock",
 ];
 
 impl Switches {
@@ -169,6 +174,7 @@ impl Switches {
             "details_never" => &mut self.details_never,
             "exit_note" => &mut self.exit_note,
             "late_targets" => &mut self.late_targets,
+            "strict_clock" => &mut self.strict_clock,
             _ => return None,
         })
     }
@@ -186,7 +192,7 @@ fn whole(text: &str) -> Result<u32, &'static str> {
     text.parse().map_err(|_| "a whole number")
 }
 
-fn flag(text: &str) -> Result<bool, &'static str> {
+pub(crate) fn flag(text: &str) -> Result<bool, &'static str> {
     match text {
         "true" | "on" | "yes" | "1" | "" => Ok(true),
         "false" | "off" | "no" | "0" => Ok(false),

@@ -39,9 +39,12 @@ enum OutputFormat {
 impl FormatArgs {
     /// What was asked for.
     pub(crate) fn format(&self) -> Format {
+        // `output` may be a default of the configuration file: the two flags win over it.
         match (self.json, self.jsonl, self.output) {
-            (true, ..) | (.., Some(OutputFormat::Json)) => Format::Json,
-            (_, true, _) | (.., Some(OutputFormat::Jsonl)) => Format::Jsonl,
+            (true, ..) => Format::Json,
+            (_, true, _) => Format::Jsonl,
+            (.., Some(OutputFormat::Json)) => Format::Json,
+            (.., Some(OutputFormat::Jsonl)) => Format::Jsonl,
             (.., Some(OutputFormat::Csv)) => Format::Csv,
             (.., Some(OutputFormat::Table)) => Format::Table,
             (.., Some(OutputFormat::Quiet)) => Format::Quiet,

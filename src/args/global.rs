@@ -29,9 +29,8 @@ pub(crate) struct GlobalArgs {
 
     /// Use a simulated AWS in place of the real one
     ///
-    /// SPEC is a number of nodes, `@scenario.toml`, or `key=value,…` (nodes, seed, rate, burst, throttle, errors, latency,
-    /// offline, slow, broken, regions, speed, log). Profiles and endpoint settings are ignored: a rehearsal can't reach an
-    /// account.
+    /// SPEC is a number of nodes, `@scenario.toml`, or `key=value,…`; `herder help sim` has every key. Profiles and endpoint settings
+    /// are ignored: a rehearsal can't reach an account.
     #[arg(long, global = true, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub sim: Option<String>,
 
@@ -42,6 +41,10 @@ pub(crate) struct GlobalArgs {
     /// Show times in UTC
     #[arg(long, global = true)]
     pub utc: bool,
+
+    /// Take no notice of the configuration file's [defaults]: for scripts
+    #[arg(long, global = true)]
+    pub no_defaults: bool,
 
     /// Answer yes to every question
     #[arg(short = 'y', long, global = true)]

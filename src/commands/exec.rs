@@ -300,7 +300,7 @@ impl Launch<'_> {
 
     /// `all` always asks, unless --yes. `deed` is what is done, up to the nodes: `run … on`.
     pub(crate) async fn confirm(&self, resolved: &Resolved, deed: &str) -> Result<(), Failure> {
-        if !resolved.is_all || self.ctx.settings.yes {
+        if !resolved.is_all || self.ctx.settings.yes.value {
             return Ok(());
         }
         let (first, rest) = deed.split_at_checked(1).unwrap_or((deed, ""));
@@ -327,7 +327,8 @@ impl Launch<'_> {
         checked.require_all()?;
         let preview = preview(self.ctx, self.scopes, options)?;
         let mut stderr = self.io.stderr();
-        for line in preview.lines(self.scopes, options).into_iter().chain(checked.lines()) {
+        let defaults = self.ctx.settings.default_lines();
+        for line in preview.lines(self.scopes, options).into_iter().chain(checked.lines()).chain(defaults) {
             let _ = writeln!(stderr, "{}", shown(self.io, &line));
         }
         let list = ListOptions {

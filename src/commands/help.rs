@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
 
-/// Show help on a command or a topic (exit-codes, output, selectors, rollout)
+/// Show help on a command or a topic (exit-codes, output, selectors, rollout, sim)
 #[derive(Args, Clone, Debug)]
 #[command(
     disable_help_flag = false,
@@ -32,14 +32,16 @@ enum Topic {
     Output,
     Selectors,
     Rollout,
+    Sim,
 }
 
 /// The topics, for completions.
-pub(crate) const TOPICS: [(&str, &str); 4] = [
+pub(crate) const TOPICS: [(&str, &str); 5] = [
     ("exit-codes", "what each exit code means"),
     ("output", "formats of results and lists"),
     ("selectors", "which nodes a command acts on"),
     ("rollout", "how a change goes over many nodes"),
+    ("sim", "every key of the simulator"),
 ];
 
 impl Topic {
@@ -49,6 +51,7 @@ impl Topic {
             Topic::Output => include_str!("../../docs/help/output.txt"),
             Topic::Selectors => include_str!("../../docs/help/selectors.txt"),
             Topic::Rollout => include_str!("../../docs/help/rollout.txt"),
+            Topic::Sim => include_str!("../../docs/help/sim.txt"),
         }
     }
 }
@@ -155,5 +158,15 @@ mod tests {
                 assert!(!is_flag || flags.iter().any(|flag| flag == word), "{word}");
             }
         }
+    }
+
+    #[cfg(feature = "sim")]
+    #[test]
+    fn every_key_of_a_simulator_is_told() {
+        let told: Vec<&str> =
+            Topic::Sim.text().split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        let missing: Vec<_> =
+            herder_sim::Spec::keys().into_iter().filter(|key| !told.contains(key)).collect();
+        assert_eq!(missing, Vec::<&str>::new());
     }
 }

@@ -1,6 +1,8 @@
 //! One file per command: arguments to options, one call into `ops`, and the answer to the renderer. Thin.
 
 pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod help;
 pub(crate) mod man;
@@ -48,6 +50,19 @@ pub(crate) async fn while_looking<T>(
     io: &Io,
     looking: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
+    let text = || {
+        let found = ctx.found.load(Ordering::Relaxed).to_string();
+        format!("looking for nodes… {} so far", thousands(&found))
+    };
+    while_drawn(io, text, looking).await
+}
+
+/// Shows a line on a terminal, drawn anew, once something takes over a second.
+pub(crate) async fn while_drawn<T>(
+    io: &Io,
+    text: impl Fn() -> String,
+    looking: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     let board = Board::new(io);
     let mut looking = std::pin::pin!(looking);
     let mut redraw = tokio::time::interval_at(Instant::now() + Duration::from_secs(1), REDRAW);
@@ -59,8 +74,7 @@ pub(crate) async fn while_looking<T>(
             }
             // A question at the terminal is not drawn over.
             _ = redraw.tick() => if !crate::io::is_asking() {
-                let found = ctx.found.load(Ordering::Relaxed).to_string();
-                board.draw(&[(format!("looking for nodes… {} so far", thousands(&found)), Tint::Plain)]);
+                board.draw(&[(text(), Tint::Plain)]);
             }
         }
     }

@@ -24,7 +24,8 @@ enum SimVerb {
 
 /// Serve a simulated AWS on this machine until stopped; prints the variables to use it with
 ///
-/// It listens on the loopback address only. SPEC is as with --sim: a number of nodes, `@scenario.toml`, or `key=value,…`.
+/// It listens on the loopback address only. SPEC is as with --sim: a number of nodes, `@scenario.toml`, or `key=value,…`; see
+/// `herder help sim`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:

@@ -1,6 +1,7 @@
 //! The workflows. They work with core and aws, emit events, and never print.
 
 pub(crate) mod copies;
+pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod groups;
 pub(crate) mod guards;

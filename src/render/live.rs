@@ -8,7 +8,7 @@ use std::time::Duration;
 use herder_core::event::{Body, Envelope, Event, TargetFinished};
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::time::for_people;
-use herder_core::verdict::Tally;
+use herder_core::verdict::{Tally, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
 use super::board::{Board, Tint};
@@ -139,7 +139,8 @@ impl State {
     }
 
     fn bar(&self, now: Timestamp, columns: usize) -> String {
-        let done = self.tally.total();
+        // What was never sent is no progress, or an interrupted run would look almost done.
+        let done = self.tally.total() - self.tally.count(Verdict::NotRun);
         let elapsed = self.since.map_or(Duration::ZERO, |since| {
             Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
         });
@@ -175,5 +176,24 @@ fn seconds(duration: Duration) -> String {
     match duration.as_secs() {
         few @ 0..10 => format!("{few}s"),
         many => for_people(Duration::from_secs(many)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_sent_is_no_progress() {
+        let mut state = State { total: 10, ..State::default() };
+        for _ in 0..2 {
+            state.tally.add(Verdict::Ok);
+        }
+        for _ in 0..8 {
+            state.tally.add(Verdict::NotRun);
+        }
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(state.bar(now, 40), "[####-------------------] 2/10 20%  0s");
+        assert!(state.counts().starts_with("2 ok  8 not_run"), "{}", state.counts());
     }
 }

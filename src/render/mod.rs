@@ -7,6 +7,7 @@ mod chain;
 mod csv;
 mod echo;
 mod error;
+mod findings;
 mod grouped;
 mod json;
 mod jsonl;
@@ -37,6 +38,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 pub(crate) use self::error::ErrorReport;
+pub(crate) use self::findings::{FindingLine, write_findings};
 pub(crate) use self::list::{Column, ListOptions, ListWriter};
 pub(crate) use self::records::RunColumn;
 

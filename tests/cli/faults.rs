@@ -225,7 +225,7 @@ fn an_endpoint_that_nobody_answers_at() {
     let herder = sim
         .herder(["exec", "-t", "web-1", "--json", "--", "true"])
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
-    let output = herder.run().exits(1).says("AWS can't be reached").says("hint: ");
+    let output = herder.run().exits(1).says("failed: http").says("can't be reached").says("hint: ");
     assert_eq!(output.json()["error"]["changed"], false);
 }
 

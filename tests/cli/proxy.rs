@@ -130,7 +130,7 @@ fn a_bundle_that_is_none() {
 fn a_proxy_that_is_not_there() {
     let sim = Sim::tls("3,speed=1000");
     let herder = trusting(&sim, sim.herder(EXEC)).env("HTTPS_PROXY", "http://127.0.0.1:9");
-    let output = herder.run().exits(1).says("AWS can't be reached").says("HTTPS_PROXY");
+    let output = herder.run().exits(1).says("can't be reached").says("HTTPS_PROXY");
     assert_eq!(output.json()["error"]["changed"], false);
 }
 

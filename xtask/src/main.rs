@@ -3,6 +3,7 @@
 mod aws_cli;
 mod bench;
 mod conformance;
+mod deny;
 mod dist;
 mod generate;
 mod http;
@@ -36,7 +37,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run everything that must pass: format, lints, tests, generated files, rules, and the judges of the simulator
+    /// Run everything that must pass: format, lints, tests, generated files, rules, dependencies, and the judges of the simulator
     Test(TestArgs),
     /// Show that clippy rejects each rule's violation
     Rules,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::conformance::{self, ConformanceArgs};
 use crate::process::{cargo, check};
-use crate::{Outcome, aws_cli, generate, manual, rules};
+use crate::{Outcome, aws_cli, deny, generate, manual, rules};
 
 /// How many checks a step made.
 #[derive(Clone, Copy, Default)]
@@ -30,7 +30,7 @@ type Named = (&'static str, fn() -> Step);
 /// Runs the steps. The last line is always `N passed, N failed`.
 pub(crate) fn run(quick: bool) -> ExitCode {
     let begun = Instant::now();
-    let steps: [Named; 8] = [
+    let steps: [Named; 9] = [
         ("format: cargo fmt --check", || {
             one(check(cargo(&["fmt", "--all", "--check"]), "cargo fmt (run `cargo fmt`)"))
         }),
@@ -39,6 +39,7 @@ pub(crate) fn run(quick: bool) -> ExitCode {
         ("generated files: cargo xtask gen --check", || one(generate::run(true))),
         ("manual pages: mandoc -T lint", || many(manual::run())),
         ("rules: what clippy must reject", || many(rules::run())),
+        ("dependencies: cargo deny check", || many(deny::run())),
         ("aws CLI: against herder sim serve", || many(aws_cli::run())),
         ("conformance: the judges of the simulator and of herder", || {
             many(conformance::run(ConformanceArgs { check: true, mutate: false }))

@@ -7,6 +7,7 @@ mod options;
 mod profile;
 mod role;
 mod sign;
+mod summary;
 mod wire;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 use herder_core::limit::LimitKey;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::OnceCell;
 
 use self::credentials::{CredentialStore, Recipe, StoreProvider};
@@ -34,7 +36,9 @@ pub use self::error::ScopeError;
 pub use self::options::{AssumeRole, FixedEndpoint, MfaPrompt, MfaQuestion, ScopeOptions};
 use self::options::{resolve_region, valid_region};
 use self::profile::Profiles;
+pub use self::summary::CredentialsSummary;
 pub use self::wire::{Trust, Wire};
+use crate::address::{Addresses, without_password};
 use crate::call::Call;
 use crate::cloudwatch::CloudWatch;
 use crate::ec2::Ec2;
@@ -58,6 +62,8 @@ pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const CHANGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// One attempt at a call with pages of megabytes.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// From here on the SDK takes a refused signature for one of a wrong clock.
+const SKEW: SignedDuration = SignedDuration::from_mins(4);
 /// The account of limits where nobody could say which one it is.
 const UNKNOWN_ACCOUNT: &str = "unknown";
 
@@ -101,6 +107,7 @@ struct Inner {
     endpoint: Option<String>,
     meter: Arc<Meter>,
     clock: ServerClock,
+    addresses: Addresses,
     store: Arc<CredentialStore>,
     fixed_account: Option<String>,
     /// The account that limits are kept for.
@@ -207,36 +214,56 @@ impl Scope {
         fixed_account: Option<String>,
         wire: Arc<Wire>,
     ) -> Scope {
-        let clock = ServerClock::default();
+        let (clock, addresses) = (ServerClock::default(), Addresses::default());
         let region = config.region().map(|r| r.as_ref().to_owned()).unwrap_or_default();
-        let endpoint = endpoint_of(&config, "ssm");
+        // It is shown and kept: what opens it is not.
+        let endpoint = endpoint_of(&config, "ssm").map(|url| without_password(&url));
         let config = config
             .into_builder()
             // The store caches; the SDK's own cache would hide from it what AWS rejected.
             .identity_cache(aws_config::identity::IdentityCache::no_cache())
             .credentials_provider(SharedCredentialsProvider::new(StoreProvider(Arc::clone(&store))))
             .build();
-        let ssm = aws_sdk_ssm::config::Builder::from(&config).interceptor(clock.clone()).build();
+        let ssm = aws_sdk_ssm::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .interceptor(addresses.ssm.clone())
+            .build();
         let ec2 = aws_sdk_ec2::config::Builder::from(&config)
             .interceptor(clock.clone())
+            .interceptor(addresses.ec2.clone())
             .timeout_config(timeouts(PAGE_TIMEOUT))
             .build();
-        let sts = aws_sdk_sts::config::Builder::from(&config).interceptor(clock.clone()).build();
-        let cloudwatch =
-            aws_sdk_cloudwatch::config::Builder::from(&config).interceptor(clock.clone()).build();
-        let elbv2 =
-            aws_sdk_elasticloadbalancingv2::config::Builder::from(&config).interceptor(clock.clone()).build();
-        let resource_groups =
-            aws_sdk_resourcegroups::config::Builder::from(&config).interceptor(clock.clone()).build();
+        let sts = aws_sdk_sts::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .interceptor(addresses.sts.clone())
+            .build();
+        let cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .interceptor(addresses.cloudwatch.clone())
+            .build();
+        let elbv2 = aws_sdk_elasticloadbalancingv2::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .interceptor(addresses.elasticloadbalancing.clone())
+            .build();
+        let resource_groups = aws_sdk_resourcegroups::config::Builder::from(&config)
+            .interceptor(clock.clone())
+            .interceptor(addresses.resource_groups.clone())
+            .build();
+        let kms = aws_sdk_kms::config::Builder::from(&config).interceptor(addresses.kms.clone()).build();
+        let organizations = aws_sdk_organizations::config::Builder::from(&config)
+            .interceptor(addresses.organizations.clone())
+            .build();
         // Emulators and proxies have no host name for each bucket.
         let is_custom = endpoint_of(&config, "s3").is_some();
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .interceptor(clock.clone())
+            .interceptor(addresses.s3.clone())
             .timeout_config(timeouts(PAGE_TIMEOUT))
             .force_path_style(is_custom)
             .build();
         let logs = aws_sdk_cloudwatchlogs::config::Builder::from(&config)
             .interceptor(clock.clone())
+            .interceptor(addresses.logs.clone())
             .timeout_config(timeouts(PAGE_TIMEOUT))
             .build();
         Scope(Arc::new(Inner {
@@ -244,13 +271,14 @@ impl Scope {
             endpoint,
             meter,
             clock,
+            addresses,
             store,
             fixed_account,
             account: OnceCell::new(),
             identity: OnceCell::new(),
             wire,
-            kms: aws_sdk_kms::Client::new(&config),
-            organizations: aws_sdk_organizations::Client::new(&config),
+            kms: aws_sdk_kms::Client::from_conf(kms),
+            organizations: aws_sdk_organizations::Client::from_conf(organizations),
             config,
             ssm: aws_sdk_ssm::Client::from_conf(ssm),
             ec2: aws_sdk_ec2::Client::from_conf(ec2),
@@ -438,7 +466,9 @@ impl Scope {
         loop {
             // Outside of the attempt: prompts and logins take longer than a call may.
             let used = self.credentials(&call).await?;
-            let once = || async { Box::pin(attempt()).await.map_err(|e| crate::error::convert(&call, &e)) };
+            let once = || async {
+                Box::pin(attempt()).await.map_err(|e| self.timed(crate::error::convert(&call, &e)))
+            };
             match self.0.meter.run(&key, call.mutates, once).await {
                 Err(error) if error.kind.is_credentials() => {
                     let error = self.rejected(used, error).await;
@@ -447,7 +477,7 @@ impl Scope {
                     }
                     renewed = true;
                 }
-                result => return result,
+                result => return result.map_err(|error| self.placed(error)),
             }
         }
     }
@@ -472,10 +502,26 @@ impl Scope {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let used = self.credentials(call).await?;
-        let once = async { Box::pin(attempt).await.map_err(|e| crate::error::convert(call, &e)) };
+        let once = async { Box::pin(attempt).await.map_err(|e| self.timed(crate::error::convert(call, &e))) };
         match self.0.meter.attempt(ticket, once).await {
             Err(error) if error.kind.is_credentials() => Err(self.rejected(used, error).await),
-            result => result,
+            result => result.map_err(|error| self.placed(error)),
+        }
+    }
+
+    /// A signature that is refused while the clocks are apart is refused for that: some services (EC2) don't say so. The SDK signs by the
+    /// service's clock from then on, so that the next attempt may do.
+    fn timed(&self, error: CallError) -> CallError {
+        let Some(server) = self.0.clock.now() else { return error };
+        let here = Timestamp::try_from(SharedTimeSource::default().now()).unwrap_or(server);
+        if server.duration_since(here).abs() < SKEW { error } else { error.of_skewed_clock() }
+    }
+
+    /// An error that says where nobody answered.
+    fn placed(&self, error: CallError) -> CallError {
+        match self.0.addresses.of(error.service) {
+            Some(address) => error.at(address),
+            None => error,
         }
     }
 

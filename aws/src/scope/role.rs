@@ -13,6 +13,7 @@ use super::credentials::is_fresh;
 use super::error::ScopeError;
 use super::options::{MfaPrompt, MfaQuestion};
 use super::{ATTEMPT_TIMEOUT, timeouts};
+use crate::address::Address;
 use crate::call::Call;
 use crate::error::convert;
 
@@ -31,18 +32,22 @@ pub(super) struct Role {
 pub(super) struct RoleProvider {
     role: Role,
     client: aws_sdk_sts::Client,
+    address: Address,
     cached: Mutex<Option<Credentials>>,
 }
 
 impl RoleProvider {
     pub(super) fn new(role: Role, source: SharedCredentialsProvider, config: &SdkConfig) -> RoleProvider {
         // Assuming a role changes nothing and isn't metered: the SDK may repeat it.
+        let address = Address::default();
         let config = aws_sdk_sts::config::Builder::from(config)
             .credentials_provider(source)
+            .interceptor(address.clone())
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts(ATTEMPT_TIMEOUT))
             .build();
-        RoleProvider { role, client: aws_sdk_sts::Client::from_conf(config), cached: Mutex::new(None) }
+        let client = aws_sdk_sts::Client::from_conf(config);
+        RoleProvider { role, client, address, cached: Mutex::new(None) }
     }
 
     async fn get(&self) -> provider::Result {
@@ -75,7 +80,11 @@ impl RoleProvider {
             .await
             .map_err(|error| {
                 let call = Call::read("sts", "AssumeRole", format!("of {}", role.arn));
-                let source = Box::new(convert(&call, &error));
+                let mut source = convert(&call, &error);
+                if let Some(address) = self.address.get() {
+                    source = source.at(address);
+                }
+                let source = Box::new(source);
                 wrap(ScopeError::Role { role: role.arn.clone(), source })
             })?;
         let Some(made) = answer.credentials() else {

@@ -5,6 +5,8 @@ use aws_sigv4::sign::v4;
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::identity::Identity as SigningIdentity;
 
+use std::time::SystemTime;
+
 use super::Scope;
 use crate::call::Call;
 use crate::error::{CallError, CallErrorKind};
@@ -27,7 +29,8 @@ impl Scope {
             .identity(&identity)
             .region(self.region())
             .name(SERVICE)
-            .time(SharedTimeSource::default().now())
+            // By the service's clock, where it has told: this machine's may be wrong.
+            .time(self.0.clock.now().map_or_else(|| SharedTimeSource::default().now(), SystemTime::from))
             .settings(SigningSettings::default())
             .build()
             .map_err(|error| wrong(error.to_string()))?;

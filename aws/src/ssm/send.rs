@@ -55,7 +55,7 @@ impl Recipients {
 }
 
 /// A command for up to 50 nodes, or for those that the service finds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SendCommand {
     /// Name or ARN of the document.
     pub document: String,
@@ -77,6 +77,18 @@ pub struct SendCommand {
     pub s3: Option<S3Output>,
     /// The log group that nodes write their output to while they run; agents make it.
     pub log_group: Option<String>,
+}
+
+impl fmt::Debug for SendCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values of parameters may be secrets.
+        f.debug_struct("SendCommand")
+            .field("document", &self.document)
+            .field("parameters", &self.parameters.keys())
+            .field("to", &self.to)
+            .field("comment", &self.comment)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A place in S3. Nodes put their output below `PREFIX/COMMAND/NODE/`.

@@ -22,7 +22,7 @@ const PAGE: i32 = 200;
 const MAX_REASON: usize = 256;
 
 /// A session to start.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct StartSession {
     /// A node's id, or the `ecs:` string of a container.
     pub target: String,
@@ -32,6 +32,17 @@ pub struct StartSession {
     pub reason: Option<String>,
     /// The document's parameters.
     pub parameters: BTreeMap<String, Vec<String>>,
+}
+
+impl fmt::Debug for StartSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values of parameters may be secrets.
+        f.debug_struct("StartSession")
+            .field("target", &self.target)
+            .field("document", &self.document)
+            .field("parameters", &self.parameters.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session that was started.

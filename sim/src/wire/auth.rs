@@ -1,6 +1,8 @@
 //! Who asks: the credential scope of a SigV4 header. Signatures are not checked.
 
 use super::{ApiError, Service};
+use crate::clock::At;
+use std::time::Duration;
 
 /// What a signature's credential says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +94,60 @@ pub(crate) fn expired(service: Service) -> ApiError {
     }
 }
 
+/// What a service says to a signature that is too old or of a time to come; `signed` is `X-Amz-Date`.
+pub(crate) fn skewed(service: Service, signed: Option<&str>, now: At) -> Option<ApiError> {
+    let signed = signed?;
+    let (minutes, window) = match service {
+        Service::S3 => (15, Duration::from_secs(900)),
+        _ => (5, Duration::from_secs(300)),
+    };
+    let at = moment(signed)?;
+    let text = |at: At| at.format("%Y%m%dT%H%M%SZ");
+    let message = if at < now - window {
+        format!(
+            "Signature expired: {signed} is now earlier than {} ({} - {minutes} min.)",
+            text(now - window),
+            text(now)
+        )
+    } else if at > now + window {
+        format!(
+            "Signature not yet current: {signed} is still later than {} ({} + {minutes} min.)",
+            text(now + window),
+            text(now)
+        )
+    } else {
+        return None;
+    };
+    Some(match service {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
+            ApiError::new("InvalidSignatureException", message)
+        }
+        Service::ResourceGroups | Service::Gateway => {
+            ApiError::new("InvalidSignatureException", message).status(403)
+        }
+        // EC2 doesn't say that it is the time.
+        Service::Ec2 => unknown(service),
+        Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::CloudWatch => {
+            ApiError::new("SignatureDoesNotMatch", message).status(403)
+        }
+        Service::S3 => ApiError::new(
+            "RequestTimeTooSkewed",
+            "The difference between the request time and the current time is too large.",
+        )
+        .status(403),
+    })
+}
+
+/// Reads `20260501T120000Z`.
+fn moment(text: &str) -> Option<At> {
+    let part = |from: usize, to: usize| text.get(from..to);
+    let (date, time) = (
+        format!("{}-{}-{}", part(0, 4)?, part(4, 6)?, part(6, 8)?),
+        format!("{}:{}:{}", part(9, 11)?, part(11, 13)?, part(13, 15)?),
+    );
+    At::parse(&format!("{date}T{time}Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +160,30 @@ mod tests {
             (scope.access_key.as_str(), scope.region.as_str(), scope.service.as_str()),
             ("AKIAX", "eu-west-1", "ssm")
         );
+    }
+
+    #[test]
+    fn signatures_of_another_time_are_refused() {
+        let now = At::parse("2026-05-01T12:00:00Z").unwrap();
+        let error = |service, signed| skewed(service, Some(signed), now);
+        for fine in ["20260501T115501Z", "20260501T120459Z"] {
+            assert_eq!(error(Service::Ssm, fine), None, "{fine}");
+        }
+        let old = error(Service::Ssm, "20260501T115459Z").unwrap();
+        assert_eq!(old.code, "InvalidSignatureException");
+        let wanted = "Signature expired: 20260501T115459Z is now earlier than 20260501T115500Z (20260501T120000Z - 5 min.)";
+        assert_eq!(old.message.as_deref(), Some(wanted));
+        let early = error(Service::Sts, "20260501T120501Z").unwrap();
+        assert!(
+            early
+                .message
+                .unwrap()
+                .starts_with("Signature not yet current: 20260501T120501Z is still later than")
+        );
+        assert_eq!(error(Service::S3, "20260501T114600Z"), None);
+        assert_eq!(error(Service::S3, "20260501T114400Z").unwrap().code, "RequestTimeTooSkewed");
+        assert_eq!(skewed(Service::Ssm, None, now), None);
+        assert_eq!(error(Service::Ssm, "nonsense"), None);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Copying<'_> {
         let Launch { ctx, io, scopes, output, .. } = *self.launch;
         let (targets, lines) = preview(scopes, options);
         let mut stderr = io.stderr();
-        for line in lines.into_iter().chain(guards) {
+        for line in lines.into_iter().chain(guards).chain(ctx.settings.default_lines()) {
             let _ = writeln!(stderr, "{}", shown(io, &line));
         }
         let list = ListOptions {

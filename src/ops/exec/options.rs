@@ -1,6 +1,7 @@
 //! [`ExecOptions`]: what is meant, from what was typed; and [`Recipe`], what of it the journal keeps.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -140,7 +141,7 @@ pub(crate) enum WorkSource {
 }
 
 /// Values that are given on the command line and never kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct GivenValues {
     /// `--env NAME=VALUE`.
     pub(crate) env: BTreeMap<String, String>,
@@ -148,6 +149,16 @@ pub(crate) struct GivenValues {
     pub(crate) parameters: BTreeMap<String, Vec<String>>,
     /// Standard input, read whole.
     pub(crate) stdin: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for GivenValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Names only: values may be secrets.
+        f.debug_struct("GivenValues")
+            .field("env", &self.env.keys())
+            .field("parameters", &self.parameters.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where values are taken from.
@@ -344,6 +355,22 @@ pub(crate) fn split_parameters(arguments: &[String]) -> Result<BTreeMap<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_in_no_debug_text() {
+        let given = GivenValues {
+            env: BTreeMap::from([("TOKEN".to_owned(), "s3cr3t".to_owned())]),
+            parameters: BTreeMap::from([("password".to_owned(), vec!["s3cr3t".to_owned()])]),
+            stdin: Some(b"s3cr3t".to_vec()),
+        };
+        let environment = Environment::new([("AWS_SECRET_ACCESS_KEY".into(), "s3cr3t".into())]);
+        let shown =
+            format!("{given:?} {environment:?} {:?}", Sources { environment: &environment, given: &given });
+        assert!(
+            shown.contains("TOKEN") && !shown.contains("s3cr3t") && !shown.contains("115, 51"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn environment_files() {

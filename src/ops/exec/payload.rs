@@ -1,6 +1,7 @@
 //! What is sent: [`Wish`] as typed, [`Payload`] as Run Command takes it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use herder_core::target::Platform;
 
@@ -15,7 +16,7 @@ use crate::failure::Failure;
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// What a node shall run, as it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Work {
     /// One argument: a line for the node's shell, as with ssh.
     Line(String),
@@ -40,7 +41,7 @@ pub(crate) enum Work {
 }
 
 /// The work and what stands around it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Wish {
     /// What to run.
     pub work: Work,
@@ -59,7 +60,7 @@ pub(crate) struct Wish {
 }
 
 /// One kind of send: a document with its parameters.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Payload {
     /// Name or ARN.
     pub document: String,
@@ -69,6 +70,13 @@ pub(crate) struct Payload {
     pub parameters: BTreeMap<String, Vec<String>>,
     /// Values that no message may show, the longest first: one may be part of another.
     pub secrets: Vec<String>,
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Values may be secrets, and so may what stands around them.
+        f.debug_struct("Payload").field("document", &self.document).finish_non_exhaustive()
+    }
 }
 
 /// Shorter values are everywhere: taking them out of a message would only spoil it.

@@ -1,48 +1,19 @@
 //! [`Settings`]: what holds for the whole process. Flag, then environment, then configuration file, then default; each value
 //! remembers where it came from.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod defaults;
+mod environment;
+mod file;
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::args::GlobalArgs;
 use crate::failure::Failure;
 
-/// The environment, handed in once by `main`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Environment(BTreeMap<String, String>);
-
-impl Environment {
-    /// Takes the variables; those that are not Unicode are left out (AWS's and herder's all are).
-    pub(crate) fn new(
-        variables: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
-    ) -> Environment {
-        let unicode = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Environment(variables.into_iter().filter_map(unicode).collect())
-    }
-
-    /// The value of a variable; an empty one counts as not set.
-    #[must_use]
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    /// Every variable.
-    #[must_use]
-    pub(crate) fn all(&self) -> &BTreeMap<String, String> {
-        &self.0
-    }
-
-    /// A base directory of the XDG specification: `$NAME/herder`, else below the home directory.
-    fn xdg(&self, name: &str, below_home: &str) -> Option<PathBuf> {
-        let base = self.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let base = base.or_else(|| self.get("HOME").map(|home| Path::new(home).join(below_home)));
-        base.map(|base| base.join("herder"))
-    }
-}
+pub(crate) use self::defaults::{DefaultInUse, apply, check, chosen, every};
+pub(crate) use self::environment::Environment;
+pub(crate) use self::file::{ConfigFile, Located};
 
 /// Where a setting came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +22,8 @@ pub(crate) enum Source {
     Flag,
     /// An environment variable.
     Environment(&'static str),
-    /// The configuration file.
-    File,
+    /// The configuration file, at this line.
+    File(usize),
     /// Built in.
     Default,
 }
@@ -84,26 +55,18 @@ pub(crate) struct Settings {
     /// Learned rates; `None` where there is no home directory.
     pub cache_dir: Option<PathBuf>,
     /// `--utc`.
-    pub utc: bool,
+    pub utc: Setting<bool>,
     /// `--yes`.
-    pub yes: bool,
+    pub yes: Setting<bool>,
+    /// `--no-defaults`.
+    pub no_defaults: Setting<bool>,
     /// Names for selectors, from the configuration file: `web = "tag:role=web"` makes `-t web` mean it. A name that is no alias is a
     /// node's.
     pub aliases: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    profile: Option<String>,
-    region: Option<String>,
-    account: Option<String>,
-    #[serde(rename = "assume-role")]
-    assume_role: Option<String>,
-    #[serde(rename = "state-dir")]
-    state_dir: Option<PathBuf>,
-    utc: bool,
-    aliases: BTreeMap<String, String>,
+    /// What the configuration file says.
+    pub file: ConfigFile,
+    /// Its defaults that count for this command.
+    pub defaults_in_use: Vec<DefaultInUse>,
 }
 
 impl Settings {
@@ -111,15 +74,29 @@ impl Settings {
     ///
     /// # Errors
     /// The configuration file doesn't parse, or there is no place for state.
-    pub(crate) fn new(args: &GlobalArgs, environment: &Environment) -> Result<Settings, Failure> {
-        let file = read_file(environment)?;
-        let text = |flag: &Option<String>, variable: &'static str, file: Option<String>| {
+    pub(crate) fn new(
+        args: &GlobalArgs,
+        environment: &Environment,
+        file: ConfigFile,
+    ) -> Result<Settings, Failure> {
+        let text = |flag: &Option<String>, variable: &'static str, file: &Option<Located<String>>| {
             let flag = flag.clone().map(|value| Setting { value, source: Source::Flag });
             let variable = || {
                 let value = environment.get(variable)?.to_owned();
                 Some(Setting { value, source: Source::Environment(variable) })
             };
-            flag.or_else(variable).or_else(|| file.map(|value| Setting { value, source: Source::File }))
+            flag.or_else(variable).or_else(|| file.clone().map(Setting::from))
+        };
+        let switch = |flag: bool, variable: &'static str, file: Option<&Located<bool>>| {
+            if flag {
+                return Setting { value: true, source: Source::Flag };
+            }
+            match environment.get(variable) {
+                Some(value) => Setting { value: is_on(value), source: Source::Environment(variable) },
+                None => {
+                    file.cloned().map_or(Setting { value: false, source: Source::Default }, Setting::from)
+                }
+            }
         };
         let state_dir = args
             .state_dir
@@ -129,7 +106,7 @@ impl Settings {
                 let value = environment.get("HERDER_STATE_DIR")?.into();
                 Some(Setting { value, source: Source::Environment("HERDER_STATE_DIR") })
             })
-            .or_else(|| file.state_dir.map(|value| Setting { value, source: Source::File }))
+            .or_else(|| file.state_dir.clone().map(Setting::from))
             .or_else(|| {
                 let value = environment.xdg("XDG_STATE_HOME", ".local/state")?;
                 Some(Setting { value, source: Source::Default })
@@ -139,37 +116,43 @@ impl Settings {
                     .hint("Say where runs are to be kept with --state-dir.")
             })?;
         Ok(Settings {
-            profile: text(&args.profile, "HERDER_PROFILE", file.profile),
-            region: text(&args.region, "HERDER_REGION", file.region),
-            account: text(&args.account, "HERDER_ACCOUNT", file.account),
-            assume_role: text(&args.assume_role, "HERDER_ASSUME_ROLE", file.assume_role),
-            sim: text(&args.sim, "HERDER_SIM", None),
+            profile: text(&args.profile, "HERDER_PROFILE", &file.profile),
+            region: text(&args.region, "HERDER_REGION", &file.region),
+            account: text(&args.account, "HERDER_ACCOUNT", &file.account),
+            assume_role: text(&args.assume_role, "HERDER_ASSUME_ROLE", &file.assume_role),
+            sim: text(&args.sim, "HERDER_SIM", &None),
             state_dir,
             cache_dir: environment.xdg("XDG_CACHE_HOME", ".cache"),
-            utc: args.utc || is_on(environment.get("HERDER_UTC")) || file.utc,
-            yes: args.yes || is_on(environment.get("HERDER_YES")),
-            aliases: file.aliases,
+            utc: switch(args.utc, "HERDER_UTC", file.utc.as_ref()),
+            yes: switch(args.yes, "HERDER_YES", None),
+            no_defaults: switch(args.no_defaults, "HERDER_NO_DEFAULTS", None),
+            aliases: file.aliases.iter().map(|(name, alias)| (name.clone(), alias.value.clone())).collect(),
+            file,
+            defaults_in_use: Vec::new(),
         })
     }
 }
 
-fn is_on(value: Option<&str>) -> bool {
-    matches!(value, Some("1" | "true" | "yes" | "on"))
+impl Settings {
+    /// The file's defaults that count for this command, for plans.
+    pub(crate) fn default_lines(&self) -> Vec<String> {
+        let line = |default: &DefaultInUse| {
+            let DefaultInUse { flag, value, path, line } = default;
+            format!("  --{flag} {value} is a default of {}:{line}", path.display())
+        };
+        self.defaults_in_use.iter().map(line).collect()
+    }
 }
 
-fn read_file(environment: &Environment) -> Result<File, Failure> {
-    let Some(directory) = environment.xdg("XDG_CONFIG_HOME", ".config") else { return Ok(File::default()) };
-    let path = directory.join("config.toml");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(error) => {
-            return Err(Failure::usage(format!("could not read `{}`", path.display())).caused_by(&error));
-        }
-    };
-    toml::from_str(&text).map_err(|error| {
-        Failure::usage(format!("`{}` is not a valid configuration", path.display())).caused_by(&error)
-    })
+impl<T> From<Located<T>> for Setting<T> {
+    fn from(located: Located<T>) -> Setting<T> {
+        Setting { value: located.value, source: Source::File(located.line) }
+    }
+}
+
+/// Whether a variable that is set to this switches something on.
+fn is_on(value: &str) -> bool {
+    matches!(value, "1" | "true" | "yes" | "on")
 }
 
 #[cfg(test)]
@@ -191,12 +174,15 @@ mod tests {
         )
         .unwrap();
         let environment = environment(&[("HOME", home), ("HERDER_PROFILE", "env")]);
-        let settings = Settings::new(&GlobalArgs::default(), &environment).unwrap();
-        assert_eq!(settings.region.as_ref().unwrap().source, Source::File);
+        let new = |args: &GlobalArgs| {
+            Settings::new(args, &environment, ConfigFile::read(&environment).unwrap()).unwrap()
+        };
+        let settings = new(&GlobalArgs::default());
+        assert_eq!(settings.region.as_ref().unwrap().source, Source::File(1));
         assert_eq!(settings.profile.as_ref().unwrap().value, "env");
         assert_eq!(settings.state_dir.value, dir.path().join(".local/state/herder"));
         let args = GlobalArgs { profile: Some("flag".into()), ..GlobalArgs::default() };
-        let settings = Settings::new(&args, &environment).unwrap();
+        let settings = new(&args);
         assert_eq!(settings.profile.unwrap(), Setting { value: "flag".to_owned(), source: Source::Flag });
     }
 
@@ -206,8 +192,10 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("herder")).unwrap();
         std::fs::write(dir.path().join("herder/config.toml"), "regoin = 'x'\n").unwrap();
         let environment = environment(&[("XDG_CONFIG_HOME", dir.path().to_str().unwrap())]);
-        let failure = Settings::new(&GlobalArgs::default(), &environment).unwrap_err();
-        assert!(failure.causes[0].contains("regoin"), "{failure:?}");
-        assert!(Settings::new(&GlobalArgs::default(), &Environment::default()).is_err());
+        let failure = ConfigFile::read(&environment).unwrap_err();
+        assert!(failure.message.contains("regoin"), "{failure:?}");
+        let nothing = Environment::default();
+        let file = ConfigFile::read(&nothing).unwrap();
+        assert!(Settings::new(&GlobalArgs::default(), &nothing, file).is_err());
     }
 }
