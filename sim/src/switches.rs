@@ -48,6 +48,10 @@ pub struct Switches {
     pub foreign_commands: u32,
     /// `Targets` with the key `InstanceIds` refuse the whole call for one bad id.
     pub targets_instance_ids_strict: bool,
+    /// `Targets` of all `InstanceIds` (`*`) are refused as invalid.
+    pub targets_all_refused: bool,
+    /// Nodes that a command was not sent to, or not yet, have no invocation; `TargetCount` counts them.
+    pub unsent_hidden: bool,
     /// Most bytes of a command's parameters as JSON.
     pub parameters_limit: u64,
     /// Parameters with `{{ … }}` are refused.
@@ -87,6 +91,8 @@ impl Default for Switches {
             tag_values: 50,
             foreign_commands: 0,
             targets_instance_ids_strict: false,
+            targets_all_refused: false,
+            unsent_hidden: false,
             // Unpublished; bodies over about 64 KB are known to be unsafe.
             parameters_limit: 100_000,
             reject_braces: false,
@@ -104,7 +110,7 @@ impl Default for Switches {
 }
 
 /// The keys that a spec takes for switches.
-pub(crate) const KEYS: [&str; 22] = [
+pub(crate) const KEYS: [&str; 24] = [
     "stale_counters",
     "hidden_commands",
     "ignore_invoked_after",
@@ -116,6 +122,8 @@ pub(crate) const KEYS: [&str; 22] = [
     "tag_values",
     "foreign_commands",
     "targets_instance_ids_strict",
+    "targets_all_refused",
+    "unsent_hidden",
     "parameters_limit",
     "reject_braces",
     "pending_limit",
@@ -168,6 +176,8 @@ impl Switches {
             "opaque_errors" => &mut self.opaque_errors,
             "properties_denied" => &mut self.properties_denied,
             "targets_instance_ids_strict" => &mut self.targets_instance_ids_strict,
+            "targets_all_refused" => &mut self.targets_all_refused,
+            "unsent_hidden" => &mut self.unsent_hidden,
             "reject_braces" => &mut self.reject_braces,
             "coarse_times" => &mut self.coarse_times,
             "marker_variant" => &mut self.marker_variant,

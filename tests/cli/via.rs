@@ -134,6 +134,42 @@ fn a_node_that_appears_in_between_is_counted_and_one_that_goes_is_not_run() {
 }
 
 #[test]
+fn without_a_listing_of_results_it_ends_when_each_is_read() {
+    let sim = Sim::start("nodes=40,windows=0,hybrid=0,broken=2,rate=off,regions=us-east-1+eu-west-1");
+    sim.deny(&["ListCommandInvocations"]);
+    let begun = std::time::Instant::now();
+    let flags = ["--region", "us-east-1,eu-west-1", "-c", "100%", "--max-errors", "50"];
+    let output = sim.run(&exec("all", &flags)).exits(1);
+    assert_eq!(output.tally(), BTreeMap::from([("ok".to_owned(), 76), ("failed".to_owned(), 4)]));
+    assert!(begun.elapsed().as_secs() < 100, "{:?}", begun.elapsed());
+    sim.assert_true(&output.verdicts());
+    sim.assert_at_most_once();
+}
+
+#[test]
+fn a_selector_that_is_refused_goes_in_batches_whatever_the_refusal_is_called() {
+    for regions in ["us-east-1", "us-east-1,eu-west-1"] {
+        let sim = Sim::start(&format!(
+            "nodes=60,windows=0,hybrid=0,rate=off,targets_all_refused=true,regions={}",
+            regions.replace(',', "+")
+        ));
+        let output = sim.run(&exec("all", &["--region", regions, "-c", "100%"])).exits(0);
+        let count = 60 * regions.split(',').count() as u64;
+        assert_eq!(output.tally(), BTreeMap::from([("ok".to_owned(), count)]));
+        drop(output.says("the service refused the selector (ValidationException)"));
+        sim.assert_at_most_once();
+    }
+}
+
+#[test]
+fn a_service_that_shows_nodes_only_as_it_comes_to_them_is_read_to_the_end() {
+    let sim = Sim::start("nodes=120,windows=0,hybrid=0,rate=off,unsent_hidden=true,duration=1s,speed=4");
+    let output = sim.run(&exec("all", &["-c", "20"])).exits(0);
+    assert_eq!(output.tally(), BTreeMap::from([("ok".to_owned(), 120)]));
+    sim.assert_true(&output.verdicts());
+}
+
+#[test]
 fn killed_before_and_after_the_send_it_is_not_made_twice() {
     for when in [When::Before, When::After] {
         let sim = Sim::start("nodes=70,windows=0,hybrid=0,rate=off");

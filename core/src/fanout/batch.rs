@@ -28,6 +28,8 @@ pub(super) struct OpenBatch {
     pub(super) open: BTreeSet<usize>,
     /// Not judged yet, and the service says it is being cancelled.
     pub(super) cancelling: BTreeSet<usize>,
+    /// Not judged yet, but listed with an end that is not bad: only the output is missing.
+    pub(super) harmless: BTreeSet<usize>,
     /// Judged bad so far.
     pub(super) bad: u64,
     /// The latest counters.
@@ -68,6 +70,7 @@ impl OpenBatch {
         OpenBatch {
             open: batch.targets.iter().copied().collect(),
             cancelling: BTreeSet::new(),
+            harmless: BTreeSet::new(),
             batch,
             command_id: accepted.command_id,
             sent_at: now,
@@ -92,13 +95,23 @@ impl OpenBatch {
         }
     }
 
+    /// One of its targets waits for its verdict no more.
+    pub(super) fn remove(&mut self, target: usize) {
+        self.open.remove(&target);
+        self.cancelling.remove(&target);
+        self.harmless.remove(&target);
+    }
+
     pub(super) fn judged(&self) -> u64 {
         (self.batch.targets.len() - self.open.len()) as u64
     }
 
     /// Whether something may still come of a command whose nodes the service chooses.
     pub(super) fn is_awaited(&self) -> bool {
-        self.handed.as_ref().is_some_and(|handed| !handed.is_final)
+        self.handed.as_ref().is_some_and(|handed| {
+            // Without a listing nothing is seen beyond the targets that it was sent for.
+            !handed.is_final && !(handed.is_read_by_id && self.open.is_empty())
+        })
     }
 
     /// Whether the service will start such a command on further nodes, as far as is known.
@@ -139,6 +152,20 @@ impl OpenBatch {
     pub(super) fn bad_ahead(&self) -> u64 {
         let told = self.counters.errors.saturating_add(self.counters.delivery_timed_out);
         told.saturating_sub(self.bad).min(self.open.len() as u64)
+    }
+
+    /// Targets that the counters call ended and that nothing else is known of. They may be bad all the same: what was
+    /// undeliverable, denied or of the wrong platform is none of the counted errors (facts §4.2).
+    pub(super) fn suspects(&self) -> u64 {
+        // What was found of a command whose nodes the service chooses includes them.
+        let harmless = if self.handed.is_some() { 0 } else { self.harmless.len() as u64 };
+        let known = self.known().saturating_add(harmless);
+        self.counters.completed.saturating_sub(known).saturating_sub(self.bad_ahead())
+    }
+
+    /// Whether its results are on their way.
+    pub(super) fn is_being_read(&self) -> bool {
+        self.is_busy || self.is_wanted || !self.details.is_empty()
     }
 
     /// Whether the listings say that there is nothing left to wait for.

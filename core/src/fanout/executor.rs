@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::batch::{Doubt, OpenBatch};
 use super::handed::{Handed, Handing};
 use super::interrupt::Interrupt;
-use super::job::{Accepted, Batch, Collected, Job, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble};
+use super::job::{
+    Accepted, Batch, Collected, Detail, Job, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
+};
 use super::pace::Pace;
 use super::policy::{Budget, Policy};
 use super::queue::{Group, Queue};
@@ -108,7 +110,7 @@ pub(super) enum Done<E> {
     Located { intent: u64, result: Result<Option<Accepted>, Trouble<E>> },
     Swept { realm: u32, scope: SweepScope, asked: Vec<u64>, result: Result<Sweep, Trouble<E>> },
     Collected { intent: u64, lane: u32, result: Result<Collected, Trouble<E>> },
-    Detailed { wanted: Wanted, result: Result<Option<Outcome>, Trouble<E>> },
+    Detailed { wanted: Wanted, result: Result<Detail, Trouble<E>> },
     Cancelled { realm: u32, intent: u64, result: Result<Result<(), Trouble<E>>, JournalError> },
     Gated { gate: String, wave: u32, answer: Result<Option<String>, String> },
     Told(News),
@@ -175,15 +177,8 @@ impl<J: Job> Executor<J> {
             Via::Client => whole_waves(plan.waves, count),
             Via::Service => vec![count],
         };
-        let mut wave_of = Vec::with_capacity(count);
-        for (number, end) in (1_u32..).zip(&waves) {
-            wave_of.resize((*end).max(wave_of.len()), number);
-        }
-        let policy = Policy {
-            concurrency: plan.policy.concurrency.max(1),
-            batch: plan.policy.batch.max(1),
-            ..plan.policy
-        };
+        let wave_of = numbers_of_waves(&waves);
+        let policy = plan.policy.usable();
         let pace = policy.rate.filter(|_| policy.via == Via::Client).map(|rate| Pace::new(rate, now));
         let lanes = (0..count).map(|target| job.lane(target));
         let handing = Handing::new(&policy, lanes, plan.recovered.handed.clone());
@@ -286,7 +281,7 @@ impl<J: Job> Executor<J> {
     pub(super) fn opened(&self, batch: Batch, accepted: Accepted, now: Instant) -> OpenBatch {
         let whole = self.policy.via.is_whole(batch.attempt).then(|| self.share(batch.lane));
         let mut open = OpenBatch::new(batch, accepted, now);
-        open.handed = whole.map(|limits| Handed { limits, is_final: false });
+        open.handed = whole.map(Handed::new);
         let verdicts = open.batch.targets.iter().filter_map(|t| self.verdicts.get(*t).copied().flatten());
         open.bad = verdicts.filter(|v| v.is_bad()).count() as u64;
         open
@@ -313,6 +308,7 @@ impl<J: Job> Executor<J> {
             self.call_off(Instant::now());
             self.queue_rest();
             self.start_sends();
+            self.want_suspects();
             self.start_looks();
             self.cancel_again(Instant::now());
             if self.is_over() {
@@ -351,23 +347,6 @@ impl<J: Job> Executor<J> {
     fn is_over(&self) -> bool {
         self.unjudged == 0
             && (self.has_left || (self.sending.is_empty() && !self.open.values().any(OpenBatch::is_awaited)))
-    }
-
-    /// Targets that may still be sent to now.
-    pub(super) fn free(&self) -> usize {
-        let running: usize = self.open.values().map(OpenBatch::in_flight).sum();
-        let sending: usize = self.sending.values().map(|g| g.targets.len()).sum();
-        let doubtful: usize = self.doubts.values().map(|d| d.batch.targets.len()).sum();
-        let readying: usize = self.readying.values().map(|g| g.targets.len()).sum();
-        let held = (running + sending + doubtful + readying).saturating_sub(self.released());
-        self.policy.concurrency.saturating_sub(held)
-    }
-
-    /// The smallest batch worth a call while more targets are waiting: half the window, at most a full batch. A full batch
-    /// each time would wait for stragglers; single targets would cost fifty times the calls.
-    pub(super) fn floor(&self) -> usize {
-        let most = self.pace.as_ref().map_or(usize::MAX, Pace::most);
-        self.policy.batch.min(self.policy.concurrency.div_ceil(2)).min(most).max(1)
     }
 
     #[expect(clippy::disallowed_methods, reason = "the one spawner of per-target work")]
@@ -435,6 +414,15 @@ fn whole_waves(mut waves: Vec<usize>, count: usize) -> Vec<usize> {
         waves.push(count);
     }
     waves
+}
+
+/// The wave of each target, from 1.
+fn numbers_of_waves(waves: &[usize]) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for (number, end) in (1_u32..).zip(waves) {
+        numbers.resize((*end).max(numbers.len()), number);
+    }
+    numbers
 }
 
 /// The targets of a wave, counted from 0.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
+use super::absent::Completeness;
 use super::batch::OpenBatch;
 use super::executor::{Executor, StopReason};
 use super::job::{Finding, Job, Limits, Outcome, Pass};
@@ -28,6 +29,15 @@ pub(super) struct Handed {
     pub(super) limits: Limits,
     /// Every result is read: nothing more comes of it.
     pub(super) is_final: bool,
+    /// Its results cannot be listed, only be read one by one.
+    pub(super) is_read_by_id: bool,
+    pub(super) completeness: Completeness,
+}
+
+impl Handed {
+    pub(super) fn new(limits: Limits) -> Handed {
+        Handed { limits, is_final: false, is_read_by_id: false, completeness: Completeness::default() }
+    }
 }
 
 /// What a run through the service keeps.
@@ -113,8 +123,7 @@ impl<J: Job> Executor<J> {
         if open.handed.is_none() || !is_left || self.stopped.is_some() {
             return false;
         }
-        open.open.remove(&target);
-        open.cancelling.remove(&target);
+        open.remove(target);
         if let Some(owner) = self.owner.get_mut(target) {
             *owner = None;
         }
@@ -172,32 +181,19 @@ impl<J: Job> Executor<J> {
             return false;
         }
         open.found = open.found.max(pass.listed.saturating_sub(pass.running));
-        let is_whole = pass.running == 0 && pass.listed >= open.counters.targets;
-        let is_silent = open.counters.is_done || (open.open.is_empty() && pass.listed > 0);
-        if is_whole && is_silent {
-            if let Some(handed) = &mut open.handed {
-                handed.is_final = true;
-            }
-            self.judge_not_selected(open).await;
-        }
+        self.weigh_results(open, (pass.listed, pass.running)).await;
         true
     }
 
-    /// The command has ended, all of its results were read, and these are not among them.
-    async fn judge_not_selected(&mut self, open: &mut OpenBatch) {
-        let missing: Vec<usize> = open.open.difference(&open.details).copied().collect();
-        if missing.is_empty() {
-            return;
+    /// The results of a command whose nodes the service chose cannot be listed: its targets are read one by one.
+    pub(super) async fn absorb_unlisted(&mut self, open: &mut OpenBatch) {
+        if let Some(handed) = &mut open.handed {
+            handed.is_read_by_id = true;
         }
-        let message = self.named("not chosen by the service, and not run", &missing);
-        self.emit(Event::Warning { message, hints: Vec::new() }).await;
-        for target in missing {
-            let outcome = Outcome::bare(Verdict::NotRun, Some(Reason::NOT_SELECTED));
-            self.judge_in(open, target, outcome).await;
-        }
+        self.weigh_results(open, (open.judged(), 0)).await;
     }
 
-    fn named(&self, what: &str, targets: &[usize]) -> String {
+    pub(super) fn named(&self, what: &str, targets: &[usize]) -> String {
         let ids = targets.iter().take(NAMED).filter_map(|t| self.targets.get(*t)).map(|t| t.id.as_str());
         let more = if targets.len() > NAMED { ", …" } else { "" };
         let nodes = if targets.len() == 1 { "node was" } else { "nodes were" };
@@ -205,9 +201,15 @@ impl<J: Job> Executor<J> {
     }
 
     /// Nodes that the service chose and herder had not: they run it like the others, so that they are counted like the others.
-    async fn adopt(&mut self, open: &mut OpenBatch, strangers: Vec<(Target, Option<Finding>)>) {
+    async fn adopt(&mut self, open: &mut OpenBatch, strangers: Vec<(Target, Finding)>) {
+        // Pages shift: one may stand on two of them.
+        let of_batch = open.batch.targets.iter().filter_map(|t| self.targets.get(*t));
+        let mut known: BTreeSet<String> = of_batch.map(|t| t.id.clone()).collect();
         let mut adopted = Vec::new();
         for (facts, finding) in strangers {
+            if !known.insert(facts.id.clone()) {
+                continue;
+            }
             let target = self.targets.len();
             let line = u32::try_from(target).unwrap_or(u32::MAX);
             if let Err(error) = self.ports.journal.adopted(open.batch.intent, line, facts.clone()).await {
@@ -242,9 +244,7 @@ impl<J: Job> Executor<J> {
             self.emit(Event::Warning { message, hints: Vec::new() }).await;
         }
         for (target, finding) in adopted {
-            if let Some(finding) = finding {
-                self.take_finding(open, target, finding).await;
-            }
+            self.take_finding(open, target, finding).await;
         }
     }
 }

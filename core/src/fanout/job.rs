@@ -195,12 +195,24 @@ pub enum Finding {
     Unlisted,
 }
 
+/// What a read of one target's result found.
+#[derive(Clone, Debug)]
+pub enum Detail {
+    /// It ended.
+    Ended(Box<Outcome>),
+    /// It still runs, or nothing is known of it yet.
+    Running,
+    /// The service says that the command has no such target. Of one that it has only just taken that proves nothing.
+    Absent,
+}
+
 /// The targets of a batch that a look found something about; the others still run, or aren't listed yet.
 #[derive(Clone, Debug, Default)]
 pub struct Collected {
     /// By index into the run's targets.
     pub findings: Vec<(usize, Finding)>,
-    /// Of a command that the service chose the nodes of.
+    /// Of a command that the service chose the nodes of. `None` where its results cannot be listed: nodes of it that are none of
+    /// the run's are not seen then.
     pub pass: Option<Pass>,
 }
 
@@ -208,11 +220,12 @@ pub struct Collected {
 /// next one goes on where it ended.
 #[derive(Clone, Debug, Default)]
 pub struct Pass {
-    /// Nodes that are none of the run's targets, and what was found about them; `None` while they run.
-    pub strangers: Vec<(Target, Option<Finding>)>,
+    /// Nodes that are none of the run's targets and have ended, and what was found about them.
+    pub strangers: Vec<(Target, Finding)>,
     /// Whether the last page was read: the next look begins anew.
     pub is_complete: bool,
-    /// Results on the pages of this pass so far, those of other kinds of sends included.
+    /// Nodes on the pages of this pass so far, those of other kinds of sends included. Each counts once: pages may shift while
+    /// they are read, so that one stands on two of them and another on none.
     pub listed: u64,
     /// Of them without an end.
     pub running: u64,
@@ -299,12 +312,12 @@ pub trait Job: Send + Sync + 'static {
         command_id: &str,
     ) -> impl Future<Output = Result<Collected, Trouble<Self::Error>>> + Send;
 
-    /// Reads one target's result in full; `None` while it runs.
+    /// Reads one target's result in full.
     fn detail(
         &self,
         target: usize,
         command_id: &str,
-    ) -> impl Future<Output = Result<Option<Outcome>, Trouble<Self::Error>>> + Send;
+    ) -> impl Future<Output = Result<Detail, Trouble<Self::Error>>> + Send;
 
     /// Asks the service to cancel a batch; there is no guarantee that it does.
     fn cancel(

@@ -33,8 +33,7 @@ impl<J: Job> Executor<J> {
         if self.take_as_rest(open, target, &outcome) {
             return;
         }
-        open.open.remove(&target);
-        open.cancelling.remove(&target);
+        open.remove(target);
         if outcome.verdict.is_bad() {
             open.bad += 1;
         }
@@ -84,6 +83,7 @@ impl<J: Job> Executor<J> {
         self.emit(Event::TargetFinished(Box::new(finished))).await;
     }
 
+    /// Nothing more is expected of a command.
     pub(super) async fn abandon(&mut self, open: &mut OpenBatch, reason: &Reason) {
         for target in std::mem::take(&mut open.open) {
             let outcome = if open.cancelling.contains(&target) {
@@ -92,6 +92,9 @@ impl<J: Job> Executor<J> {
                 Outcome::bare(Verdict::Unknown, Some(reason.clone()))
             };
             self.judge_in(open, target, outcome).await;
+        }
+        if let Some(handed) = &mut open.handed {
+            handed.is_final = true;
         }
     }
 

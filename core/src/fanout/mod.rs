@@ -6,13 +6,15 @@
 //!
 //! - `job`: the port and its outcomes
 //! - `policy`: concurrency, error budget, waves
-//! - `handed`: sends whose nodes the service chooses; `portion`: each one's part of window and budget
-//! - `queue`: which targets go into the next batch
+//! - `handed`: sends whose nodes the service chooses; `absent`: those it has no result of; `portion`: each one's part of window and
+//!   budget
+//! - `queue`: which targets go into the next batch; `places`: how many may
 //! - `schedule`: when to look at what (pure)
 //! - `realm`: one account and region, and what happens when it fails
 //! - `executor`: the loop; `launch`: what it starts; `settle`, `judge`: what it makes of the answers; `waves`, `watch`, `stop`
 //! - [`Recovered::from_replay`]: going on with a run that was killed
 
+mod absent;
 mod batch;
 mod executor;
 mod handed;
@@ -21,6 +23,7 @@ mod job;
 mod judge;
 mod launch;
 mod pace;
+mod places;
 mod policy;
 mod portion;
 mod queue;
@@ -37,7 +40,7 @@ mod waves;
 pub use executor::{Plan, Ports, Recovered, Report, StopReason, fan_out};
 pub use interrupt::Interrupt;
 pub use job::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, Pass, SendOutcome, Sweep,
-    SweepScope, Trouble,
+    Accepted, Batch, Collected, Counters, Detail, Finding, Job, Limits, News, Outcome, Pass, SendOutcome,
+    Sweep, SweepScope, Trouble,
 };
 pub use policy::{Between, Budget, Eagerness, Policy};

@@ -25,6 +25,13 @@ pub struct Policy {
     pub via: Via,
 }
 
+impl Policy {
+    /// The same, with room for one target at the least.
+    pub(super) fn usable(self) -> Policy {
+        Policy { concurrency: self.concurrency.max(1), batch: self.batch.max(1), ..self }
+    }
+}
+
 /// What stands between two waves: first the soak, then the gates, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Between {

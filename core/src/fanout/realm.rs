@@ -213,7 +213,8 @@ impl<J: Job> Executor<J> {
         let is_blind =
             |lane: u32| self.realms.get(&self.realm_of(lane)).is_some_and(|realm| realm.is_blind(now));
         let open = self.open.values().filter(|b| is_blind(b.batch.lane)).map(OpenBatch::in_flight);
-        let doubts = self.doubts.values().filter(|d| is_blind(d.batch.lane)).map(|d| d.batch.targets.len());
+        let doubts = self.doubts.values().filter(|d| is_blind(d.batch.lane));
+        let doubts = doubts.map(|d| self.places_of(d.batch.lane, d.batch.attempt, &d.batch.targets));
         let blind: usize = open.chain(doubts).sum();
         if self.budget.is_exceeded_by(self.known_bad() + blind as u64) { 0 } else { blind }
     }

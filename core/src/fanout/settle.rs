@@ -8,7 +8,7 @@ use super::batch::{Doubt, OpenBatch};
 use super::executor::{Done, Executor};
 use super::interrupt::Interrupt;
 use super::job::{
-    Accepted, Batch, Collected, Finding, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
+    Accepted, Batch, Collected, Detail, Finding, Job, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
 };
 use super::judge::Sending;
 use super::queue::Group;
@@ -87,7 +87,7 @@ impl<J: Job> Executor<J> {
         batch: Batch,
         outcome: Result<SendOutcome<J::Error>, (Group, JournalError)>,
     ) {
-        let (realm, size) = (self.realm_of(batch.lane), batch.targets.len());
+        let realm = self.realm_of(batch.lane);
         let group = Group { lane: batch.lane, attempt: batch.attempt, targets: batch.targets.clone() };
         if !matches!(outcome, Err(_) | Ok(SendOutcome::NotSent(_) | SendOutcome::Lost(_))) {
             self.note_answer(realm).await;
@@ -123,22 +123,7 @@ impl<J: Job> Executor<J> {
             }
             Ok(SendOutcome::Refused { verdict, reason, error }) => {
                 self.not_sent(batch.intent, reason.clone()).await;
-                let (has_sent, has_others) = (self.realm(realm).has_sent, self.has_others(realm));
-                if !has_sent && !has_others {
-                    self.put_back(group);
-                    return self.stop_fatally(error).await;
-                }
-                let message = self.said_of(realm, format!("a batch of {size} targets was refused: {error}"));
-                for target in batch.targets {
-                    self.judge(target, Outcome::bare(verdict, Some(reason.clone())), Sending::default())
-                        .await;
-                }
-                if has_sent {
-                    self.emit(Event::Warning { message, hints: Vec::new() }).await;
-                } else {
-                    // It would refuse the rest too.
-                    self.give_up_realm(realm, reason, error).await;
-                }
+                self.absorb_refused(group, Outcome::bare(verdict, Some(reason)), error).await;
             }
             Ok(SendOutcome::Finished { command_id, outcomes }) => {
                 self.realm(realm).hold = None;
@@ -168,6 +153,27 @@ impl<J: Job> Executor<J> {
             self.judge(target, outcome, Sending::of(command_id.clone(), batch.attempt)).await;
         }
         self.judge_unanswered(&batch.targets, batch.attempt, &Reason::RESULT_LOST).await;
+    }
+
+    /// A send was refused for reasons that are not its targets'.
+    async fn absorb_refused(&mut self, group: Group, outcome: Outcome, error: J::Error) {
+        let (realm, size) = (self.realm_of(group.lane), group.targets.len());
+        let (has_sent, has_others) = (self.realm(realm).has_sent, self.has_others(realm));
+        if !has_sent && !has_others {
+            self.put_back(group);
+            return self.stop_fatally(error).await;
+        }
+        let message = self.said_of(realm, format!("a batch of {size} targets was refused: {error}"));
+        for target in group.targets {
+            self.judge(target, outcome.clone(), Sending::default()).await;
+        }
+        if has_sent {
+            self.emit(Event::Warning { message, hints: Vec::new() }).await;
+        } else {
+            // It would refuse the rest too.
+            let reason = outcome.reason.unwrap_or_else(|| Reason::word("refused"));
+            self.give_up_realm(realm, reason, error).await;
+        }
     }
 
     async fn accept(&mut self, batch: Batch, accepted: Accepted) {
@@ -218,7 +224,9 @@ impl<J: Job> Executor<J> {
         // A part of what was handed over whole can only be named by its ids.
         if self.policy.via.is_whole(group.attempt) {
             group.attempt += 1;
-            let message = "the service refused the selector: its targets are sent to in batches".to_owned();
+            let why = outcome.reason.as_ref().map_or("no reason", Reason::as_str);
+            let message =
+                format!("the service refused the selector ({why}): its targets are sent to in batches");
             let message = self.said_of(self.realm_of(group.lane), message);
             self.emit(Event::Warning { message, hints: Vec::new() }).await;
             if named.is_empty() {
@@ -374,7 +382,10 @@ impl<J: Job> Executor<J> {
                 }
                 let is_through = match collected.pass {
                     Some(pass) => self.absorb_pass(&mut open, pass).await,
-                    None => true,
+                    None => {
+                        self.absorb_unlisted(&mut open).await;
+                        true
+                    }
                 };
                 if is_through {
                     let mut situation = self.situation(realm);
@@ -407,16 +418,17 @@ impl<J: Job> Executor<J> {
             Finding::Cancelling => {
                 open.cancelling.insert(target);
             }
-            Finding::NeedsDetail(known) => want(Some(known)),
+            Finding::NeedsDetail(known) => {
+                if !known.verdict.is_bad() {
+                    open.harmless.insert(target);
+                }
+                want(Some(known));
+            }
             Finding::Unlisted => want(None),
         }
     }
 
-    async fn absorb_detailed(
-        &mut self,
-        mut wanted: Wanted,
-        result: Result<Option<Outcome>, Trouble<J::Error>>,
-    ) {
+    async fn absorb_detailed(&mut self, mut wanted: Wanted, result: Result<Detail, Trouble<J::Error>>) {
         self.realm(wanted.realm).detailing -= 1;
         let Some(mut open) = self.open.remove(&wanted.intent) else { return };
         open.details.remove(&wanted.target);
@@ -424,12 +436,16 @@ impl<J: Job> Executor<J> {
             self.note_answer(wanted.realm).await;
         }
         match (result, wanted.known.take()) {
-            (Ok(Some(outcome)), _) => self.judge_in(&mut open, wanted.target, outcome).await,
+            (Ok(Detail::Ended(outcome)), _) => self.judge_in(&mut open, wanted.target, *outcome).await,
             // The listing said that it ended; the details lag behind.
-            (Ok(None), Some(known)) | (Err(Trouble::Denied(_)), Some(known)) => {
+            (Ok(_), Some(known)) | (Err(Trouble::Denied(_)), Some(known)) => {
                 self.judge_in(&mut open, wanted.target, *known).await;
             }
-            (Ok(None), None) => {}
+            (Ok(Detail::Running), None) => {}
+            (Ok(Detail::Absent), None) => {
+                self.note_absent(&mut open, wanted.target, false);
+            }
+            (Err(Trouble::Denied(_)), None) if self.note_absent(&mut open, wanted.target, true) => {}
             (Err(Trouble::Denied(error)), None) => {
                 self.warn(wanted.realm, "detail", format!("a result cannot be read: {error}")).await;
                 let outcome = Outcome::bare(Verdict::Unknown, Some(Reason::ACCESS_DENIED));
@@ -440,6 +456,7 @@ impl<J: Job> Executor<J> {
                 self.retry_detail(&mut open, wanted, trouble).await;
             }
         }
+        self.conclude(&mut open).await;
         self.keep_if_open(open);
     }
 

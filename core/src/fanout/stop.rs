@@ -21,7 +21,7 @@ const BETWEEN_WARNINGS: Duration = Duration::from_secs(30);
 
 impl StopReason {
     /// The reason of those that were not sent for it.
-    fn reason(self) -> Reason {
+    pub(super) fn reason(self) -> Reason {
         match self {
             StopReason::Budget => Reason::BUDGET,
             // CLI.md knows one word for both.

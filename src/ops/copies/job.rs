@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use herder_aws::ssm::SessionSlot;
 use herder_core::fanout::{
-    Accepted, Batch, Collected, Job, Limits, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
+    Accepted, Batch, Collected, Detail, Job, Limits, News, SendOutcome, Sweep, SweepScope, Trouble,
 };
 use herder_core::journal::{HashKey, Permit};
 use herder_core::run_id::RunId;
@@ -221,8 +221,8 @@ impl Job for CopyJob {
         Ok(Collected::default())
     }
 
-    async fn detail(&self, _: usize, _: &str) -> Result<Option<Outcome>, Trouble<CopyFault>> {
-        Ok(None)
+    async fn detail(&self, _: usize, _: &str) -> Result<Detail, Trouble<CopyFault>> {
+        Ok(Detail::Absent)
     }
 
     async fn cancel(&self, _: u32, _: &str, _: Permit) -> Result<(), Trouble<CopyFault>> {

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use herder_core::fanout::{
-    Accepted, Batch, Collected, Job, Limits, News, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
+    Accepted, Batch, Collected, Detail, Job, Limits, News, SendOutcome, Sweep, SweepScope, Trouble,
 };
 use herder_core::journal::Permit;
 use herder_core::run_id::RunId;
@@ -192,7 +192,7 @@ impl Job for ExecJob {
         self.at(batch.lane).collect(batch, command_id).await
     }
 
-    async fn detail(&self, target: usize, command_id: &str) -> Result<Option<Outcome>, Trouble<ExecError>> {
+    async fn detail(&self, target: usize, command_id: &str) -> Result<Detail, Trouble<ExecError>> {
         self.at(self.lane(target)).detail(target, command_id).await
     }
 

@@ -19,8 +19,9 @@ const PAGES_AT_ONCE: usize = 8;
 #[derive(Clone, Debug, Default)]
 struct Place {
     token: Option<String>,
-    listed: u64,
-    running: u64,
+    /// Nodes on the pages so far, and whether they run. The order of the pages is not documented (facts §8e): it may shift, and one
+    /// node stand on two of them.
+    listed: HashMap<String, bool>,
 }
 
 /// How far the results of commands have been read in one account and region.
@@ -91,12 +92,13 @@ impl Realm {
             let page = self.ssm.list_invocations(command_id, place.token.as_deref()).await?;
             for invocation in &page.items {
                 let finding = self.finding(invocation);
-                place.listed += 1;
-                place.running += u64::from(matches!(finding, None | Some(Finding::Cancelling)));
+                let runs = matches!(finding, None | Some(Finding::Cancelling));
+                // What ended does not begin again: the later of two answers may be the older.
+                place.listed.entry(invocation.instance_id.clone()).and_modify(|r| *r &= runs).or_insert(runs);
                 match (index.get(&invocation.instance_id), finding) {
                     (Some(target), Some(finding)) => collected.findings.push((*target, finding)),
                     (None, Some(finding)) if self.is_stranger(invocation, &finding) => {
-                        pass.strangers.push((self.passes.stranger(&invocation.instance_id), Some(finding)));
+                        pass.strangers.push((self.passes.stranger(&invocation.instance_id), finding));
                     }
                     _ => {}
                 }
@@ -107,7 +109,8 @@ impl Realm {
                 break;
             }
         }
-        (pass.listed, pass.running) = (place.listed, place.running);
+        pass.listed = place.listed.len() as u64;
+        pass.running = place.listed.values().filter(|runs| **runs).count() as u64;
         if !pass.is_complete {
             self.passes.keep(command_id, place);
         } else if pass.listed == 0

@@ -12,7 +12,8 @@ use herder_aws::ssm::{
 use herder_aws::{CallError, CallErrorKind};
 use herder_core::event::{Body, Channel, Streams};
 use herder_core::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Limits, Outcome, SendOutcome, Sweep, SweepScope, Trouble,
+    Accepted, Batch, Collected, Counters, Detail, Finding, Limits, Outcome, SendOutcome, Sweep, SweepScope,
+    Trouble,
 };
 use herder_core::journal::Permit;
 use herder_core::verdict::{Reason, Verdict};
@@ -228,23 +229,23 @@ impl Realm {
         Ok(Collected { findings, pass: None })
     }
 
-    pub(super) async fn detail(
-        &self,
-        target: usize,
-        command_id: &str,
-    ) -> Result<Option<Outcome>, Trouble<ExecError>> {
-        let Some(part) = self.parts(&[target], command_id).pop() else {
-            // One that the service chose and that the run had not resolved.
-            let Some(id) = self.work.id(target) else { return Ok(None) };
-            let detail = self.ssm.get_invocation(command_id, &id).await.map_err(trouble)?;
-            return Ok(detail.and_then(|d| self.outcome(d)));
-        };
+    pub(super) async fn detail(&self, target: usize, command_id: &str) -> Result<Detail, Trouble<ExecError>> {
+        let Some(id) = self.work.id(target) else { return Ok(Detail::Running) };
+        let is_absent = AtomicBool::new(false);
         let ask = || async {
-            let detail = self.ssm.get_invocation(command_id, &part.node.id).await?;
+            let detail = self.ssm.get_invocation(command_id, &id).await?;
+            is_absent.store(detail.is_none(), Ordering::Relaxed);
             Ok(detail.and_then(|d| self.outcome(d)))
         };
-        match self.channels.read(part, ask).await {
-            Ok(outcome) => Ok(outcome),
+        let read = match self.parts(&[target], command_id).pop() {
+            Some(part) => self.channels.read(part, ask).await,
+            // One that the service chose and that the run had not resolved.
+            None => ask().await.map_err(ReadError::from),
+        };
+        match read {
+            Ok(Some(outcome)) => Ok(Detail::Ended(Box::new(outcome))),
+            Ok(None) if is_absent.load(Ordering::Relaxed) => Ok(Detail::Absent),
+            Ok(None) => Ok(Detail::Running),
             Err(ReadError::Call(error)) => Err(trouble(*error)),
             Err(error) => Err(Trouble::Transient(error.into())),
         }
@@ -294,6 +295,9 @@ impl Realm {
             SendError::InvalidDocument(error)
             | SendError::InvalidParameters(error)
             | SendError::TooLarge(error) => SendOutcome::Fatal(error.into()),
+            SendError::Call(error) if self.is_whole(batch) && is_about_request(&error) => {
+                SendOutcome::BadTargets { bad: Vec::new(), verdict: Verdict::Denied, reason: said(&error) }
+            }
             SendError::Call(error) => failed(error, self.has_sent.load(Ordering::Relaxed)),
         }
     }
@@ -523,10 +527,19 @@ fn failed(error: CallError, has_sent: bool) -> SendOutcome<ExecError> {
         | CallErrorKind::NotFound
         | CallErrorKind::InvalidRequest
         | CallErrorKind::Refused => {
-            let reason = Reason::word(error.code.as_deref().unwrap_or("refused"));
-            SendOutcome::Refused { verdict: Verdict::Denied, reason, error: error.into() }
+            SendOutcome::Refused { verdict: Verdict::Denied, reason: said(&error), error: error.into() }
         }
     }
+}
+
+/// Whether a refusal may be about how the targets were named. What is not documented for a selector (facts §8b) is refused in one
+/// way or another; ids always work, and say it once more if it was something else.
+fn is_about_request(error: &CallError) -> bool {
+    matches!(error.kind, CallErrorKind::InvalidRequest | CallErrorKind::Refused)
+}
+
+fn said(error: &CallError) -> Reason {
+    Reason::word(error.code.as_deref().unwrap_or("refused"))
 }
 
 /// What comes of a look that failed. New credentials are not fetched here: the next call does it.

@@ -136,3 +136,15 @@ async fn credentials_and_clocks_never_judge_targets() {
     let Trouble::Paused { reason, .. } = trouble(invalid) else { panic!("not paused") };
     assert!(reason.ends_with("(UnrecognizedClientException): who?"), "what AWS said is there: {reason}");
 }
+
+#[tokio::test]
+async fn a_node_that_stands_on_two_pages_is_counted_once() {
+    let body = r#"{"CommandInvocations":[
+        {"InstanceId":"i-1","Status":"InProgress","StatusDetails":"InProgress"},
+        {"InstanceId":"i-2","Status":"Success","StatusDetails":"Success"},
+        {"InstanceId":"i-1","Status":"Success","StatusDetails":"Success"},
+        {"InstanceId":"i-1","Status":"InProgress","StatusDetails":"InProgress"}]}"#;
+    let (url, _) = service(200, body).await;
+    let pass = realm(&url).await.next_pages(&batch(), "c").await.unwrap().pass.unwrap();
+    assert_eq!((pass.is_complete, pass.listed, pass.running), (true, 2, 0));
+}

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::fanout::{
-    Accepted, Batch, Collected, Job, Limits, SendOutcome, StopReason, Sweep, SweepScope, Trouble,
+    Accepted, Batch, Collected, Detail, Job, Limits, SendOutcome, StopReason, Sweep, SweepScope, Trouble,
 };
 use crate::journal::Permit;
 
@@ -68,7 +68,7 @@ impl Job for Worker {
         panic!("there is nothing to look at")
     }
 
-    async fn detail(&self, _: usize, _: &str) -> Looked<Option<Outcome>> {
+    async fn detail(&self, _: usize, _: &str) -> Looked<Detail> {
         panic!("there is nothing to look at")
     }
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::script::{Counts, Details, Fault, Gate, Listing, Script};
 use crate::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
+    Accepted, Batch, Collected, Counters, Detail, Finding, Job, Limits, News, Outcome, SendOutcome, Sweep,
     SweepScope, Trouble,
 };
 use crate::journal::Permit;
@@ -205,7 +205,7 @@ impl Fake {
             counters.completed += 1;
             match verdict {
                 Verdict::Failed | Verdict::TimedOut => counters.errors += 1,
-                Verdict::Undelivered => counters.delivery_timed_out += 1,
+                Verdict::Undelivered if !self.script.untold => counters.delivery_timed_out += 1,
                 _ => {}
             }
         }
@@ -492,7 +492,7 @@ impl Job for Fake {
         Ok(collected)
     }
 
-    async fn detail(&self, target: usize, command_id: &str) -> Looked<Option<Outcome>> {
+    async fn detail(&self, target: usize, command_id: &str) -> Looked<Detail> {
         let number = {
             let mut state = self.state();
             state.calls.details += 1;
@@ -505,12 +505,14 @@ impl Job for Fake {
             return Err(Trouble::Transient("internal error".into()));
         }
         let mut state = self.state();
-        let Some(command) = state.commands.iter_mut().find(|c| c.id == command_id) else { return Ok(None) };
-        let Some(verdict) = self.result(command, target) else { return Ok(None) };
+        let Some(command) = state.commands.iter_mut().find(|c| c.id == command_id) else {
+            return Ok(Detail::Absent);
+        };
+        let Some(verdict) = self.result(command, target) else { return Ok(Detail::Running) };
         command.told_results.insert(target);
         command.told_ended.insert(target);
         self.note_told(&mut state);
-        Ok(Some(self.outcome(target, verdict)))
+        Ok(Detail::Ended(Box::new(self.outcome(target, verdict))))
     }
 
     async fn cancel(&self, lane: u32, command_id: &str, _permit: Permit) -> Looked<()> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::script::{Counts, Gate};
+use super::script::{Counts, Details, Gate};
 use super::*;
 use crate::fanout::StopReason;
 
@@ -146,6 +146,77 @@ proptest! {
         if failing.iter().filter(|n| **n < waves[0]).count() as u64 > max_errors {
             prop_assert!(ran.fake.state().ran[waves[0]..].iter().all(|n| *n == 0));
         }
+    }
+}
+
+/// How a node ends badly, told of by a counter or not (facts §4.2).
+fn bad_end() -> impl Strategy<Value = Verdict> {
+    prop_oneof![Just(Verdict::Failed), Just(Verdict::Denied), Just(Verdict::Undelivered)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+
+    #[test]
+    fn bad_ends_that_no_counter_tells_of_stay_within_the_announced_overshoot(
+        nodes in proptest::collection::vec((0_u64..60_000, proptest::option::weighted(0.4, bad_end())), 1..400),
+        untold in any::<bool>(),
+        eager in any::<bool>(),
+        max_errors in 0_u64..20,
+        concurrency in 1_usize..120,
+        every in 1_usize..6,
+    ) {
+        let count = nodes.len();
+        let mut script = Script::of(count);
+        script.untold = untold;
+        script.details = if every == 1 { Details::None } else { Details::Every(every) };
+        for (node, (takes, end)) in script.nodes.iter_mut().zip(nodes) {
+            (node.takes, node.verdict) = (Duration::from_millis(takes), end.unwrap_or(Verdict::Ok));
+        }
+        let bad = script.nodes.iter().filter(|n| n.verdict != Verdict::Ok).count() as u64;
+        let mut setup = Setup::new(script).concurrency(concurrency).max_errors(max_errors);
+        setup.policy.eagerness = if eager { Eagerness::AsCompleted } else { Eagerness::AtEnd };
+        let ran = paused(setup.run());
+        ran.is_true();
+        prop_assert_eq!(ran.report.stopped.is_some(), bad > max_errors);
+        prop_assert!(ran.report.tally.bad() <= max_errors + concurrency as u64, "{:?}", ran.report.tally);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_sent_in_place_of_what_may_have_ended_badly() {
+    let mut script = Script::of(400);
+    script.nodes.iter_mut().for_each(|node| node.verdict = Verdict::Denied);
+    let ran = Setup::new(script).concurrency(100).max_errors(0).run().await;
+    ran.is_true();
+    assert!(ran.report.tally.bad() <= 100, "{:?}", ran.report.tally);
+
+    // One long runner in each batch, so that none is read for being through.
+    let mut script = Script::of(1000);
+    for (n, node) in script.nodes.iter_mut().enumerate() {
+        (node.verdict, node.takes) = (Verdict::Denied, Duration::from_secs(2));
+        if n % 50 == 0 {
+            (node.verdict, node.takes) = (Verdict::Ok, Duration::from_secs(400));
+        }
+    }
+    let ran = Setup::new(script).concurrency(100).max_errors(10).run().await;
+    ran.is_true();
+    assert!(ran.report.tally.bad() <= 110, "{:?}", ran.report.tally);
+    let stopping = ran.events.iter().find(|(_, event)| matches!(event, Event::RunStopping { .. })).unwrap().0;
+    assert!(stopping < Duration::from_secs(10), "{stopping:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_to_be_read_first_costs_no_more_calls_than_a_reader_does() {
+    for concurrency in [50, 200, 1000] {
+        let of =
+            |max_errors| Setup::new(long_tailed(2000, 3)).concurrency(concurrency).max_errors(max_errors);
+        let (strict, eager, late) = (of(0).run().await, of(2000).eager().run().await, of(2000).run().await);
+        strict.is_true();
+        let looks = |ran: &Ran| ran.fake.calls().collects;
+        let case = format!("{concurrency}: {}, {} and {} looks", looks(&strict), looks(&eager), looks(&late));
+        assert!(looks(&strict) <= looks(&eager) * 6 / 5, "{case}");
+        assert!(strict.took <= late.took.mul_f64(1.5), "{case}: {:?} and {:?}", strict.took, late.took);
     }
 }
 

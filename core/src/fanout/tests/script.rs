@@ -82,6 +82,8 @@ pub(super) struct Script {
     pub(super) quota: f64,
     pub(super) counts: Counts,
     pub(super) listing: Listing,
+    /// Targets that end undelivered were undeliverable: no counter tells of them.
+    pub(super) untold: bool,
     /// How long after its end a result can be read.
     pub(super) result_lag: Duration,
     pub(super) details: Details,
@@ -128,6 +130,7 @@ impl Script {
             quota: 10.0,
             counts: Counts::Fresh,
             listing: Listing::Good,
+            untold: false,
             result_lag: Duration::ZERO,
             details: Details::None,
             faults: BTreeMap::new(),

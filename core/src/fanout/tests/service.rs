@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::script::{Fault, Node};
 use crate::fanout::{
-    Accepted, Batch, Collected, Counters, Finding, Job, Limits, Outcome, Pass, SendOutcome, Sweep,
+    Accepted, Batch, Collected, Counters, Detail, Finding, Job, Limits, Outcome, Pass, SendOutcome, Sweep,
     SweepScope, Trouble,
 };
 use crate::journal::Permit;
@@ -21,7 +21,7 @@ use crate::via::Via;
 /// Results on a page, and pages that one look reads.
 const PAGE: usize = 10;
 const PAGES: usize = 2;
-const LATENCY: Duration = Duration::from_millis(100);
+pub(super) const LATENCY: Duration = Duration::from_millis(100);
 
 /// What the service does.
 #[derive(Clone, Debug)]
@@ -37,6 +37,18 @@ pub(super) struct Order {
     pub(super) faults: BTreeMap<u64, Fault>,
     /// Counters and status tell nothing, ever.
     pub(super) is_mute: bool,
+    /// Results are not to be listed.
+    pub(super) hides_results: bool,
+    /// Nodes that it did not come to are counted among its targets, and have no result.
+    pub(super) hides_left: bool,
+    /// In so many passes the last page stands in place of the first as well, and whoever belongs there is not shown.
+    pub(super) shifts: u64,
+    /// Nobody may read any results.
+    pub(super) denies_results: bool,
+    /// So many more targets are counted than there are.
+    pub(super) phantoms: u64,
+    /// Those that read the pages count what stands there, and not who.
+    pub(super) counts_rows: bool,
 }
 
 impl Order {
@@ -48,6 +60,12 @@ impl Order {
             lanes: 1,
             faults: BTreeMap::new(),
             is_mute: false,
+            hides_results: false,
+            hides_left: false,
+            shifts: 0,
+            denies_results: false,
+            phantoms: 0,
+            counts_rows: false,
         }
     }
 
@@ -76,8 +94,9 @@ struct Command {
     parts: Vec<(usize, Part)>,
     cancelled_at: Option<Instant>,
     page: usize,
-    listed: u64,
-    running: u64,
+    /// The nodes on the pages of this pass, and whether they run.
+    listed: Vec<(usize, bool)>,
+    passes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +104,9 @@ pub(super) struct State {
     commands: Vec<Command>,
     /// Lane, attempt, targets, limits.
     pub(super) sends: Vec<(u32, u32, usize, Limits)>,
+    /// When they were made.
+    pub(super) sent_at: Vec<Instant>,
+    pub(super) details: u64,
     pub(super) pages: u64,
     pub(super) sweeps: u64,
     pub(super) cancels: u64,
@@ -119,7 +141,7 @@ impl Service {
     /// A process that goes on knows nothing of what the one before it was told.
     pub(super) fn forget(&self) {
         let mut state = self.state();
-        state.commands.iter_mut().for_each(|c| (c.page, c.listed, c.running) = (0, 0, 0));
+        state.commands.iter_mut().for_each(|c| (c.page, c.listed) = (0, Vec::new()));
         (state.dies_at, state.steps) = (None, 0);
     }
 
@@ -215,8 +237,8 @@ impl Service {
             parts: self.course(nodes, limits, at),
             cancelled_at: None,
             page: 0,
-            listed: 0,
-            running: 0,
+            listed: Vec::new(),
+            passes: 0,
         });
         Accepted { command_id: id, expires_in: Duration::from_secs(20_000) }
     }
@@ -246,8 +268,28 @@ impl Service {
         }
         let count = command.parts.len() as u64;
         counters.is_done = counters.completed == count;
+        let count = count + self.order.phantoms;
         counters.targets = if command.at.elapsed() < Duration::from_millis(500) { 0 } else { count };
         counters
+    }
+
+    /// The nodes that it has results of, in the order of the pages of this pass.
+    fn shown<'a>(&'a self, command: &'a Command) -> impl Iterator<Item = (usize, Part)> + 'a {
+        let now = Instant::now();
+        let until = command.cancelled_at.unwrap_or(now).min(now);
+        let is_begun = move |part: &Part| matches!(part, Part::Ran { from, .. } if *from <= until);
+        let hides_left = self.order.hides_left;
+        command.parts.iter().filter(move |(_, part)| !hides_left || is_begun(part)).copied()
+    }
+
+    /// The same as they stand on the pages.
+    fn pages(&self, command: &Command) -> Vec<(usize, Part)> {
+        let mut parts: Vec<(usize, Part)> = self.shown(command).collect();
+        let last = parts.len().saturating_sub(1) / PAGE * PAGE;
+        if command.passes < self.order.shifts && last > 0 {
+            parts.copy_within(last.., 0);
+        }
+        parts
     }
 
     fn finding(&self, command: &Command, node: usize, part: Part) -> Option<Finding> {
@@ -284,6 +326,7 @@ impl Job for Service {
         let number = {
             let mut state = self.state();
             state.sends.push((batch.lane, batch.attempt, batch.targets.len(), limits));
+            state.sent_at.push(Instant::now());
             state.sends.len() as u64
         };
         self.step().await;
@@ -330,37 +373,60 @@ impl Job for Service {
         let Some(at) = state.commands.iter().position(|c| c.id == command_id) else {
             return Ok(Collected::default());
         };
+        if self.order.denies_results {
+            return Err(Trouble::Denied("not authorized".into()));
+        }
+        if self.order.hides_results {
+            let findings = batch.targets.iter().map(|t| (*t, Finding::Unlisted)).collect();
+            return Ok(Collected { findings, pass: None });
+        }
         let mut pass = Pass::default();
         let mut findings = Vec::new();
         let command = &state.commands[at];
-        let (mut page, mut listed, mut running) = (command.page, command.listed, command.running);
+        let (mut page, mut listed) = (command.page, command.listed.clone());
         let most = if is_whole { PAGES * PAGE } else { usize::MAX };
-        let parts: Vec<(usize, Part)> = command.parts.iter().skip(page * PAGE).take(most).copied().collect();
+        let all = self.pages(command);
+        let parts: Vec<(usize, Part)> = all.iter().skip(page * PAGE).take(most).copied().collect();
         for (node, part) in &parts {
             let finding = self.finding(command, *node, *part);
-            listed += 1;
-            running += u64::from(finding.is_none());
+            if self.order.counts_rows || !listed.iter().any(|(known, _)| known == node) {
+                listed.push((*node, finding.is_none()));
+            }
             match (index.get(node), finding) {
                 (Some(target), Some(finding)) => findings.push((*target, finding)),
-                (Some(_), None) => {}
-                (None, finding) => pass.strangers.push((super::targets(*node + 1).remove(*node), finding)),
+                (None, Some(finding)) => {
+                    pass.strangers.push((super::targets(*node + 1).remove(*node), finding));
+                }
+                (_, None) => {}
             }
         }
         let read = parts.len().div_ceil(PAGE).max(1);
         page += read;
-        pass.is_complete = page * PAGE >= command.parts.len();
-        (pass.listed, pass.running) = (listed, running);
+        pass.is_complete = page * PAGE >= all.len();
+        pass.listed = listed.len() as u64;
+        pass.running = listed.iter().filter(|(_, runs)| *runs).count() as u64;
         if pass.is_complete {
-            (page, listed, running) = (0, 0, 0);
+            (page, listed) = (0, Vec::new());
         }
         state.pages += read as u64;
         let command = &mut state.commands[at];
-        (command.page, command.listed, command.running) = (page, listed, running);
+        command.passes += u64::from(pass.is_complete);
+        (command.page, command.listed) = (page, listed);
         Ok(Collected { findings, pass: is_whole.then_some(pass) })
     }
 
-    async fn detail(&self, _target: usize, _command_id: &str) -> Looked<Option<Outcome>> {
-        Ok(None)
+    async fn detail(&self, target: usize, command_id: &str) -> Looked<Detail> {
+        self.step().await;
+        let mut state = self.state();
+        state.details += 1;
+        let node = self.node(&state, target);
+        let command = state.commands.iter().find(|c| c.id == command_id);
+        let part = command.and_then(|c| Some((c, self.shown(c).find(|(shown, _)| *shown == node)?.1)));
+        let Some((command, part)) = part else { return Ok(Detail::Absent) };
+        Ok(match self.finding(command, node, part) {
+            Some(Finding::Finished(outcome)) => Detail::Ended(outcome),
+            _ => Detail::Running,
+        })
     }
 
     async fn cancel(&self, _lane: u32, command_id: &str, _permit: Permit) -> Looked<()> {

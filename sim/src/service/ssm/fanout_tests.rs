@@ -108,6 +108,35 @@ fn targets_are_counted_once_they_are_resolved() {
 }
 
 #[test]
+fn nodes_that_were_not_come_to_may_have_no_invocation() {
+    for (switch, shown) in [("", 50), (",unsent_hidden=true", 1)] {
+        let mut bench = Bench::new(&format!("nodes=50,windows=0,broken=100%,duration=2s{switch}"));
+        let id = bench.send_all(&json!({"MaxConcurrency": "1", "MaxErrors": "0"}));
+        bench.wait(1000.0);
+        let page = bench.call("ListCommandInvocations", json!({"CommandId": id})).unwrap();
+        let listed = page["CommandInvocations"].as_array().unwrap().len();
+        let command = bench.call("ListCommands", json!({"CommandId": id})).unwrap()["Commands"][0].clone();
+        assert_eq!(
+            (listed, &command["TargetCount"], &command["Status"]),
+            (shown, &json!(50), &json!("Failed"))
+        );
+        let unsent = bench.command(&id).invocations.iter().find(|one| one.sent_at == At::NEVER).unwrap();
+        let node =
+            bench.world.regions.values().next().unwrap().fleet.at(unsent.draft.node).unwrap().id.clone();
+        let read = bench.call("GetCommandInvocation", json!({"CommandId": id, "InstanceId": node}));
+        assert_eq!(read.is_ok(), shown == 50, "{switch}");
+    }
+}
+
+#[test]
+fn all_by_their_ids_may_be_refused() {
+    let mut bench = Bench::new("nodes=5,windows=0,targets_all_refused=true");
+    let all = json!({"DocumentName": "AWS-RunShellScript", "Parameters": {"commands": ["true"]},
+                     "Targets": [{"Key": "InstanceIds", "Values": ["*"]}]});
+    assert_eq!(bench.call("SendCommand", all).unwrap_err().code, "ValidationException");
+}
+
+#[test]
 fn truth_and_floor_of_one_big_command() {
     let mut bench = Bench::new("nodes=10000,windows=0,broken=1%,duration=fleet");
     let id = bench.send_all(&json!({"MaxConcurrency": "100%", "MaxErrors": "100%", "Comment": "big"}));

@@ -21,7 +21,7 @@ pub(super) fn get(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Value, Api
     let node = ssm.region.fleet.get(&instance_id).ok_or_else(absent)?;
     let invocation =
         command.invocations.iter().find(|one| one.draft.node == node.index).ok_or_else(absent)?;
-    if ssm.now < ssm.region.invocations_visible_at(command, ssm.spec.speed) {
+    if ssm.now < ssm.region.invocations_visible_at(command, ssm.spec.speed) || ssm.hides(invocation) {
         return Err(absent());
     }
     if plugin.as_deref().is_some_and(|plugin| plugin != command.plugin) {

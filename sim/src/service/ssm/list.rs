@@ -78,6 +78,11 @@ fn token((at, sequence, index): Cursor) -> String {
 }
 
 impl Ssm<'_> {
+    /// Whether there is no result of a node, since the command was not sent to it yet.
+    pub(super) fn hides(&self, invocation: &Invocation) -> bool {
+        self.spec.switches.unsent_hidden && invocation.sent_at > self.now
+    }
+
     /// When a command was requested, as precisely as the service says.
     fn requested(&self, command: &Command) -> At {
         if self.spec.switches.coarse_times {
@@ -221,6 +226,7 @@ pub(super) fn invocations(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Va
             if !beyond
                 || node.is_some_and(|node| node != invocation.draft.node)
                 || !has_status(ssm, invocation, &query.filters)
+                || ssm.hides(invocation)
             {
                 continue;
             }

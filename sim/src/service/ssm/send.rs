@@ -249,6 +249,11 @@ fn targeted(ssm: &Ssm<'_>, targets: &[(String, Vec<String>)]) -> Result<Vec<u32>
             return Err(invalid_ids(ssm, &bad));
         }
     }
+    if ssm.spec.switches.targets_all_refused
+        && targets.iter().any(|(key, values)| key == "InstanceIds" && values.iter().any(|value| value == "*"))
+    {
+        return Err(ApiError::new("ValidationException", "Targets of the key InstanceIds have to be ids."));
+    }
     let groups = resource_groups::all(ssm.spec);
     let fits = |node: &Node, key: &str, values: &[String]| {
         if let Some(tag) = key.strip_prefix("tag:") {
