@@ -168,6 +168,7 @@ fn owner(key: &str) -> String {
 mod tests {
     use super::*;
     use crate::args::GlobalArgs;
+    use crate::settings::ConfigFile;
 
     const CONFIG: &str = "[default]\nregion = eu-west-1\n[profile prod]\nrole_arn=arn\n  region = us-east-2\n[sso-session x]\n";
 
@@ -182,7 +183,11 @@ mod tests {
         let mut all = vec![("HOME", "/nowhere")];
         all.extend(variables);
         let environment = Environment::new(all.iter().map(|(n, v)| ((*n).into(), (*v).into())));
-        Context::with(&Settings::new(args, &environment).unwrap(), &environment, &files())
+        Context::with(
+            &Settings::new(args, &environment, ConfigFile::absent(&environment)).unwrap(),
+            &environment,
+            &files(),
+        )
     }
 
     #[test]

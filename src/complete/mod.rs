@@ -25,7 +25,7 @@ use self::values::{Kind, Values, about, subcommands};
 use self::walk::{Walk, Wanted, takes_value};
 use crate::args::GlobalArgs;
 use crate::io::Io;
-use crate::settings::{Environment, Settings};
+use crate::settings::{ConfigFile, Environment, Settings};
 
 /// The first argument of a question.
 pub(crate) const VERB: &str = "__complete";
@@ -100,7 +100,8 @@ fn complete(
     most_bytes: usize,
 ) -> Vec<Found> {
     let walk = Walk::new(root, words);
-    let Ok(settings) = Settings::new(&global(&walk), environment) else { return Vec::new() };
+    let file = ConfigFile::read(environment).unwrap_or_else(|_| ConfigFile::absent(environment));
+    let Ok(settings) = Settings::new(&global(&walk), environment, file) else { return Vec::new() };
     let values = Values::new(&settings, environment, most_bytes);
     let mut text = current.to_owned();
     let mut found = at_cursor(root, words, &values, &text);

@@ -34,7 +34,10 @@ impl Home {
         let gathered = Gathered::default();
         gathered.nodes(&identity, nodes);
         gathered.all(&identity);
-        gathered.keep(&Settings::new(&GlobalArgs::default(), environment).unwrap(), environment);
+        gathered.keep(
+            &Settings::new(&GlobalArgs::default(), environment, ConfigFile::absent(environment)).unwrap(),
+            environment,
+        );
     }
 
     fn with_a_fleet() -> Home {
