@@ -156,7 +156,7 @@ fn a_selector_that_is_refused_goes_in_batches_whatever_the_refusal_is_called() {
         let output = sim.run(&exec("all", &["--region", regions, "-c", "100%"])).exits(0);
         let count = 60 * regions.split(',').count() as u64;
         assert_eq!(output.tally(), BTreeMap::from([("ok".to_owned(), count)]));
-        drop(output.says("the service refused the selector (ValidationException)"));
+        drop(output.says("the service refused the selector (validation_exception)"));
         sim.assert_at_most_once();
     }
 }
