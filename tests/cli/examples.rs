@@ -212,7 +212,7 @@ impl<'a> Scratch<'a> {
         command.args(program).args(["bash", "-o", "pipefail", "-c", line]).env_clear().current_dir(base);
         command.env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", base.join("bin").display()));
         command.envs(self.sim.variables()).env("HOME", base.join("home"));
-        command.env("fpath", base.join("fpath"));
+        command.env("fpath", base.join("fpath")).env("EDITOR", "true");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
