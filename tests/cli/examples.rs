@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 
 use tempfile::TempDir;
 
@@ -226,40 +227,36 @@ fn said(output: &Output) -> String {
     format!("{}\n{}{}", output.status, text(&output.stdout), text(&output.stderr))
 }
 
-/// What went wrong, if anything did.
-fn run(scratch: &Scratch<'_>, example: &Example) -> Option<String> {
+/// What is to be known of how it ran; the error is what went wrong.
+fn run(scratch: &Scratch<'_>, example: &Example) -> Result<Option<String>, String> {
     let mut line = example.line.replace(RUN, &scratch.run).replace(NODE, &scratch.node);
     for (text, instead) in INSTEAD {
         line = line.replace(text, instead);
     }
     let expected =
         EXPECTED.iter().find(|(part, _)| example.line.contains(part)).map(|(_, expected)| expected);
-    let (output, is_right) = match expected {
-        Some(Runs::Not(why)) => {
-            println!("not run: {}: {why}", example.line);
-            return None;
-        }
+    let (output, is_right, note) = match expected {
+        Some(Runs::Not(why)) => return Ok(Some(format!("not run: {}: {why}", example.line))),
         Some(Runs::UntilInterrupted(text)) => {
-            let output =
-                scratch.command(&format!("exec {line}"), &["-s", "INT", "-k", "20", "4"]).output().unwrap();
+            let until = ["-s", "INT", "-k", "20", "4"];
+            let output = scratch.command(&format!("exec {line}"), &until).output().unwrap();
             let is_right = said(&output).contains(text) && !matches!(output.status.code(), Some(2 | 70));
-            (output, is_right)
+            (output, is_right, None)
         }
         Some(Runs::Exits(code, why)) => {
-            println!("exits {code}: {}: {why}", example.line);
             let output = scratch.output(&line, 100);
             let is_right = output.status.code() == Some(*code);
-            (output, is_right)
+            (output, is_right, Some(format!("exits {code}: {}: {why}", example.line)))
         }
         None => {
             let output = scratch.output(&line, 100);
             // 1 and 6: it ran, and some nodes are ill or have no nginx.
             let is_right =
                 matches!(output.status.code(), Some(0 | 1 | 6)) && !said(&output).contains("error:");
-            (output, is_right)
+            (output, is_right, None)
         }
     };
-    (!is_right).then(|| format!("{}: {line}\n{}", example.place, said(&output)))
+    if is_right { Ok(note) } else { Err(format!("{}: {line}\n{}", example.place, said(&output))) }
 }
 
 #[test]
@@ -270,15 +267,17 @@ fn every_example_runs() {
     // The wire has its own time; only nodes are quicker.
     let sim = Sim::scenario(&scenario.replace("speed = 20", "speed = 1000"));
     let template = Scratch::new(&sim);
-    let failures = std::sync::Mutex::new(Vec::new());
+    let (failures, notes) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let count = examples.len().div_ceil(3);
     together(examples.chunks(count), |some| {
         for example in some {
-            if let Some(failure) = run(&template.copy(), example) {
-                failures.lock().unwrap().push(failure);
+            match run(&template.copy(), example) {
+                Ok(note) => notes.lock().unwrap().extend(note),
+                Err(failure) => failures.lock().unwrap().push(failure),
             }
         }
     });
+    println!("{}", notes.into_inner().unwrap().join("\n"));
     let failures = failures.into_inner().unwrap();
     assert!(
         failures.is_empty(),
