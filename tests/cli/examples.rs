@@ -238,7 +238,7 @@ fn run(scratch: &Scratch<'_>, example: &Example) -> Result<Option<String>, Strin
     let (output, is_right, note) = match expected {
         Some(Runs::Not(why)) => return Ok(Some(format!("not run: {}: {why}", example.line))),
         Some(Runs::UntilInterrupted(text)) => {
-            let until = ["-s", "INT", "-k", "20", "4"];
+            let until = ["-s", "INT", "-k", "20", "8"];
             let output = scratch.command(&format!("exec {line}"), &until).output().unwrap();
             let is_right = said(&output).contains(text) && !matches!(output.status.code(), Some(2 | 70));
             (output, is_right, None)

@@ -110,7 +110,7 @@ impl OpenBatch {
     pub(super) fn is_awaited(&self) -> bool {
         self.handed.as_ref().is_some_and(|handed| {
             // Without a listing nothing is seen beyond the targets that it was sent for.
-            !handed.is_final && !(handed.is_read_by_id && self.open.is_empty())
+            !handed.is_final && (!handed.is_read_by_id || !self.open.is_empty())
         })
     }
 

@@ -52,6 +52,9 @@ enum Part {
     Idle,
 }
 
+/// What measures a part.
+type Measure = fn(&Bench, &mut Report) -> Outcome;
+
 /// The bytes in a frame that everybody takes.
 const DEFAULT_CHUNK: usize = 1024;
 /// The bytes in a frame that agents take.
@@ -77,7 +80,7 @@ pub(crate) fn run(args: &SessionArgs) -> Outcome {
     let program = target().join("release").join("examples").join("session_speed");
     let bench = Bench { program, scratch, quick: args.quick, runs: args.runs.max(1) };
     let mut report = Report::of(&json!({"best of": bench.runs}));
-    let parts: [(Part, fn(&Bench, &mut Report) -> Outcome); 6] = [
+    let parts: [(Part, Measure); 6] = [
         (Part::Ports, ports::rates),
         (Part::Fairness, ports::fairness),
         (Part::Trips, trips::run),
