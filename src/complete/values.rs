@@ -75,7 +75,8 @@ impl Kind {
             (_, "SELECTOR" | "TARGET" | "PATTERN") => Kind::Selector,
             (_, "[USER@]TARGET") => Kind::SshTarget,
             (_, "SRC" | "DST") => Kind::Copied,
-            (_, "VERDICT") => Kind::Verdict,
+            (_, "VERDICT" | "VERDICT,…") => Kind::Verdict,
+            (_, "NODE") => Kind::Selector,
             (_, "NAME[=VALUE]") => Kind::Variable,
             (_, "FILE" | "CA_FILE") => Kind::File,
             (_, "DIR") => Kind::Directory,
@@ -102,6 +103,9 @@ impl Kind {
                 | "ARGS"
                 | "WORD"
                 | "NAME,…"
+                | "TIME"
+                | "CODE,…"
+                | "ACCOUNT|REGION"
                 | "[-]NAME"
                 | "FACT,…"
                 | "[BIND:]LPORT:[HOST:]RPORT|unix:PATH:[HOST:]RPORT",

@@ -139,6 +139,7 @@ fn lines_in_a_pipe() {
     stopping (gate): 0 in flight, 1 not sent
     cancelling 1 in flight, for up to 10 s; Ctrl-C again leaves at once
     run 20261121-093000-1f2e3d took 1m 05s: 4 ok, 1 failed, 1 undelivered, 1 not_run (SIMULATED)
+      stopped early: `alarm:b^G`: ALARM
       run times: p50 804ms, p95 42s; slowest: web-4 42s, web-10 810ms, web-5 805ms, web-2 802ms, web-1 801ms
       1 straggler took more than 5.8s
       12 calls, 1 throttled
