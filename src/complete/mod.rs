@@ -89,7 +89,11 @@ fn for_zsh(found: &[Found]) -> String {
 
 /// fish tells by the last character whether typing goes on.
 fn for_fish(found: &[Found]) -> String {
-    found.iter().map(|f| format!("{}\t{}\n", f.value, f.about)).collect()
+    let mut text = String::new();
+    for Found { value, about, .. } in found {
+        [value.as_str(), "\t", about, "\n"].iter().for_each(|part| text.push_str(part));
+    }
+    text
 }
 
 /// What may stand in place of the word at the cursor; words are those behind the command's name.
@@ -129,7 +133,9 @@ fn at_cursor(root: &Command, words: &[String], values: &Values<'_>, current: &st
         Wanted::Flag => flags(&walk, current),
         Wanted::Value(arg, before) => {
             let mut found = of(arg, current.get(before.len()..).unwrap_or_default());
-            found.iter_mut().for_each(|found| found.value.insert_str(0, before));
+            if !before.is_empty() {
+                found.iter_mut().for_each(|found| found.value.insert_str(0, before));
+            }
             found
         }
         Wanted::Any => {

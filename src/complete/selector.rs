@@ -38,8 +38,8 @@ pub(super) fn complete(values: &Values<'_>, text: &str) -> Vec<Found> {
     let at = last_word(text);
     let (before, word) = text.split_at_checked(at).unwrap_or(("", text));
     let mut found = condition(values, word);
-    for found in &mut found {
-        found.value.insert_str(0, before);
+    if !before.is_empty() {
+        found.iter_mut().for_each(|found| found.value.insert_str(0, before));
     }
     found
 }
@@ -229,6 +229,11 @@ impl Piece<'_> {
             Some(_) => &['\'', '\\'],
             None => &[' ', '\t', ',', '&', '(', ')', '"', '\'', '\\', '*', '?'],
         };
+        let is_plain =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'=');
+        if self.before.is_empty() && self.quote.is_none() && found.value.bytes().all(is_plain) {
+            return found;
+        }
         let mut value = self.before.to_owned();
         value.extend(self.quote);
         for c in found.value.chars() {

@@ -198,9 +198,12 @@ impl<'a> Values<'a> {
 
     /// Values of the cache that begin so, of every place that the command line is about.
     pub(super) fn known(&self, section: Section, prefix: &str) -> Vec<Found> {
-        let all =
-            self.cached().iter().flat_map(|known| offered(known.section(section), prefix, self.most_bytes));
-        all.collect::<BTreeSet<Found>>().into_iter().collect()
+        let offered = |known: &Known| offered(known.section(section), prefix, self.most_bytes);
+        match self.cached() {
+            // Sorted as it is, and each once.
+            [only] => offered(only),
+            several => several.iter().flat_map(offered).collect::<BTreeSet<Found>>().into_iter().collect(),
+        }
     }
 
     /// Every value of the cache, of every place that the command line is about.
