@@ -90,6 +90,10 @@ pub(crate) struct RolloutArgs {
     /// Seed of the fleets and of the random runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// Measure this executable, and build none
+    #[arg(long)]
+    herder: Option<PathBuf>,
 }
 
 /// Measures, prints a table, writes `bench/rollout.md` and `.json` in cargo's target directory.
@@ -97,8 +101,13 @@ pub(crate) fn run_rollout(args: &RolloutArgs) -> Outcome {
     if Command::new("python3").arg("--version").output().is_err() {
         return Err("python3 measures the processes and runs the aws CLI, and there is none".to_owned());
     }
-    println!("building a release (some fifteen minutes on two cores if nothing of it is there)");
-    let herder = build("release")?;
+    let herder = match &args.herder {
+        Some(herder) => herder.clone(),
+        None => {
+            println!("building a release (some fifteen minutes on two cores if nothing of it is there)");
+            build("release")?
+        }
+    };
     let nodes = if args.quick { 100 } else { 1_000 };
     let bench = Bench { herder, directory: target().join("bench"), nodes, seed: args.seed };
     let mut report = Report::new(&bench);
