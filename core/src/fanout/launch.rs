@@ -32,7 +32,8 @@ impl<J: Job> Executor<J> {
     }
 
     fn is_held(&self, lane: u32) -> bool {
-        self.realms.get(&self.realm_of(lane)).is_some_and(|realm| realm.is_held(Instant::now()))
+        let (realm, now) = (self.realm_of(lane), Instant::now());
+        self.realms.get(&realm).is_some_and(|realm| realm.is_held(now)) || self.waits_for_sight(realm, now)
     }
 
     /// A group that was taken out and not sent goes in front again.

@@ -1,10 +1,16 @@
 //! The window: how many more targets may be sent to, and what has to be read before more of them may.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
 use super::batch::OpenBatch;
 use super::executor::Executor;
 use super::job::Job;
 use super::pace::Pace;
 use super::queue::Group;
+use super::realm::Realm;
 use crate::via::Via;
 
 impl<J: Job> Executor<J> {
@@ -21,8 +27,8 @@ impl<J: Job> Executor<J> {
             .values()
             .map(|d| self.places_of(d.batch.lane, d.batch.attempt, &d.batch.targets))
             .sum();
-        let taken =
-            (running + sending + readying + doubtful + self.unproven()).saturating_sub(self.released());
+        let held = (running + sending + readying + doubtful).saturating_sub(self.released());
+        let taken = held + self.unproven();
         self.policy.concurrency.saturating_sub(taken)
     }
 
@@ -43,9 +49,14 @@ impl<J: Job> Executor<J> {
         self.policy.batch.min(self.policy.concurrency.div_ceil(2)).min(most).max(1)
     }
 
+    /// Ended targets that may be bad without anybody having read it.
+    pub(super) fn suspects(&self) -> u64 {
+        self.open.values().map(OpenBatch::suspects).sum()
+    }
+
     /// Ended targets that the run can't bear if all of them turn out to be bad.
     fn unproven(&self) -> usize {
-        let suspects: u64 = self.open.values().map(OpenBatch::suspects).sum();
+        let suspects = self.suspects();
         let left = self.budget.left(self.known_bad());
         usize::try_from(suspects.saturating_sub(left)).unwrap_or(usize::MAX)
     }
@@ -67,8 +78,15 @@ impl<J: Job> Executor<J> {
             return;
         }
         let mut wanted = unproven.min(missing) as u64;
+        let now = Instant::now();
+        let has_several = self.realms.len() > 1;
+        let is_silent = |realm: &Realm| realm.is_paused(now) || (has_several && realm.is_blind(now));
+        let silent = self.realms.iter().filter(|(_, realm)| is_silent(realm));
+        let silent: BTreeSet<u32> = silent.map(|(realm, _)| *realm).collect();
+        let job = Arc::clone(&self.job);
+        let is_readable = |open: &OpenBatch| !silent.contains(&job.realm(open.batch.lane));
         let mut suspected: Vec<&mut OpenBatch> =
-            self.open.values_mut().filter(|open| open.suspects() > 0).collect();
+            self.open.values_mut().filter(|open| open.suspects() > 0 && is_readable(open)).collect();
         // Those that are being read already first.
         suspected.sort_by_key(|open| (!open.is_being_read(), std::cmp::Reverse(open.suspects())));
         for open in suspected {

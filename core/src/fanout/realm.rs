@@ -96,10 +96,7 @@ impl Realm {
 
     /// Whether nothing is sent to it now.
     pub(super) fn is_held(&self, now: Instant) -> bool {
-        self.given_up.is_some()
-            || self.is_paused(now)
-            || self.is_blind(now)
-            || self.hold.as_ref().is_some_and(|h| h.until > now)
+        self.given_up.is_some() || self.is_paused(now) || self.hold.as_ref().is_some_and(|h| h.until > now)
     }
 
     /// When something that waits in it may go on; what is past is not told.
@@ -119,6 +116,16 @@ impl Realm {
 impl<J: Job> Executor<J> {
     pub(super) fn realm_of(&self, lane: u32) -> u32 {
         self.job.realm(lane)
+    }
+
+    /// Whether nothing is sent to a realm until it answers: there are others, and something of it is open, so that it is asked.
+    /// Without that nobody would ever hear of it again, and a send is the best question there is.
+    pub(super) fn waits_for_sight(&self, realm: u32, now: Instant) -> bool {
+        let is_there = |lane: u32| self.realm_of(lane) == realm;
+        self.realms.get(&realm).is_some_and(|realm| realm.is_blind(now))
+            && self.has_others(realm)
+            && (self.open.values().any(|open| is_there(open.batch.lane))
+                || self.doubts.values().any(|doubt| is_there(doubt.batch.lane)))
     }
 
     /// The realm of that number. Those of all targets are there from the start.
@@ -213,10 +220,13 @@ impl<J: Job> Executor<J> {
         let is_blind =
             |lane: u32| self.realms.get(&self.realm_of(lane)).is_some_and(|realm| realm.is_blind(now));
         let open = self.open.values().filter(|b| is_blind(b.batch.lane)).map(OpenBatch::in_flight);
-        let doubts = self.doubts.values().filter(|d| is_blind(d.batch.lane));
-        let doubts = doubts.map(|d| self.places_of(d.batch.lane, d.batch.attempt, &d.batch.targets));
-        let blind: usize = open.chain(doubts).sum();
-        if self.budget.is_exceeded_by(self.known_bad() + blind as u64) { 0 } else { blind }
+        let open: usize = open.sum();
+        let doubts = self.doubts.values().map(|d| &d.batch).filter(|batch| is_blind(batch.lane));
+        let doubtful: usize = doubts.clone().map(|batch| batch.targets.len()).sum();
+        let places = doubts.map(|batch| self.places_of(batch.lane, batch.attempt, &batch.targets));
+        // What may be bad elsewhere and is not read yet comes on top.
+        let bad = self.known_bad() + self.suspects() + (open + doubtful) as u64;
+        if self.budget.is_exceeded_by(bad) { 0 } else { open + places.sum::<usize>() }
     }
 
     /// What was sent to realms that have been dark for too long is given up, as long as there are others.

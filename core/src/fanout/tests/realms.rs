@@ -1,5 +1,6 @@
 //! Several accounts and regions in one run: one budget, quotas side by side, and a failure that costs its own targets.
 
+use super::script::Details;
 use super::*;
 use crate::fanout::StopReason;
 
@@ -146,4 +147,18 @@ async fn messages_name_the_realm_where_there_are_several() {
     let named =
         |event: &Event| matches!(event, Event::Warning { message, .. } if message.starts_with("realm-1: "));
     assert!(ran.events.iter().any(|(_, event)| named(event)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_answered_nothing_for_a_while_is_sent_to_all_the_same_if_nothing_else_can_be_asked() {
+    for realms_of_run in [1, 2] {
+        let mut script = realms(40, realms_of_run);
+        // Every output is cut, and none can be read in full: for a while nothing is heard but failures.
+        script.details = Details::Failing;
+        script.quota = 1.0;
+        let ran = Setup::new(script).waves(&[20, 40]).between(Duration::from_secs(60), &[]).run().await;
+        ran.is_true();
+        assert_eq!(ran.report.tally.count(Verdict::Ok), 40, "{realms_of_run}");
+        assert!(ran.took < Duration::from_secs(600), "{realms_of_run}: {:?}", ran.took);
+    }
 }
