@@ -20,7 +20,7 @@ use crate::io::Io;
 #[command(after_help = "\
 Examples:
   herder config init
-  $EDITOR \"$(herder config init)\"
+  file=$(herder config init) && cat \"$file\"
   herder config init --force")]
 pub(super) struct ConfigInitArgs {
     /// Replace the file that is there; it is kept beside it as config.toml.old

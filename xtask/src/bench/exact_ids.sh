@@ -2,8 +2,8 @@
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-aws ssm describe-instance-information --filters Key=tag-key,Values=env Key=PingStatus,Values=Online \
-    --query 'InstanceInformationList[].InstanceId' --output text | tr '\t' '\n' | split -l 50 - "$work/chunk."
+aws ssm describe-instance-information --filters Key=tag-key,Values=env \
+    --query "InstanceInformationList[?PingStatus=='Online'].InstanceId" --output text | tr '\t' '\n' | split -l 50 - "$work/chunk."
 for chunk in "$work"/chunk.*; do
     aws ssm send-command --document-name AWS-RunShellScript --instance-ids $(cat "$chunk") --parameters commands=whoami \
         --max-concurrency 100% --max-errors 100% --query Command.CommandId --output text > "$work/open.${chunk##*.}"

@@ -80,6 +80,19 @@ pub(crate) fn run(args: &ExecArgs) -> Outcome {
     report.end(&bench.directory, "exec")
 }
 
+/// A part of `bench rollout`.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum RolloutPart {
+    /// Accounts and regions, together and each alone
+    Scopes,
+    /// One error budget over random runs
+    Budget,
+    /// Scripts on the aws CLI
+    Scripts,
+    /// herder's own fan-out beside the service's
+    Via,
+}
+
 /// What `bench rollout` takes.
 #[derive(clap::Args)]
 pub(crate) struct RolloutArgs {
@@ -90,6 +103,10 @@ pub(crate) struct RolloutArgs {
     /// Seed of the fleets and of the random runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// One part
+    #[arg(long, value_enum)]
+    only: Option<RolloutPart>,
 
     /// Measure this executable, and build none
     #[arg(long)]
@@ -111,12 +128,19 @@ pub(crate) fn run_rollout(args: &RolloutArgs) -> Outcome {
     let nodes = if args.quick { 100 } else { 1_000 };
     let bench = Bench { herder, directory: target().join("bench"), nodes, seed: args.seed };
     let mut report = Report::new(&bench);
-    rollout::scopes(&bench, nodes, &mut report)?;
-    rollout::budget(&bench, &mut report)?;
-    if !args.quick {
+    let is_wanted = |part| args.only.is_none_or(|only| only == part);
+    if is_wanted(RolloutPart::Scopes) {
+        rollout::scopes(&bench, nodes, &mut report)?;
+    }
+    if is_wanted(RolloutPart::Budget) {
+        rollout::budget(&bench, &mut report)?;
+    }
+    if is_wanted(RolloutPart::Scripts) && !args.quick {
         rollout::scripts(&bench, nodes, &mut report)?;
     }
-    via::compare(&bench, &mut report, args.quick)?;
+    if is_wanted(RolloutPart::Via) {
+        via::compare(&bench, &mut report, args.quick)?;
+    }
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
     report.end(&bench.directory, "rollout")
 }
