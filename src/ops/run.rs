@@ -13,6 +13,7 @@ use herder_core::run_id::RunId;
 use herder_core::verdict::Verdict;
 use herder_core::via::Via;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::ctx::{Ctx, OnThrottle};
 use crate::dispatch::{Counted, Dispatcher, Ending};
 use crate::exit::{Exit, RunEnd};
 use crate::failure::{Changed, Failure, Kind};
+use crate::ops::guards::{Checked, Guard};
 use crate::ops::targets::Resolved;
 use crate::render::Renderer;
 use crate::scopes::{Scopes, Unreached};
@@ -141,6 +143,25 @@ pub(crate) fn new_record<R: Serialize>(
         recipe: serde_json::to_value(title.recipe)
             .map_err(|error| Failure::new(Kind::Bug, "the recipe is not JSON").caused_by(&error))?,
     })
+}
+
+/// What a run was made of, as its workflow wrote it down in [`new_record`].
+///
+/// # Errors
+/// The record is damaged.
+pub(crate) fn recipe_of<R: DeserializeOwned>(record: &RunRecord) -> Result<R, Failure> {
+    serde_json::from_value(record.recipe.clone()).map_err(|error| {
+        Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run))
+            .caused_by(&error)
+    })
+}
+
+/// What a run that goes on with `open` targets says first, and what guards it; nothing does where `checked` is missing.
+pub(crate) fn opening_again(open: usize, checked: Option<Checked>) -> (Vec<Event>, Guard) {
+    let mut opening = vec![Event::RunResumed { open: open as u64 }];
+    let Some(checked) = checked else { return (opening, Guard::none()) };
+    opening.extend(checked.warnings().into_iter().map(warning));
+    (opening, checked.into_guard_of_resumed())
 }
 
 /// What a new run says first.

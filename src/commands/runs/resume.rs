@@ -17,9 +17,9 @@ use crate::dispatch::replay_event;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::copies::{self, ResumeCopies};
-use crate::ops::exec::{self, OpenChannels, Purpose, ResumeOptions, recipe_of, resume};
-use crate::ops::run::{Prepared, Start, ThrottleEvents};
+use crate::ops::copies::{self, CopyRecipe, ResumeCopies};
+use crate::ops::exec::{self, OpenChannels, Purpose, Recipe, ResumeOptions, resume};
+use crate::ops::run::{Prepared, Start, ThrottleEvents, recipe_of};
 use crate::ops::targets::find_run;
 use crate::render::{Format, Renderer};
 
@@ -128,7 +128,7 @@ async fn resume_exec(
     record: &RunRecord,
 ) -> Result<Exit, Failure> {
     let Launch { ctx, io, scopes, throttles, .. } = *launch;
-    let recipe = recipe_of(record)?;
+    let recipe: Recipe = recipe_of(record)?;
     let channels = Box::pin(OpenChannels::reopen(scopes, &recipe.places, throttles));
     let (channels, warnings) = ctx.until_interrupted(async { Ok(channels.await) }).await?;
     for warning in warnings {
@@ -156,7 +156,7 @@ async fn resume_copies(
     directory: RunDirectory,
     record: &RunRecord,
 ) -> Result<Exit, Failure> {
-    let checked = launch.check_again(&copies::recipe_of(record)?.rollout).await?;
+    let checked = launch.check_again(&recipe_of::<CopyRecipe>(record)?.rollout).await?;
     let targets = u64::from(record.waves.last().copied().unwrap_or(0));
     let options = ResumeCopies {
         goes_on: true,

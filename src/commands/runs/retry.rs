@@ -15,8 +15,8 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::copies::{self, CopyRecipe};
-use crate::ops::exec::{self, ExecOptions, OpenChannels, recipe_of};
-use crate::ops::run::ThrottleEvents;
+use crate::ops::exec::{self, ExecOptions, OpenChannels, Recipe};
+use crate::ops::run::{ThrottleEvents, recipe_of};
 use crate::ops::targets::{Resolved, TargetSpec, find_run, resolve};
 use crate::scopes::Scopes;
 
@@ -105,7 +105,7 @@ impl Again<'_> {
 
     async fn exec(&self, ids: &[String]) -> Result<Exit, Failure> {
         let Again { ctx, io, args, record, throttles } = *self;
-        let recipe = recipe_of(record)?;
+        let recipe: Recipe = recipe_of(record)?;
         let (scopes, channels, resolved) = ctx
             .until_interrupted(async {
                 let (scopes, resolved) = self.resolved(ids).await?;
@@ -133,7 +133,7 @@ impl Again<'_> {
 
     async fn copy(&self, ids: &[String]) -> Result<Exit, Failure> {
         let Again { ctx, io, args, record, throttles } = *self;
-        let recipe = CopyRecipe { reason: self.note(), ..copies::recipe_of(record)? };
+        let recipe = CopyRecipe { reason: self.note(), ..recipe_of(record)? };
         let (scopes, resolved) = ctx.until_interrupted(self.resolved(ids)).await?;
         let launch = Launch { ctx, io, scopes: &scopes, throttles, output: &args.output };
         let copying = Copying { launch: &launch, rollout: &args.rollout };

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use herder_core::event::Event;
 use herder_core::fanout::{Between, Eagerness, Outcome, Plan, Policy, Recovered};
 use herder_core::journal::{HashKey, Replay, RunDirectory, RunRecord};
 use herder_core::target::{Platform, Target};
@@ -27,11 +26,13 @@ use self::job::Around;
 pub(crate) use self::job::CopyJob;
 pub(crate) use self::plan::preview;
 pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState};
-use super::guards::{Checked, Guard, gates};
-use super::run::{Prepared, Start, ThrottleEvents, Title, new_record, opening, warning};
+use super::guards::{Checked, gates};
+use super::run::{
+    Prepared, Start, ThrottleEvents, Title, new_record, opening, opening_again, recipe_of, warning,
+};
 use super::targets::Resolved;
 use crate::ctx::Ctx;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::scopes::Scopes;
 
 /// The word for this workflow in journals and events.
@@ -147,7 +148,7 @@ pub(crate) fn resume(
     let lock = directory.lock()?;
     let replay = Replay::read(&directory)?;
     let targets = directory.targets()?;
-    let mut recipe = recipe_of(record)?;
+    let mut recipe: CopyRecipe = recipe_of(record)?;
     let mut recovered = Recovered::from_replay(&replay, Duration::ZERO);
     recovered.sent.clear();
     recovered.in_doubt.clear();
@@ -160,12 +161,7 @@ pub(crate) fn resume(
     }
     recipe.rollout.concurrency = options.concurrency.unwrap_or(recipe.rollout.concurrency);
     recipe.rollout.max_errors = options.max_errors.unwrap_or(recipe.rollout.max_errors);
-    let mut opening = vec![Event::RunResumed { open: open as u64 }];
-    let mut guard = Guard::none();
-    if let Some(checked) = options.checked {
-        opening.extend(checked.warnings().into_iter().map(warning));
-        guard = checked.into_guard_of_resumed();
-    }
+    let (opening, guard) = opening_again(open, options.checked);
     let policy = policy(&recipe);
     let waves: Vec<usize> = record.waves.iter().map(|end| *end as usize).collect();
     let around = Around { run: record.run.clone(), umask: options.umask, events: events.clone(), guard };
@@ -183,17 +179,6 @@ pub(crate) fn resume(
         is_partial: !record.unreached.is_empty(),
     };
     Ok(Some(Prepared { start, lock }))
-}
-
-/// What a run was made of.
-///
-/// # Errors
-/// The record is damaged.
-pub(crate) fn recipe_of(record: &RunRecord) -> Result<CopyRecipe, Failure> {
-    serde_json::from_value(record.recipe.clone()).map_err(|error| {
-        Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run))
-            .caused_by(&error)
-    })
 }
 
 /// The files of a recipe as they are now; nothing of a download.

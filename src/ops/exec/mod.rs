@@ -32,7 +32,7 @@ pub(crate) use self::options::{
 };
 use self::payload::{Payload, Wish};
 pub(crate) use self::plan::preview;
-pub(crate) use self::resume::{Purpose, ResumeOptions, recipe_of, resume};
+pub(crate) use self::resume::{Purpose, ResumeOptions, resume};
 pub(crate) use self::shell::{POWERSHELL_TAIL, join_powershell, join_sh, quote_sh};
 pub(crate) use self::via::{choose, hand_over};
 use super::guards::{Checked, gates};

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use herder_core::event::Event;
 use herder_core::fanout::{Eagerness, Plan, Recovered};
 use herder_core::journal::{HashKey, Replay, RunDirectory, RunRecord};
 use herder_core::target::{Platform, Target};
@@ -14,9 +13,9 @@ use super::options::{GivenValues, Recipe, Sources, hash_of};
 use super::payload::Payload;
 use super::{payloads, policy, work};
 use crate::ctx::Ctx;
-use crate::failure::{Failure, Kind};
-use crate::ops::guards::{Checked, Guard};
-use crate::ops::run::{Prepared, Start, warning};
+use crate::failure::Failure;
+use crate::ops::guards::Checked;
+use crate::ops::run::{Prepared, Start, opening_again, recipe_of};
 use crate::scopes::Scopes;
 
 /// What a run is picked up for.
@@ -64,7 +63,7 @@ pub(crate) fn resume(
     let lock = directory.lock()?;
     let replay = Replay::read(&directory)?;
     let targets = directory.targets()?;
-    let mut recipe = recipe_of(record)?;
+    let mut recipe: Recipe = recipe_of(record)?;
     let recovered = Recovered::from_replay(&replay, recipe.patience());
     let open_targets = targets.len() - recovered.verdicts.len();
     if open_targets == 0 && replay.is_finished {
@@ -78,12 +77,7 @@ pub(crate) fn resume(
     };
     let channels = options.channels.of_run(&directory.output(), scopes.count());
     let beside = beside(&channels);
-    let mut guard = Guard::none();
-    let mut opening = vec![Event::RunResumed { open: open_targets as u64 }];
-    if let Some(checked) = options.checked {
-        opening.extend(checked.warnings().into_iter().map(warning));
-        guard = checked.into_guard_of_resumed();
-    }
+    let (opening, guard) = opening_again(open_targets, options.checked);
     let work = work(&record.run, &recipe, targets.clone(), payloads);
     let job = ExecJob::new(scopes, work, Around { traces: traces(&replay), channels, guard });
     let plan = Plan {
@@ -134,15 +128,4 @@ fn same_payloads(
         ));
     }
     payloads(&wish, targets)
-}
-
-/// What a run was made of.
-///
-/// # Errors
-/// The record is damaged.
-pub(crate) fn recipe_of(record: &RunRecord) -> Result<Recipe, Failure> {
-    serde_json::from_value(record.recipe.clone()).map_err(|error| {
-        Failure::new(Kind::Local, format!("run {} is damaged: its recipe can't be read", record.run))
-            .caused_by(&error)
-    })
 }
