@@ -226,6 +226,7 @@ impl From<ScopeError> for Failure {
             | ScopeError::UnknownProfile { .. }
             | ScopeError::BadConfig { .. }
             | ScopeError::CaBundle { .. }
+            | ScopeError::Endpoint { .. }
             | ScopeError::Proxy { .. } => Kind::Usage,
             ScopeError::NoCredentials { .. }
             | ScopeError::SsoExpired { .. }

@@ -123,23 +123,42 @@ impl std::fmt::Debug for Io {
     }
 }
 
+/// The process' own streams.
+struct Streams {
+    stdout: Out,
+    stderr: Out,
+    /// Whether stdout and stderr are terminals.
+    on_terminals: (bool, bool),
+}
+
+impl Streams {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
+    fn open() -> Streams {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        Streams {
+            on_terminals: (stdout.is_terminal(), stderr.is_terminal()),
+            stdout: Out::new(unbuffered(&stdout, io::stdout()), OnError::Report),
+            stderr: Out::new(unbuffered(&stderr, io::stderr()), OnError::Ignore),
+        }
+    }
+}
+
 impl Io {
     /// The process' own. `variable` looks an environment variable up.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
     pub(crate) fn system(variable: &dyn Fn(&str) -> Option<String>) -> Io {
-        let (stdout, stderr) = (io::stdout(), io::stderr());
+        let Streams { stdout, stderr, on_terminals } = Streams::open();
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let colour = set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb");
         let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
         let unicode = ["utf-8", "utf8"].iter().any(|utf| locale.to_lowercase().contains(utf));
         let style = |is_tty| Style { is_tty, colour: colour && is_tty, unicode };
         Io {
-            stdout_style: style(stdout.is_terminal()),
+            stdout_style: style(on_terminals.0),
             // A dumb terminal can't redraw: talk to it as to a file.
-            stderr_style: style(stderr.is_terminal() && set("TERM").is_none_or(|term| term != "dumb")),
-            stdout: Out::new(unbuffered(&stdout, io::stdout()), OnError::Report),
-            stderr: Out::new(unbuffered(&stderr, io::stderr()), OnError::Ignore),
+            stderr_style: style(on_terminals.1 && set("TERM").is_none_or(|term| term != "dumb")),
+            stdout,
+            stderr,
             stdin: Input::System,
             width: set("COLUMNS")
                 .and_then(|columns| columns.parse().ok())
@@ -147,6 +166,12 @@ impl Io {
             terminal: Terminal::System,
             simulated: Arc::default(),
         }
+    }
+
+    /// The same, for the end of a process in which another thread may hold the streams for good.
+    pub(crate) fn anew(&self) -> Io {
+        let Streams { stdout, stderr, .. } = Streams::open();
+        Io { stdout, stderr, ..self.clone() }
     }
 
     /// Where data goes.

@@ -11,6 +11,7 @@ mod failure;
 mod interrupts;
 mod io;
 mod ops;
+mod panics;
 mod render;
 mod scopes;
 mod settings;
@@ -39,18 +40,20 @@ pub fn command() -> clap::Command {
     Cli::command().long_version(None)
 }
 
-/// Runs one command line to its end.
+/// Runs one command line to its end. A panic, on whatever thread, ends the process by `quit`.
 // Not generic: a generic one is compiled with the executable, and everything that it awaits a second time with it.
 #[must_use]
-pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
+pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>, quit: fn(Exit) -> !) -> Exit {
     let environment = Environment::new(variables);
     let io = Io::system(&|name| environment.get(name).map(str::to_owned));
+    let manner = panics::watch(&io, quit);
     if args.get(1).is_some_and(|verb| verb == complete::VERB) {
         complete::answer(&io, &environment, &command(), args.get(2..).unwrap_or_default());
         return Exit::Success;
     }
     let args = commands::session::plugin::as_plugin(args);
     let format = error_format(&args);
+    manner.set(format, false);
     let Parsed { cli, settings, format } = match parse(&args, &environment) {
         Ok(parsed) => parsed,
         Err(Unparsed::Line(error)) => return usage(&io, &error, format),
@@ -61,6 +64,7 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
         Command::Session(args) => args.is_remote(),
         _ => false,
     };
+    manner.set(format, is_remote);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -71,19 +75,12 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>) -> Exit {
             );
         }
     };
-    let work = || {
-        runtime.block_on(async {
-            let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
-            tokio::select! {
-                result = execute(&io, cli, (settings, environment), watched) => result,
-                never = interrupts::forward(interrupts) => match never {},
-            }
-        })
-    };
-    // A panic is a bug of ours: the terminal is restored, and the exit code says so.
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Failure::new(Kind::Bug, "herder failed at something that can't happen; see above")
-            .hint("What was sent is on record: `herder runs list` shows it, `herder runs resume` goes on. Please report this."))
+    let result = runtime.block_on(async {
+        let (interrupts, watched) = watch::channel(herder_core::fanout::Interrupt::None);
+        tokio::select! {
+            result = execute(&io, cli, (settings, environment), watched) => result,
+            never = interrupts::forward(interrupts) => match never {},
+        }
     });
     // Threads that still wait for a reader that never comes must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

@@ -24,8 +24,9 @@ use crate::settings::{Setting, Source};
 
 /// Accounts that are opened at once: each is one `AssumeRole`.
 const AT_ONCE: usize = 20;
-/// Where to ask for the list of regions if no region is set: the one that no account can switch off.
-const FIRST_REGION: &str = "us-east-1";
+/// Where to ask for the list of regions if no region is set, or if the one that is set is down. The first is one that no
+/// account can switch off.
+const FIRST_REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
 
 /// One account and region, its quotas, and who is calling.
 #[derive(Clone, Debug)]
@@ -436,14 +437,15 @@ impl Opening<'_> {
         };
         let (first, others) = match &self.regions {
             Regions::Named(names) => (names.first().cloned(), names.get(1..).unwrap_or_default()),
-            Regions::Usual | Regions::All => (None, &[][..]),
+            Regions::Usual => (None, &[][..]),
+            Regions::All => (None, &FIRST_REGIONS.map(str::to_owned)[..]),
         };
         let opened = Scope::open(self.options(first, role.clone()), Arc::clone(&self.meter)).await;
         let base = match opened {
             // All regions can be asked for without naming one.
             Err(ScopeError::NoRegion { .. }) if self.regions == Regions::All => {
-                Scope::open(self.options(Some(FIRST_REGION.to_owned()), role), Arc::clone(&self.meter))
-                    .await?
+                let first = Some(FIRST_REGIONS[0].to_owned());
+                Scope::open(self.options(first, role), Arc::clone(&self.meter)).await?
             }
             opened => opened?,
         };

@@ -61,17 +61,17 @@ fn rule_1_no_lint_against_printing_is_waived() {
 }
 
 #[test]
-fn rule_9_nothing_exits_by_itself() {
-    holds(checks::exits_nowhere);
+fn rule_9_nothing_exits_but_main() {
+    holds(checks::exits_in_main_only);
     let broken = "//! X.\nfn f() { std::process::exit(1) }\n";
     tells(
-        checks::exits_nowhere,
-        "src/main.rs",
+        checks::exits_in_main_only,
+        "src/exit.rs",
         broken,
         "//! process::exit\n// process::exit(1)\nfn f() {}\n",
     );
     tells(
-        checks::exits_nowhere,
+        checks::exits_in_main_only,
         "src/x.rs",
         "//! X.\nfn f() { process::abort() }\n",
         "//! X.\nconst A: &str = \"process::exit(1)\";\n",

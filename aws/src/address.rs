@@ -20,7 +20,7 @@ impl Address {
 }
 
 /// Scheme, host and port of a URL; nothing of what may be secret in it.
-fn origin(url: &str) -> Option<String> {
+pub(crate) fn origin(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority.rsplit('@').next()?;

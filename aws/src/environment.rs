@@ -29,6 +29,12 @@ impl Environment {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable is set, to nothing.
+    #[must_use]
+    pub(crate) fn is_empty(&self, name: &str) -> bool {
+        (self.0)(name).is_some_and(|value| value.is_empty())
+    }
+
     /// The first of these that is set, with its name.
     pub(crate) fn first(&self, names: &[&'static str]) -> Option<(&'static str, String)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))

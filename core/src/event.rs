@@ -68,6 +68,20 @@ pub enum Event {
     Output(OutputPiece),
     /// A target has its verdict.
     TargetFinished(Box<TargetFinished>),
+    /// A wave is over, and is watched for a while before the next one.
+    SoakStarted {
+        /// The wave that is over.
+        wave: u32,
+        /// How long, milliseconds.
+        soak_ms: u64,
+    },
+    /// A gate is asked.
+    GateAsked {
+        /// The gate as given.
+        gate: String,
+        /// The wave after which it is asked.
+        wave: u32,
+    },
     /// A gate let the run go on.
     GatePassed {
         /// The gate as given.

@@ -9,8 +9,10 @@ use herder_core::fanout::{Eagerness, Interrupt, Job};
 use herder_core::journal::Replay;
 use herder_core::run_id::RunId;
 use herder_core::time::{Bounds, parse_duration};
+use serde::Serialize;
 
 use crate::args::{OutputArgs, RolloutArgs, TargetArgs};
+use crate::commands::write_out;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
@@ -21,6 +23,7 @@ use crate::ops::exec::{
 };
 use crate::ops::guards::{Checked, check, check_resumed};
 use crate::ops::place::Place;
+use crate::ops::preview::Comes;
 use crate::ops::run::{End, Prepared, Start, ThrottleEvents, drive};
 use crate::ops::targets::{Resolved, TargetSpec, resolve};
 use crate::render::{Column, Format, ListOptions, Renderer, renderer, shown};
@@ -326,10 +329,24 @@ impl Launch<'_> {
         let checked = self.check(&options.recipe.rollout).await?;
         checked.require_all()?;
         let preview = preview(self.ctx, self.scopes, options)?;
+        let lines = preview.lines(self.scopes, options).into_iter().chain(checked.lines());
+        self.write_plan(lines, &preview.comes, (&PLAN_COLUMNS, &preview.targets))
+    }
+
+    /// One JSON document has both; every other format has the targets.
+    pub(crate) fn write_plan<T: Serialize>(
+        &self,
+        lines: impl IntoIterator<Item = String>,
+        comes: &Comes,
+        (columns, targets): (&[Column], &[T]),
+    ) -> Result<Exit, Failure> {
         let mut stderr = self.io.stderr();
-        let defaults = self.ctx.settings.default_lines();
-        for line in preview.lines(self.scopes, options).into_iter().chain(checked.lines()).chain(defaults) {
+        for line in lines.into_iter().chain(self.ctx.settings.default_lines()) {
             let _ = writeln!(stderr, "{}", shown(self.io, &line));
+        }
+        if self.output.format() == Format::Json {
+            let document = serde_json::json!({ "plan": comes, "targets": targets });
+            return write_out(self.io, format!("{document}\n").as_bytes());
         }
         let list = ListOptions {
             format: self.output.format(),
@@ -338,7 +355,7 @@ impl Launch<'_> {
             zone: self.ctx.zone(),
             is_qualified: self.scopes.count() > 1,
         };
-        crate::commands::write_list(self.io, &PLAN_COLUMNS, &list, &preview.targets)
+        crate::commands::write_list(self.io, columns, &list, targets)
     }
 }
 

@@ -9,7 +9,9 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
+use crate::ops::place::in_each;
 use crate::render::Column;
+use crate::scopes::{OpenScope, Scopes};
 
 /// Show as whom, and in which accounts and regions, commands would work
 ///
@@ -50,7 +52,11 @@ struct Whereabouts {
 }
 
 pub(crate) async fn run(ctx: &Ctx, io: &Io, args: &WhoamiArgs) -> Result<Exit, Failure> {
-    let scopes = ctx.until_interrupted(ctx.open_scopes(None)).await?;
+    let mut scopes = ctx.until_interrupted(ctx.open_scopes(None)).await?;
+    if scopes.count() > 1 {
+        let failed = ctx.until_interrupted(async { Ok(unanswered(&scopes).await) }).await?;
+        scopes.without(failed)?;
+    }
     let mut rows = Vec::with_capacity(scopes.count());
     for open in &scopes {
         let who = Box::pin(open.scope.identity()).await?;
@@ -69,4 +75,13 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: &WhoamiArgs) -> Result<Exit, F
     let exit = write_list(io, &COLUMNS, &options, &rows)?;
     say_simulated(io, options.format);
     Ok(if exit == Exit::Success { scopes.exit() } else { exit })
+}
+
+/// Those that don't answer. Who somebody is was asked once for an account: here each of its regions has to say it.
+async fn unanswered(scopes: &Scopes) -> Vec<(String, Failure)> {
+    let asked = in_each(scopes, async |open: &OpenScope| {
+        let answer = Box::pin(open.scope.sts().get_caller_identity()).await;
+        answer.err().map(|error| (open.name(), error.into()))
+    });
+    asked.await.into_iter().flatten().collect()
 }

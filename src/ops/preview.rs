@@ -2,9 +2,94 @@
 
 use std::time::Duration;
 
+use herder_core::event::{LeftOut, RunGuards};
 use herder_core::time::for_people;
+use herder_core::via::Via;
+use serde::Serialize;
 
 use super::exec::Rollout;
+use crate::scopes::{Scopes, Unreached};
+
+/// What a run would come to, beside its targets: `plan` of `--dry-run --json`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Comes {
+    /// What is run or copied, on one line.
+    title: String,
+    sim: bool,
+    accounts: Vec<String>,
+    regions: Vec<String>,
+    /// Accounts and regions that can't be worked in.
+    left_out: Vec<LeftOut>,
+    targets: usize,
+    /// Targets of each wave.
+    waves: Vec<usize>,
+    soak_ms: u64,
+    #[serde(flatten)]
+    guards: RunGuards,
+    via: Via,
+    pub(crate) concurrency: u64,
+    pub(crate) max_errors: u64,
+    /// Targets that may still end badly after the budget has run out: what had been sent and not yet judged.
+    pub(crate) overshoot: u64,
+    /// Targets that are bad before anything is sent.
+    bad_before: u64,
+    /// The wave that stops because of them, from 1; null if none does.
+    stops_in_wave: Option<usize>,
+    /// Calls to send, or sessions, at the least.
+    sends: u64,
+    /// Until everything is sent, soaks included; null where the service sends.
+    takes_ms: Option<u64>,
+}
+
+impl Comes {
+    /// Without calls and time. `sizes` and `bad_before` are by wave.
+    pub(crate) fn new(
+        scopes: &Scopes,
+        title: String,
+        rollout: &Rollout,
+        (sizes, bad_before): (&[usize], &[u64]),
+    ) -> Comes {
+        let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
+        Comes {
+            title,
+            sim: scopes.is_simulated(),
+            accounts: scopes.accounts(),
+            regions: scopes.regions(),
+            left_out: scopes.unreached.iter().map(Unreached::told).collect(),
+            targets: sizes.iter().sum(),
+            waves: sizes.to_vec(),
+            soak_ms: millis(rollout.soak()),
+            guards: rollout.guards.clone(),
+            via: rollout.via,
+            concurrency: rollout.concurrency,
+            max_errors: rollout.max_errors,
+            overshoot: rollout.concurrency.min(widest),
+            bad_before: bad_before.iter().sum(),
+            stops_in_wave: stopped_by(bad_before, rollout.max_errors).map(|wave| wave + 1),
+            sends: 0,
+            takes_ms: None,
+        }
+    }
+
+    /// With so many calls or sessions, over that time.
+    #[must_use]
+    pub(crate) fn sending(self, sends: u64, takes: Option<Duration>) -> Comes {
+        Comes { sends, takes_ms: takes.map(millis), ..self }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The wave that what is bad beforehand stops.
+fn stopped_by(bad_before: &[u64], max_errors: u64) -> Option<usize> {
+    let mut so_far = 0;
+    bad_before.iter().position(|bad| {
+        so_far += bad;
+        so_far > max_errors
+    })
+}
 
 /// The waves, where there is more than one.
 pub(crate) fn waves_line(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
@@ -27,11 +112,7 @@ pub(crate) fn waves_line(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
 /// What is bad before anything is sent, and which wave that stops. `bad_before` is by wave.
 pub(crate) fn bad_line(bad_before: &[u64], max_errors: u64) -> Option<String> {
     let total: u64 = bad_before.iter().sum();
-    let mut so_far = 0;
-    let stopped = bad_before.iter().position(|bad| {
-        so_far += bad;
-        so_far > max_errors
-    });
+    let stopped = stopped_by(bad_before, max_errors);
     let what = match total {
         0 => return None,
         1 => "1 target is bad before anything is sent (see the list)".to_owned(),

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use herder_core::event::{Body, Envelope, Event, TargetFinished};
+use herder_core::fanout::GATE_PATIENCE;
 use herder_core::journal::{Bodies, StoredOutput};
 use herder_core::time::for_people;
 use herder_core::verdict::{Tally, Verdict};
@@ -45,8 +46,31 @@ struct State {
     waves: u32,
     throttled: u64,
     paused: Option<String>,
+    between: Option<Between>,
     labels: Labels,
     failures: VecDeque<String>,
+}
+
+/// What holds up the next wave.
+enum Between {
+    Soak { next: u32, until: Timestamp },
+    Gate { gate: String, since: Timestamp },
+}
+
+impl Between {
+    fn told(&self, now: Timestamp) -> String {
+        match self {
+            Between::Soak { next, until } => {
+                let left = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+                format!("soaking: wave {next} begins in {}", seconds(left))
+            }
+            Between::Gate { gate, since } => {
+                let asked = Duration::try_from(now.duration_since(*since)).unwrap_or_default();
+                let patience = GATE_PATIENCE.as_secs();
+                format!("asking gate `{}`: {} of {patience}s at most", visible_cell(gate), seconds(asked))
+            }
+        }
+    }
 }
 
 impl Live {
@@ -71,7 +95,7 @@ impl Renderer for Live {
         if self.state.since.is_none() {
             self.state.since = Some((self.clock)());
         }
-        self.state.event(&envelope.event);
+        self.state.event(&envelope.event, envelope.at);
         if self.is_due() {
             self.draw();
         }
@@ -91,8 +115,9 @@ impl Renderer for Live {
 }
 
 impl State {
-    fn event(&mut self, event: &Event) {
+    fn event(&mut self, event: &Event, at: Timestamp) {
         self.labels.event(event);
+        self.note_between(event, at);
         match event {
             Event::RunStarted(started) => {
                 (self.total, self.waves, self.is_sim) = (started.targets, started.waves, started.sim);
@@ -103,6 +128,25 @@ impl State {
             Event::Throttled { .. } => self.throttled += 1,
             Event::RunPaused { reason, .. } => self.paused = Some(reason.clone()),
             Event::RunContinued => self.paused = None,
+            _ => {}
+        }
+    }
+
+    fn note_between(&mut self, event: &Event, at: Timestamp) {
+        match event {
+            Event::SoakStarted { wave, soak_ms } => {
+                let soak = SignedDuration::from_millis(i64::try_from(*soak_ms).unwrap_or(i64::MAX));
+                let until = at.checked_add(soak).unwrap_or(Timestamp::MAX);
+                self.between = Some(Between::Soak { next: wave + 1, until });
+            }
+            Event::GateAsked { gate, .. } => {
+                self.between = Some(Between::Gate { gate: gate.clone(), since: at });
+            }
+            Event::GatePassed { .. }
+            | Event::GateFailed { .. }
+            | Event::WaveStarted { .. }
+            | Event::RunResumed { .. }
+            | Event::RunStopping { .. } => self.between = None,
             _ => {}
         }
     }
@@ -134,6 +178,7 @@ impl State {
         if let Some(reason) = &self.paused {
             drawn.push((format!("paused: {}", visible_cell(reason)), Tint::Bad));
         }
+        drawn.extend(self.between.iter().map(|between| (between.told(now), Tint::Plain)));
         drawn.extend(self.failures.iter().map(|line| (format!("  {line}"), Tint::Bad)));
         drawn
     }
@@ -182,6 +227,23 @@ fn seconds(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_holds_up_the_next_wave_is_said() {
+        let mut state = State { total: 10, ..State::default() };
+        let begun = Timestamp::UNIX_EPOCH;
+        let after = |seconds| begun + SignedDuration::from_secs(seconds);
+        let says = |state: &State, seconds| {
+            state.lines(after(seconds), 80).into_iter().map(|(line, _)| line).skip(2).collect::<Vec<_>>()
+        };
+        state.event(&Event::SoakStarted { wave: 1, soak_ms: 300_000 }, begun);
+        assert_eq!(says(&state, 100), ["soaking: wave 2 begins in 3m20s"]);
+        assert_eq!(says(&state, 301), ["soaking: wave 2 begins in 0s"]);
+        state.event(&Event::GateAsked { gate: "./check".into(), wave: 1 }, after(300));
+        assert_eq!(says(&state, 304), ["asking gate `./check`: 4s of 60s at most"]);
+        state.event(&Event::GatePassed { gate: "./check".into(), wave: 1, note: None }, after(305));
+        assert!(says(&state, 305).is_empty());
+    }
 
     #[test]
     fn what_was_never_sent_is_no_progress() {

@@ -1,9 +1,11 @@
 //! What is told about a run on stderr while it goes on: its id, waves, gates, warnings, pauses, stops.
 
 use std::io;
+use std::time::Duration;
 
 use herder_core::event::{Envelope, Event, RunStarted};
 use herder_core::journal::{Bodies, StoredOutput};
+use herder_core::time::for_people;
 use herder_core::verdict::Reason;
 
 use super::Renderer;
@@ -46,6 +48,10 @@ impl Talk {
             Event::WaveFinished { wave, tally } if self.waves > 1 => {
                 let words: Vec<String> = tally.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
                 say(format!("wave {wave} of {} is over: {} so far", self.waves, words.join(", ")));
+            }
+            Event::SoakStarted { wave, soak_ms } => {
+                let soak = for_people(Duration::from_millis(*soak_ms));
+                say(format!("wave {} begins in {soak}, unless something stops it", wave + 1));
             }
             Event::GatePassed { gate, wave, note: None } => {
                 say(format!("gate `{}` passed after wave {wave}", self.board.shown(gate)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use herder_aws::{Scope, ScopeError};
 
-use super::{Accounts, FIRST_REGION, Opening, Regions};
+use super::{Accounts, FIRST_REGIONS, Opening, Regions};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 
@@ -28,7 +28,7 @@ impl Ctx {
             Box::pin(Scope::open(options, Arc::clone(&opening.meter)))
         };
         Ok(match open(first).await {
-            Err(ScopeError::NoRegion { .. }) if is_all => open(Some(FIRST_REGION.to_owned())).await,
+            Err(ScopeError::NoRegion { .. }) if is_all => open(Some(FIRST_REGIONS[0].to_owned())).await,
             opened => opened,
         })
     }

@@ -339,3 +339,15 @@ fn a_damaged_journal_says_where() {
     std::fs::write(&path, text.replacen("{\"v\"", "oops", 1)).unwrap();
     let _ = sim.run(&["runs", "show", "last"]).exits(2).says("events.jsonl").says("line 1");
 }
+
+#[test]
+fn endpoints_that_can_not_be_ones() {
+    let sim = Sim::start("3");
+    for (url, says) in [("", "it is empty"), ("foo", "such as https://foo"), ("ftp://x", "`ftp` is not")] {
+        let output = sim.herder(EXEC).env("AWS_ENDPOINT_URL", url).run();
+        let _ = output.exits(2).silent().says("AWS_ENDPOINT_URL").says(says).says("hint: ");
+    }
+    let output = sim.herder(EXEC).env("AWS_ENDPOINT_URL_SSM", "").run();
+    let _ = output.exits(2).silent().says("AWS_ENDPOINT_URL_SSM is not");
+    assert!(sim.control.requests().is_empty());
+}

@@ -90,6 +90,8 @@ fn an_endpoint_that_nobody_answers_at_is_named() {
     let output = herder.run().exits(1);
     expect(&output, "endpoint", "fail", "http://127.0.0.1:9 can't be reached");
     expect(&output, "credentials", "warn", "nobody could be asked whose they are");
+    let output = sim.herder(["doctor", "--json"]).env("AWS_ENDPOINT_URL", "local:9").run().exits(1);
+    expect(&output, "endpoint", "fail", "AWS_ENDPOINT_URL is not the URL of an endpoint");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn planned(sim: &Sim, rollout: &[&str]) -> Vec<(String, u64)> {
     let arguments = [&["exec", "-t", "all", "--dry-run", "--json"], rollout, &["--", "uptime"]].concat();
     let plan = sim.run(&arguments).exits(0).json();
     let row = |row: &Value| (row["target"].as_str().unwrap().to_owned(), row["wave"].as_u64().unwrap());
-    plan.as_array().unwrap().iter().map(row).collect()
+    plan["targets"].as_array().unwrap().iter().map(row).collect()
 }
 
 /// Runs it on all.
@@ -314,7 +314,19 @@ fn a_plan_is_all_that_is_made_of_a_dry_run() {
     let waves: Vec<u64> = [vec![1], vec![2; 2], vec![3; 7]].concat();
     let of = |rows: &[Value]| rows.iter().map(|r| r["wave"].as_u64().unwrap()).collect::<Vec<_>>();
     let json = run(&["--json"]);
-    let rows = json.json().as_array().unwrap().clone();
+    let rows = json.json()["targets"].as_array().unwrap().clone();
+    let plan = json.json()["plan"].clone();
+    let expected = json!({
+        "title": "uptime", "sim": true, "accounts": ["123456789012"], "regions": ["us-east-1"], "left_out": [],
+        "targets": 10, "waves": [1, 2, 7], "soak_ms": 0, "gates": ["touch asked"], "via": "client",
+        "concurrency": 10, "max_errors": 0, "overshoot": 7, "bad_before": 1, "sends": 3,
+    });
+    for (field, value) in expected.as_object().unwrap() {
+        assert_eq!(plan[field], *value, "{field} of {plan}");
+    }
+    let offline = rows.iter().find(|row| row["judged"] == "undelivered (offline)").unwrap();
+    assert_eq!(plan["stops_in_wave"], offline["wave"]);
+    assert!(plan["takes_ms"].as_u64().is_some(), "{plan}");
     assert_eq!(of(&rows), waves);
     let ids: Vec<&str> = rows.iter().map(|r| r["target"].as_str().unwrap()).collect();
     assert_eq!(

@@ -83,8 +83,12 @@ fn those_that_failed_are_done_again() {
         |more: &[&str]| sim.run(&[&["runs", "retry", &run, "--json", "--max-errors", "9"], more].concat());
     // A plan of it leaves nothing behind.
     let plan = retry(&["--where", "failed", "--dry-run"]).exits(0).json();
-    let ids: BTreeSet<String> =
-        plan.as_array().unwrap().iter().map(|r| r["target"].as_str().unwrap().to_owned()).collect();
+    let ids: BTreeSet<String> = plan["targets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["target"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!((ids, sim.runs().len(), sim.control.truth().executions.len()), (ended("failed"), 1, before));
     let again = retry(&["--where", "failed"]).exits(1);
     assert_eq!(again.verdicts().into_keys().collect::<BTreeSet<_>>(), ended("failed"));

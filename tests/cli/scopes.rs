@@ -281,6 +281,21 @@ fn whoami_says_as_whom_and_where() {
 }
 
 #[test]
+fn whoami_asks_in_every_region() {
+    let sim = fleets(1, "");
+    sim.control.set_region("us-east-1", Some(Down::Unavailable));
+    let regions = |who: Output| -> Vec<String> {
+        let who = who.says("123456789012/us-east-1 is left out");
+        who.json().as_array().unwrap().iter().map(|w| w["region"].as_str().unwrap().to_owned()).collect()
+    };
+    let who = sim.run(&["whoami", "--json", "--region", "eu-west-1,us-east-1"]).exits(1);
+    assert_eq!(regions(who), ["eu-west-1"]);
+    // Which regions there are can be asked elsewhere than in the usual one.
+    let who = sim.run(&["whoami", "--json", "--region", "all"]).exits(1);
+    assert_eq!(regions(who), ["eu-west-1"]);
+}
+
+#[test]
 fn a_plan_tells_where_it_would_run() {
     let sim = fleets(5, "");
     let plan = sim
@@ -288,8 +303,9 @@ fn a_plan_tells_where_it_would_run() {
         .exits(0)
         .says("2 accounts in 2 regions")
         .says("4 calls to send");
-    let rows = plan.json();
-    assert_eq!(rows.as_array().unwrap().len(), 20);
+    let plan = plan.json();
+    assert_eq!(plan["targets"].as_array().unwrap().len(), 20);
+    assert_eq!((&plan["plan"]["sends"], &plan["plan"]["targets"]), (&4.into(), &20.into()));
     sim.assert_nothing_sent();
 }
 

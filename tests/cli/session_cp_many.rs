@@ -250,14 +250,19 @@ fn a_dry_run_copies_nothing() {
     let output = cp(&sim, &words).exits(0);
     let output = output.says("on 6 targets; nothing is copied").says("1 file, 5 B to each");
     let output = output.says("waves: 1, then 5 targets").says("1 target is bad before anything is sent");
-    let plan = output.json();
+    let document = output.json();
+    assert_eq!((&document["plan"]["sends"], &document["plan"]["bad_before"]), (&5.into(), &1.into()));
+    let plan = &document["targets"];
     assert_eq!(plan.as_array().unwrap().len(), 6);
     let windows = plan.as_array().unwrap().iter().find(|target| target["platform"] == "windows").unwrap();
     assert_eq!((&windows["judged"], &windows["to"]), (&"denied (invalid_platform)".into(), &Value::Null));
     let linux = plan.as_array().unwrap().iter().find(|target| target["platform"] == "linux").unwrap();
     assert_eq!(linux["to"], AT);
     let back = cp(&sim, &[TO, "got", "-t", "web-1", "--dry-run", "--json"]).exits(0).json();
-    assert!(back[0]["to"].as_str().unwrap().ends_with(&format!("got/{}", sim.id("web-1"))), "{back}");
+    assert!(
+        back["targets"][0]["to"].as_str().unwrap().ends_with(&format!("got/{}", sim.id("web-1"))),
+        "{back}"
+    );
     sim.assert_nothing_sent();
     assert!(sim.runs().is_empty() && !sim.path("got").exists());
 }

@@ -107,6 +107,14 @@ pub enum ScopeError {
         /// What is wrong. Never the URL: it may hold a password.
         message: String,
     },
+    /// An endpoint URL can't be used.
+    #[error("{name} is not the URL of an endpoint: {message}")]
+    Endpoint {
+        /// The variable, or the profile's setting.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
     /// After a renewal the credentials are someone else's.
     #[error("the new credentials are of {new}, the old ones were of {old}")]
     OtherPrincipal {
@@ -141,6 +149,7 @@ impl ScopeError {
             | ScopeError::MfaDeclined { .. }
             | ScopeError::CaBundle { .. }
             | ScopeError::Proxy { .. }
+            | ScopeError::Endpoint { .. }
             | ScopeError::OtherPrincipal { .. } => false,
         }
     }
@@ -181,6 +190,9 @@ impl ScopeError {
                     .to_owned()
             }
             ScopeError::Proxy { .. } => "Write it like `http://proxy.example.com:8080`.".to_owned(),
+            ScopeError::Endpoint { .. } => {
+                "Unset it to use AWS itself, or write it like `http://127.0.0.1:4566`.".to_owned()
+            }
             ScopeError::OtherPrincipal { .. } => {
                 "Log in as the principal that started the run, or let it end and resume it.".to_owned()
             }

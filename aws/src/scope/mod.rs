@@ -1,6 +1,7 @@
 //! [`Scope`]: one account and region, with its credentials, its HTTP client and its place in the meter.
 
 mod credentials;
+mod endpoint;
 mod error;
 mod http;
 mod options;
@@ -173,6 +174,7 @@ impl Scope {
     async fn real(options: ScopeOptions, meter: Arc<Meter>) -> Result<Scope, ScopeError> {
         let profiles = Profiles::load(options.profile.as_deref()).await?;
         let region = resolve_region(&options, &profiles)?;
+        endpoint::check(&options.environment, &profiles)?;
         let http = http::real(&options.environment, &profiles)?;
         let wire = Arc::new(http::wire_real(&options.environment, &profiles)?);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())

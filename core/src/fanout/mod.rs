@@ -44,3 +44,4 @@ pub use job::{
     Sweep, SweepScope, Trouble,
 };
 pub use policy::{Between, Budget, Eagerness, Policy};
+pub use waves::GATE_PATIENCE;

@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::verdict::Verdict;
 
 /// A gate that has not answered by then stops the run (CLI.md).
-const GATE_PATIENCE: Duration = Duration::from_secs(60);
+pub const GATE_PATIENCE: Duration = Duration::from_secs(60);
 
 impl<J: Job> Executor<J> {
     /// Begins the run, or goes on where an earlier process left it: at the last wave of which anything is known,
@@ -105,7 +105,7 @@ impl<J: Job> Executor<J> {
                 self.emit(Event::Warning { message, hints: Vec::new() }).await;
                 return self.stop(StopReason::Fatal).await;
             }
-            if !self.is_way_clear() {
+            if !self.is_way_clear().await {
                 return;
             }
             self.crossing = None;
@@ -115,20 +115,23 @@ impl<J: Job> Executor<J> {
     }
 
     /// Soaks, then asks the gates; true when all of it is done.
-    fn is_way_clear(&mut self) -> bool {
-        let now = Instant::now();
-        let soak = self.policy.between.soak;
-        let crossing = self.crossing.get_or_insert_with(|| Crossing {
-            soaks_until: now + soak,
-            next_gate: 0,
-            is_asking: false,
-        });
+    async fn is_way_clear(&mut self) -> bool {
+        let (now, wave) = (Instant::now(), self.wave_number());
+        if self.crossing.is_none() {
+            let soak = self.policy.between.soak;
+            self.crossing = Some(Crossing { soaks_until: now + soak, next_gate: 0, is_asking: false });
+            if !soak.is_zero() {
+                let soak_ms = u64::try_from(soak.as_millis()).unwrap_or(u64::MAX);
+                self.emit(Event::SoakStarted { wave, soak_ms }).await;
+            }
+        }
+        let Some(crossing) = &mut self.crossing else { return false };
         if now < crossing.soaks_until || crossing.is_asking {
             return false;
         }
         let Some(gate) = self.policy.between.gates.get(crossing.next_gate).cloned() else { return true };
         crossing.is_asking = true;
-        let wave = self.wave_number();
+        self.emit(Event::GateAsked { gate: gate.clone(), wave }).await;
         let job = Arc::clone(&self.job);
         self.start(async move {
             let answer = tokio::time::timeout(GATE_PATIENCE, job.gate(&gate, wave)).await;

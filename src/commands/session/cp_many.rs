@@ -1,6 +1,5 @@
 //! `herder session cp -t`: files to and from many nodes, as a run.
 
-use std::io::Write as _;
 use std::path::Path;
 
 use herder_session::copy::Place;
@@ -13,11 +12,13 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
-use crate::ops::copies::{CopiesOptions, CopyRecipe, Direction, look_at_source, prepare, preview};
+use crate::ops::copies::{
+    CopiesOptions, CopiesPreview, CopyRecipe, Direction, look_at_source, prepare, preview,
+};
 use crate::ops::exec::Rollout;
 use crate::ops::run::ThrottleEvents;
 use crate::ops::targets::{Resolved, TargetSpec, resolve};
-use crate::render::{Column, ListOptions, shown};
+use crate::render::Column;
 
 const PLAN_COLUMNS: [Column; 9] = [
     Column::usual("target"),
@@ -80,20 +81,8 @@ impl Copying<'_> {
 
     /// `--dry-run`. The list of targets is data, what it comes to is talk.
     fn show_plan(&self, options: &CopiesOptions, guards: Vec<String>) -> Result<Exit, Failure> {
-        let Launch { ctx, io, scopes, output, .. } = *self.launch;
-        let (targets, lines) = preview(scopes, options);
-        let mut stderr = io.stderr();
-        for line in lines.into_iter().chain(guards).chain(ctx.settings.default_lines()) {
-            let _ = writeln!(stderr, "{}", shown(io, &line));
-        }
-        let list = ListOptions {
-            format: output.format(),
-            columns: Vec::new(),
-            sort: None,
-            zone: ctx.zone(),
-            is_qualified: scopes.count() > 1,
-        };
-        crate::commands::write_list(io, &PLAN_COLUMNS, &list, &targets)
+        let CopiesPreview { targets, comes, lines } = preview(self.launch.scopes, options);
+        self.launch.write_plan(lines.into_iter().chain(guards), &comes, (&PLAN_COLUMNS, &targets))
     }
 }
 

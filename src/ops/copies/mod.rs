@@ -24,7 +24,7 @@ use herder_core::via::Via;
 
 use self::job::Around;
 pub(crate) use self::job::CopyJob;
-pub(crate) use self::plan::preview;
+pub(crate) use self::plan::{CopiesPreview, preview};
 pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState};
 use super::guards::{Checked, gates};
 use super::run::{

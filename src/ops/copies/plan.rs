@@ -1,6 +1,7 @@
 //! `--dry-run`: what a run of copies would do.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use herder_core::limit::DEFAULT_RATE;
 use herder_core::target::Platform;
@@ -8,7 +9,7 @@ use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{CopiesOptions, Direction, directory_of, shown};
-use crate::ops::preview::{bad_line, seconds, waves_line};
+use crate::ops::preview::{Comes, bad_line, seconds, waves_line};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -28,8 +29,17 @@ pub(crate) struct PlannedCopy {
     pub(crate) judged: Option<String>,
 }
 
-/// Works out what a run would do: its targets, and what it comes to in a few lines for people. Copies nothing, writes nothing.
-pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> (Vec<PlannedCopy>, Vec<String>) {
+/// What a run of copies would do.
+pub(crate) struct CopiesPreview {
+    pub(crate) targets: Vec<PlannedCopy>,
+    /// All of it, for programs.
+    pub(crate) comes: Comes,
+    /// In a few lines for people.
+    pub(crate) lines: Vec<String>,
+}
+
+/// Works out what a run would do. Copies nothing, writes nothing.
+pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> CopiesPreview {
     let mut targets = Vec::with_capacity(options.resolved.targets.len());
     let (mut sizes, mut bad_before) = (Vec::new(), Vec::new());
     let mut sessions_in: BTreeMap<(&str, &str), u64> = BTreeMap::new();
@@ -68,15 +78,22 @@ pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> (Vec<PlannedC
     }
     // Each account and region has its own quota: the fullest decides.
     let most = sessions_in.into_values().max().unwrap_or(0);
-    let lines = lines(scopes, options, (&sizes, &bad_before), most);
-    (targets, lines)
+    let rollout = &options.recipe.rollout;
+    let paced = rollout.rate.map_or(0.0, |rate| targets.len() as f64 / rate);
+    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    let takes = seconds((most as f64 / DEFAULT_RATE).max(paced)) + rollout.soak().saturating_mul(pauses);
+    let sessions = targets.iter().filter(|target| target.judged.is_none()).count() as u64;
+    let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
+    let comes = comes.sending(sessions, Some(takes));
+    let lines = lines(scopes, options, &comes, (&sizes, &bad_before, takes));
+    CopiesPreview { targets, comes, lines }
 }
 
 fn lines(
     scopes: &Scopes,
     options: &CopiesOptions,
-    (sizes, bad_before): (&[usize], &[u64]),
-    sessions: u64,
+    comes: &Comes,
+    (sizes, bad_before, takes): (&[usize], &[u64], Duration),
 ) -> Vec<String> {
     let recipe = &options.recipe;
     let (rollout, count) = (&recipe.rollout, options.resolved.targets.len());
@@ -90,19 +107,13 @@ fn lines(
         lines.push(format!("  {} to each", shown(options.source.amount)));
     }
     lines.extend(waves_line(rollout, sizes));
-    let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
     lines.push(format!(
         "  {} at once; stops when more than {} are bad; at worst {} more were begun by then and are not judged yet",
-        rollout.concurrency,
-        rollout.max_errors,
-        rollout.concurrency.min(widest)
+        comes.concurrency, comes.max_errors, comes.overshoot
     ));
-    let paced = rollout.rate.map_or(0.0, |rate| count as f64 / rate);
-    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    let time = seconds((sessions as f64 / DEFAULT_RATE).max(paced)) + rollout.soak().saturating_mul(pauses);
     lines.push(format!(
         "  begins within about {} at {DEFAULT_RATE:.1} sessions a second in each account and region (assumed), and takes the copies' own time",
-        for_people(time)
+        for_people(takes)
     ));
     lines.extend(bad_line(bad_before, rollout.max_errors));
     lines

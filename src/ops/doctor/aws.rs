@@ -57,6 +57,7 @@ fn is_hopeless(error: &CallError) -> bool {
 fn unopened(error: ScopeError) -> Finding {
     let check = match &error {
         ScopeError::NoRegion { .. } | ScopeError::InvalidRegion { .. } => "region",
+        ScopeError::Endpoint { .. } => "endpoint",
         ScopeError::CaBundle { .. } | ScopeError::Proxy { .. } => "network",
         _ => "credentials",
     };

@@ -9,11 +9,11 @@ use herder_core::time::for_people;
 use herder_core::via::Via;
 use serde::Serialize;
 
-use super::{ExecOptions, payloads};
+use super::{ExecOptions, Rollout, payloads};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
-use crate::ops::preview::{bad_line, seconds, waves_line};
+use crate::ops::preview::{Comes, bad_line, seconds, waves_line};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -58,10 +58,8 @@ pub(crate) struct Preview {
     slowest: Option<Pace>,
     /// Bad targets of each wave that are known before anything is sent; they count when their wave begins.
     bad_before: Vec<u64>,
-    /// Targets that may still end badly after the budget has run out: what had been sent and not yet judged.
-    pub(crate) overshoot: u64,
-    pub(crate) concurrency: u64,
-    pub(crate) max_errors: u64,
+    /// All of it, for programs.
+    pub(crate) comes: Comes,
 }
 
 /// Works out what a run would do. Sends nothing, writes nothing.
@@ -118,11 +116,14 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
         Pace { seconds: sends as f64 / rate, rate, is_learned: learned.is_some() }
     });
     let slowest = slowest.max_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
     let via = options.recipe.rollout.via;
     if via == Via::Service {
         sends = super::via::commands(resolved);
     }
+    let rollout = &options.recipe.rollout;
+    let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
+    let takes = takes(slowest, rollout, &sizes);
+    let comes = comes.sending(sends, Some(takes).filter(|_| via == Via::Client));
     Ok(Preview {
         via,
         lifetime: options.recipe.lifetime(),
@@ -131,20 +132,23 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
         sends,
         slowest,
         bad_before,
-        overshoot: options.recipe.rollout.concurrency.min(widest),
-        concurrency: options.recipe.rollout.concurrency,
-        max_errors: options.recipe.rollout.max_errors,
+        comes,
     })
 }
 
+/// How long it takes to send everything, as far as that is known beforehand.
+fn takes(slowest: Option<Pace>, rollout: &Rollout, sizes: &[usize]) -> Duration {
+    let targets: usize = sizes.iter().sum();
+    let paced = rollout.rate.map_or(0.0, |rate| targets as f64 / rate);
+    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    seconds(slowest.map_or(0.0, |pace| pace.seconds).max(paced)) + rollout.soak().saturating_mul(pauses)
+}
+
 impl Preview {
-    /// How long it takes to send everything, as far as that is known beforehand.
     fn time(&self, options: &ExecOptions) -> String {
         let unknown = Pace { seconds: 0.0, rate: DEFAULT_RATE, is_learned: false };
-        let Pace { seconds: calls, rate, is_learned } = self.slowest.unwrap_or(unknown);
-        let paced = options.recipe.rollout.rate.map_or(0.0, |rate| self.targets.len() as f64 / rate);
-        let pauses = u32::try_from(self.waves.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let total = seconds(calls.max(paced)) + options.recipe.rollout.soak().saturating_mul(pauses);
+        let Pace { rate, is_learned, .. } = self.slowest.unwrap_or(unknown);
+        let total = takes(self.slowest, &options.recipe.rollout, &self.waves);
         let origin = if is_learned { "learned" } else { "assumed, none is learned yet" };
         format!(
             "  takes about {} at {rate:.1} sends a second ({origin}), and the command's own time in each wave",
@@ -181,7 +185,7 @@ impl Preview {
         lines.extend(waves_line(&options.recipe.rollout, &self.waves));
         lines.push(format!(
             "  {} at once; stops when more than {} are bad; at worst {} more were sent by then and are not judged yet",
-            self.concurrency, self.max_errors, self.overshoot
+            self.comes.concurrency, self.comes.max_errors, self.comes.overshoot
         ));
         match self.via {
             Via::Client => {
@@ -191,7 +195,7 @@ impl Preview {
             }
             Via::Service => lines.extend(self.through_service()),
         }
-        lines.extend(bad_line(&self.bad_before, self.max_errors));
+        lines.extend(bad_line(&self.bad_before, self.comes.max_errors));
         lines
     }
 }
