@@ -237,7 +237,11 @@ fn finish(ending: &Ending, exit: i32, counted: &mut Counted) -> RunFinished {
         p50_ms: counted.quantile(0.5),
         p95_ms: counted.quantile(0.95),
         took_ms: u64::try_from(ending.took.as_millis()).unwrap_or(u64::MAX),
-        stopped: counted.stopped.clone(),
+        // A budget that ran out when nothing was left to hold back stopped nothing.
+        stopped: counted
+            .stopped
+            .clone()
+            .filter(|stopped| stopped.reason != Reason::BUDGET || ending.tally.count(Verdict::NotRun) > 0),
         error: ending.error.clone(),
     }
 }

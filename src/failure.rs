@@ -62,7 +62,7 @@ pub(crate) enum Changed {
 }
 
 /// A failure, ready to be shown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// What sort.
     pub kind: Kind,

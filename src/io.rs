@@ -168,7 +168,13 @@ impl Io {
         }
     }
 
-    /// The same, for the end of a process in which another thread may hold the streams for good.
+    /// Writes out what is buffered. A reader that has gone has read enough.
+    pub(crate) fn flush(&self) {
+        let _ = self.stdout().flush();
+        let _ = self.stderr().flush();
+    }
+
+    /// The same streams with buffers of their own: another thread may hold this one's for good.
     pub(crate) fn anew(&self) -> Io {
         let Streams { stdout, stderr, .. } = Streams::open();
         Io { stdout, stderr, ..self.clone() }

@@ -120,14 +120,27 @@ fn parse(args: &[OsString], environment: &Environment) -> Result<Parsed, Unparse
         Ok((cli, matches))
     };
     let (mut cli, mut matches) = parsed(Cli::command()).map_err(Unparsed::Line)?;
+    // A file that is wrong is what the doctor is called for.
+    let is_examined = matches!(cli.command, Command::Doctor(_));
     let file = match cli.command.reads_configuration() {
-        true => ConfigFile::read(environment)?,
-        false => ConfigFile::absent(environment),
+        true => ConfigFile::read(environment),
+        false => Ok(ConfigFile::absent(environment)),
+    };
+    let file = match file {
+        Err(failure) if is_examined => ConfigFile::broken(environment, failure),
+        file => file?,
     };
     let mut settings = Settings::new(&cli.global, environment, file)?;
     let file = &settings.file;
     if let (false, Some(path)) = (file.defaults.is_empty(), &file.path) {
-        settings::check(&file.defaults, &Cli::command(), path)?;
+        match settings::check(&file.defaults, &Cli::command(), path) {
+            Err(failure) if is_examined => {
+                settings.file = ConfigFile::broken(environment, failure);
+                let format = chosen_format(&matches);
+                return Ok(Parsed { cli, settings, format });
+            }
+            checked => checked?,
+        }
         if !settings.no_defaults.value
             && let Some((root, in_use)) = settings::apply(Cli::command(), &matches, &file.defaults, path)
         {

@@ -33,7 +33,7 @@ impl Manner {
 
 /// From now on, a panic restores the terminal, says where it was and what to do, and ends the process by `quit`.
 pub(crate) fn watch(io: &Io, quit: fn(Exit) -> !) -> Manner {
-    let (manner, io) = (Manner::default(), io.clone());
+    let (manner, io) = (Manner::default(), io.anew());
     let told = manner.clone();
     let show = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -41,7 +41,8 @@ pub(crate) fn watch(io: &Io, quit: fn(Exit) -> !) -> Manner {
         io::restore_terminal();
         show(panic);
         let Told { format, is_remote } = told.get();
-        let exit = report(&io.anew(), &failure(), format);
+        let exit = report(&io, &failure(), format);
+        io.flush();
         quit(if is_remote { commands::exec::own_failure(exit) } else { exit })
     }));
     manner

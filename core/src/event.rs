@@ -221,6 +221,9 @@ pub struct RunGuards {
     /// What is asked between waves, in order: commands, `alarm:NAME`, `tg:ARN`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gates: Vec<String>,
+    /// The directory in which those that are commands run, also when the run is resumed elsewhere. The process' own if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate_directory: Option<String>,
     /// Alarms that stop it at any time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop_on_alarms: Vec<String>,

@@ -239,10 +239,12 @@ const KEYS: [&str; 35] = [
 #[derive(Debug, thiserror::Error)]
 pub enum SpecError {
     /// A key that does not exist.
-    #[error("unknown key '{key}' in the simulator's spec (keys: {keys}; switches: {switches})")]
+    #[error("unknown key '{key}' in the simulator's spec{meant} (keys: {keys}; switches: {switches})")]
     UnknownKey {
         /// The key.
         key: String,
+        /// `; did you mean '…'?`, or nothing.
+        meant: String,
         /// Those that exist.
         keys: String,
         /// The switches that exist.
@@ -401,9 +403,14 @@ impl Spec {
             _ if switches::KEYS.contains(&key) => self.switches.set(key, value),
             _ if options::KEYS.contains(&key) => self.session.set(key, value),
             _ => {
+                let keys = [&KEYS[..], &options::KEYS[..]].concat();
+                let near =
+                    keys.iter().chain(&switches::KEYS).map(|known| (strsim::osa_distance(key, known), known));
+                let near = near.filter(|(distance, _)| *distance <= 2).min_by_key(|(distance, _)| *distance);
                 return Err(SpecError::UnknownKey {
                     key: key.to_owned(),
-                    keys: [&KEYS[..], &options::KEYS[..]].concat().join(", "),
+                    meant: near.map(|(_, known)| format!("; did you mean '{known}'?")).unwrap_or_default(),
+                    keys: keys.join(", "),
                     switches: switches::KEYS.join(", "),
                 });
             }
@@ -489,9 +496,9 @@ mod tests {
     #[test]
     fn errors_say_which_key_and_what_is_allowed() {
         let message = |text: &str| text.parse::<Spec>().unwrap_err().to_string();
-        assert!(
-            message("nodse=3").starts_with("unknown key 'nodse' in the simulator's spec (keys: nodes, seed,")
-        );
+        assert!(message("nodse=3").starts_with(
+            "unknown key 'nodse' in the simulator's spec; did you mean 'nodes'? (keys: nodes, seed,"
+        ));
         assert_eq!(
             message("offline=half"),
             "'half' is no value for 'offline' in the simulator's spec: a number of nodes or a percentage from 0% to 100% is allowed"

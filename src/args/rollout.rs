@@ -25,7 +25,7 @@ pub(crate) struct RolloutArgs {
 
     /// Go in waves: how many targets are reached by the end of each, such as 1,10%,100%
     ///
-    /// A percentage is at least one target.
+    /// A percentage is at least one target. What the last one leaves over is a wave of its own.
     #[arg(long, value_name = "N|N%,…", value_delimiter = ',', value_parser = wave)]
     pub waves: Vec<Share>,
 
@@ -33,7 +33,7 @@ pub(crate) struct RolloutArgs {
     #[arg(long, value_name = "BY", value_enum)]
     pub spread: Option<Spread>,
 
-    /// Wait so long after each wave
+    /// Wait so long between two waves
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "waves")]
     pub soak: Option<Duration>,
 
@@ -91,6 +91,13 @@ impl RolloutArgs {
         }
     }
 
+    /// Where commands among the gates run.
+    fn gate_directory(&self) -> Option<String> {
+        let is_any = self.gate.iter().any(|gate| matches!(Gate::of(gate), Gate::Command(_)));
+        let here = is_any.then(|| std::path::absolute("."))?;
+        here.ok()?.to_str().map(str::to_owned)
+    }
+
     /// The same recipe with counts for these targets; gives where each wave ends too.
     ///
     /// # Errors
@@ -123,6 +130,7 @@ impl RolloutArgs {
             soak_ms: u64::try_from(self.soak.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
             guards: RunGuards {
                 gates: self.gate.clone(),
+                gate_directory: self.gate_directory(),
                 stop_on_alarms: self.stop_on_alarm.clone(),
                 calendar: self.calendar.clone(),
             },

@@ -28,8 +28,12 @@ pub(crate) struct TargetArgs {
     pub seed: Option<u64>,
 
     /// Act on this many of them at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub limit: Option<NonZeroUsize>,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "give a number of nodes, 1 or more".to_owned())
 }
 
 impl TargetArgs {

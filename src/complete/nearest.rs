@@ -50,6 +50,16 @@ fn among<'a>(word: &str, all: &[&'a str]) -> Option<&'a str> {
     let plain = bare(word);
     let same = all.iter().copied().find(|known| *known != word && bare(known) == plain);
     same.or_else(|| suggest(word, all.iter().copied()).filter(|known| *known != word))
+        .or_else(|| only_longer(word, all))
+}
+
+/// The one that begins with the word and goes on behind a separator: `web-prod` for `web`.
+fn only_longer<'a>(word: &str, all: &[&'a str]) -> Option<&'a str> {
+    let goes_on = |known: &str| {
+        known.strip_prefix(word).is_some_and(|rest| rest.starts_with(|c: char| !c.is_alphanumeric()))
+    };
+    let mut longer = all.iter().copied().filter(|known| !word.is_empty() && goes_on(known));
+    longer.next().filter(|_| longer.next().is_none())
 }
 
 /// A name without what is easily mistaken: case, separators, and zeros before a number.
@@ -76,5 +86,12 @@ mod tests {
         assert_eq!(bare("web-001.a"), bare("web_1a"));
         assert_ne!(bare("web-10"), bare("web-1"));
         assert_ne!(bare("web-0"), bare("web"));
+    }
+
+    #[test]
+    fn the_only_one_that_goes_on_is_meant() {
+        assert_eq!(among("web", &["api-prod", "web-prod"]), Some("web-prod"));
+        assert_eq!(among("web", &["web-prod", "web-stage"]), None);
+        assert_eq!(among("web", &["website-of-somebody"]), None);
     }
 }

@@ -109,6 +109,32 @@ pub(crate) fn waves_line(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
     Some(format!("  waves: {} targets{soak}{gates}", waves.join(", then ")))
 }
 
+/// That nothing stands between waves, though something was to: there is only one.
+pub(crate) fn idle_guards(rollout: &Rollout, waves: usize) -> Option<String> {
+    let idle = match (rollout.guards.gates.len(), rollout.soak().is_zero()) {
+        _ if waves > 1 => return None,
+        (0, true) => return None,
+        (0, false) => "nothing soaks",
+        (1, true) => "the gate is never asked",
+        (1, false) => "the gate is never asked, and nothing soaks",
+        (_, true) => "the gates are never asked",
+        (_, false) => "the gates are never asked, and nothing soaks",
+    };
+    Some(format!("all targets are in one wave: {idle}"))
+}
+
+/// That a first wave may fail whole and the run goes on. `sizes` are targets of each wave.
+pub(crate) fn weak_canary(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
+    let [first, _, ..] = sizes else { return None };
+    let targets = if *first == 1 { "1 target".to_owned() } else { format!("{first} targets") };
+    let allowed = rollout.max_errors;
+    (*first as u64 <= allowed).then(|| {
+        format!(
+            "wave 1 alone can't stop the run: it has {targets}, and --max-errors allows {allowed} bad ones"
+        )
+    })
+}
+
 /// What is bad before anything is sent, and which wave that stops. `bad_before` is by wave.
 pub(crate) fn bad_line(bad_before: &[u64], max_errors: u64) -> Option<String> {
     let total: u64 = bad_before.iter().sum();

@@ -52,8 +52,7 @@ impl TargetSpec {
     /// One of them doesn't parse, or there is none.
     pub(crate) fn new(args: &TargetArgs, spread: Option<Spread>, ctx: &Ctx) -> Result<TargetSpec, Failure> {
         let parse = |text: &String| -> Result<Selector, Failure> {
-            let text = ctx.settings.aliases.get(text).unwrap_or(text);
-            text.parse::<Selector>().map_err(Failure::from)
+            Selector::with_aliases(text, &ctx.settings.aliases).map_err(Failure::from)
         };
         let chosen: Vec<Selector> = args.target.iter().map(parse).collect::<Result<_, _>>()?;
         if chosen.is_empty() {
@@ -90,6 +89,18 @@ impl TargetSpec {
     /// The conditions of the selectors, each by itself, as they are written.
     pub(crate) fn conditions(&self) -> Vec<String> {
         self.chosen.iter().flat_map(Selector::terms).map(ToString::to_string).collect()
+    }
+
+    /// What is said of exclusions that spare no node: a slip there would reach the one that was to be spared.
+    fn idle_exclusions(&self, ctx: &Ctx, excluding: &BTreeSet<usize>) -> Vec<String> {
+        let idle = self.excluded.iter().enumerate().filter(|(position, _)| !excluding.contains(position));
+        let said = idle.map(|(_, selector)| {
+            let conditions = selector.terms().into_iter().map(ToString::to_string);
+            let meant = crate::complete::meant(ctx, conditions);
+            let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+            format!("--exclude `{selector}` leaves out none of the nodes that were chosen{meant}")
+        });
+        said.collect()
     }
 
     /// The groups that the selectors name, as they are in one account and region.
@@ -157,13 +168,15 @@ pub(crate) async fn resolve(
         }
     }
     scopes.without(failed)?;
-    let View { nodes, seen, left_out, knows_managed, knows_instances, denied, mut warnings } = view;
+    let View { nodes, seen, mut excluding, left_out, knows_managed, knows_instances, denied, mut warnings } =
+        view;
     // Where somebody could not be asked, nothing is known of these but the id: a condition that could leave them out does.
     let is_partial = !knows_managed || !knows_instances || !scopes.unreached.is_empty();
     let bare = |id: &String| NodeFacts { id: id.clone(), is_partial, ..NodeFacts::default() };
     let mut left_out = left_out;
     let missing = query.named_ids().into_iter().map(str::to_owned).filter(|id| !seen.contains(id));
     let mut missing: Vec<String> = missing.filter(|id| left_out.decides(query, &bare(id))).collect();
+    excluding.extend(query.exclusions_of_named());
     // In one place that tells nothing of its nodes they can be tried; in several nobody knows where.
     let can_try = is_only && !knows_managed;
     if nodes.is_empty() && (missing.is_empty() || !can_try) {
@@ -172,7 +185,9 @@ pub(crate) async fn resolve(
         }
         warnings.extend(scopes.unreached.iter().map(ToString::to_string));
         let mut failure = nothing_matched(&asked, &missing, &left_out, &warnings);
-        if let Some(meant) = crate::complete::meant(ctx, spec.conditions()) {
+        if missing.is_empty() && !excluding.is_empty() {
+            failure.message = format!("--exclude leaves out every node that matches `{asked}`");
+        } else if let Some(meant) = crate::complete::meant(ctx, spec.conditions()) {
             failure.hints.insert(0, format!("Did you mean `{meant}`?"));
         }
         if is_partial {
@@ -199,10 +214,16 @@ pub(crate) async fn resolve(
         nodes.iter().filter_map(|n| Some((n.id.clone(), n.asg.clone()?))).collect();
     let mut all: Vec<Target> = nodes.iter().map(Node::target).collect();
     all.extend(missing.into_iter().map(|id| unknown_target(id, scopes.first())));
-    let targets =
-        cut(all, spec.sample, spec.limit).map_err(|_| nothing_matched(&asked, &[], &left_out, &warnings))?;
+    let matching = all.len();
+    let targets = cut(all, spec.sample, spec.limit).map_err(|_| {
+        let message = format!("--sample leaves none of the {matching} nodes that match `{asked}`");
+        Failure::new(Kind::NotFound, message).hint("Give a larger share.")
+    })?;
     let targets = in_order(targets.as_slice().to_vec(), spec.spread, &groups);
     let judged = targets.iter().enumerate().filter_map(|(n, t)| Some((n, outcomes.remove(&t.id)?))).collect();
+    if !is_partial {
+        warnings.extend(spec.idle_exclusions(ctx, &excluding));
+    }
     warnings.extend(group_warnings);
     warnings.extend(left_out.warnings());
     Ok(Resolved { targets, judged, warnings, is_all: query.is_all(), not_running: left_out.not_running })
@@ -256,6 +277,8 @@ struct Seen {
     nodes: Vec<Node>,
     /// Of the ids that were named, those that exist here.
     named: BTreeSet<String>,
+    /// The exclusions that keep a node out, by their position.
+    excluding: BTreeSet<usize>,
     left_out: LeftOut,
     fleet: Fleet,
     denied: Option<Failure>,
@@ -271,7 +294,9 @@ async fn look(open: &OpenScope, query: &Query) -> Result<Seen, Failure> {
             if is_named {
                 seen.named.insert(node.id.clone());
             }
-            let is_meant = seen.left_out.decides(query, &node.facts());
+            let facts = node.facts();
+            seen.excluding.extend(query.exclusions_of(&facts));
+            let is_meant = seen.left_out.decides(query, &facts);
             if is_meant && (is_named || seen.left_out.admits(&node, query.is_all())) {
                 seen.nodes.push(node);
             }
@@ -288,6 +313,7 @@ async fn look(open: &OpenScope, query: &Query) -> Result<Seen, Failure> {
 struct View {
     nodes: Vec<Node>,
     seen: BTreeSet<String>,
+    excluding: BTreeSet<usize>,
     left_out: LeftOut,
     knows_managed: bool,
     knows_instances: bool,
@@ -300,6 +326,7 @@ impl Default for View {
         View {
             nodes: Vec::new(),
             seen: BTreeSet::new(),
+            excluding: BTreeSet::new(),
             left_out: LeftOut::default(),
             knows_managed: true,
             knows_instances: true,
@@ -313,6 +340,7 @@ impl View {
     fn add(&mut self, seen: Seen) {
         self.nodes.extend(seen.nodes);
         self.seen.extend(seen.named);
+        self.excluding.extend(seen.excluding);
         self.left_out.add(&seen.left_out);
         self.knows_managed &= seen.fleet.knows_managed;
         self.knows_instances &= seen.fleet.knows_instances;

@@ -9,7 +9,9 @@ use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Id};
 
-use super::file::{FileDefault, closest};
+use herder_core::target::suggest;
+
+use super::file::FileDefault;
 use crate::failure::Failure;
 
 /// A flag that may have a default.
@@ -86,7 +88,7 @@ fn check_one(default: &FileDefault, root: &Command) -> Result<(), (String, Strin
     for word in &default.command {
         let Some(next) = command.find_subcommand(word) else {
             let names = command.get_subcommands().map(Command::get_name);
-            let hint = match closest(word, names) {
+            let hint = match suggest(word, names) {
                 Some(near) => format!("Did you mean `{near}`?"),
                 None => "See `herder --help` for the commands.".to_owned(),
             };
@@ -98,7 +100,7 @@ fn check_one(default: &FileDefault, root: &Command) -> Result<(), (String, Strin
     // Those that every command takes are the root's.
     let Some(arg) = arg_of(command, flag).or_else(|| arg_of(root, flag)) else {
         let flags = command.get_arguments().filter_map(Arg::get_long).filter(|flag| may_default(flag));
-        let hint = match closest(flag, flags) {
+        let hint = match suggest(flag, flags) {
             Some(near) => format!("Did you mean `{near}`?"),
             None => format!("See `herder {words} --help` for its flags."),
         };

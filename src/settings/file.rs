@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use herder_core::target::suggest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -49,6 +50,8 @@ pub(crate) struct ConfigFile {
     pub aliases: BTreeMap<String, Located<String>>,
     /// Defaults of commands' flags, in the order of their keys.
     pub defaults: Vec<FileDefault>,
+    /// What is wrong with it, for who is to tell it; it says nothing then.
+    pub failure: Option<Failure>,
 }
 
 /// The keys that stand by themselves.
@@ -72,6 +75,11 @@ impl ConfigFile {
     /// One that says nothing.
     pub(crate) fn absent(environment: &Environment) -> ConfigFile {
         ConfigFile { path: path(environment), ..ConfigFile::default() }
+    }
+
+    /// One that is wrong.
+    pub(crate) fn broken(environment: &Environment, failure: Failure) -> ConfigFile {
+        ConfigFile { exists: true, failure: Some(failure), ..ConfigFile::absent(environment) }
     }
 
     /// Reads it. What `[defaults]` says of commands is only read here; [`super::defaults`] knows whether it makes sense.
@@ -120,6 +128,13 @@ impl ConfigFile {
     }
 }
 
+/// A word that a selector takes for a name: no blank, colon or comma, and none of its own words.
+fn can_be_alias(name: &str) -> bool {
+    let is_keyword = ["all", "and", "not", "or", "-"].iter().any(|word| name.eq_ignore_ascii_case(word));
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    !name.is_empty() && !is_keyword && name.chars().all(is_plain)
+}
+
 /// A file's text, for messages that say where.
 struct Lines<'a> {
     path: &'a Path,
@@ -141,7 +156,7 @@ impl Lines<'_> {
             return self.wrong(line, &format!("`{key}` can't be set in a file")).hint(*why);
         }
         let failure = self.wrong(line, &format!("unknown key `{key}`"));
-        match closest(key, KEYS) {
+        match suggest(key, KEYS) {
             Some(near) => failure.hint(format!("Did you mean `{near}`?")),
             None => failure.hint(format!("The keys are {}.", KEYS.join(", "))),
         }
@@ -169,6 +184,11 @@ impl Lines<'_> {
         for (key, value) in table {
             let line = self.number(key.span().start);
             let name = key.get_ref().clone().into_owned();
+            if !can_be_alias(&name) {
+                return Err(self.wrong(line, &format!("`{name}` can't be the name of an alias")).hint(
+                    "Use letters, digits, `-`, `_`, `.` and `/`, and none of the words all, and, not, or.",
+                ));
+            }
             aliases.insert(name.clone(), Located { value: self.text(&name, value)?, line });
         }
         Ok(aliases)
@@ -216,13 +236,6 @@ impl Lines<'_> {
     }
 }
 
-/// What was probably meant, if anything is near enough.
-pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let distance = |known: &str| strsim::damerau_levenshtein(word, known);
-    let nearest = known.into_iter().min_by_key(|known| distance(known))?;
-    (distance(nearest) <= nearest.len().max(3) / 3).then_some(nearest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +270,7 @@ mod tests {
         for (text, message, hint) in [
             ("\nregoin = 'x'", "c.toml:2: unknown key `regoin`", "Did you mean `region`?"),
             ("alias.web = 'x'", "c.toml:1: unknown key `alias`", "Did you mean `aliases`?"),
+            ("aliases.'tag:a' = 'x'", "c.toml:1: `tag:a` can't be the name of an alias", "Use letters"),
             ("zzz = 1", "c.toml:1: unknown key `zzz`", "The keys are profile,"),
             ("yes = true", "c.toml:1: `yes` can't be set in a file", "give --yes"),
             ("utc = 'yes'", "c.toml:1: `utc` has to be true or false", ""),
@@ -274,11 +288,5 @@ mod tests {
             assert!(failure.message.starts_with(message), "{text}: {failure:?}");
             assert!(failure.hints.concat().contains(hint), "{text}: {failure:?}");
         }
-    }
-
-    #[test]
-    fn far_words_are_not_suggested() {
-        assert_eq!(closest("max_errors", ["concurrency", "max-errors"]), Some("max-errors"));
-        assert_eq!(closest("zzz", ["utc", "region"]), None);
     }
 }

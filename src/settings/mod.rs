@@ -60,8 +60,8 @@ pub(crate) struct Settings {
     pub yes: Setting<bool>,
     /// `--no-defaults`.
     pub no_defaults: Setting<bool>,
-    /// Names for selectors, from the configuration file: `web = "tag:role=web"` makes `-t web` mean it. A name that is no alias is a
-    /// node's.
+    /// Names for selectors, from the configuration file: `web = "tag:role=web"` makes `-t web` and `-t 'not web'` mean it. A name
+    /// that is no alias is a node's.
     pub aliases: BTreeMap<String, String>,
     /// What the configuration file says.
     pub file: ConfigFile,

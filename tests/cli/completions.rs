@@ -216,6 +216,17 @@ fn fish_completes() {
         prompt.completes("herder exec --script fi", "herder exec --script fix\\ it.sh ");
         silent(&sim, &mut prompt);
     });
+    // A word that is not begun yet has values too.
+    let script = sim.file("again", sim.run(&["completions", "fish"]).exits(0).stdout);
+    let of = |line: &str| {
+        let arguments = ["--no-config", "-c", &format!("source {script}; complete -C '{line}'")];
+        let herder = PathBuf::from(env!("CARGO_BIN_EXE_herder"));
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", herder.parent().unwrap().display());
+        let offered = sim.herder(arguments).program("fish").env("PATH", path).run().exits(0).text();
+        offered.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(of("herder exec -t ").contains(&"web-1".to_owned()), "{:?}", of("herder exec -t "));
+    assert!(of("herder ").contains(&"exec".to_owned()), "{:?}", of("herder "));
 }
 
 /// Of ten thousand nodes, in whatever build this is: a bound that catches a Tab that reads them all. The figure of the release build

@@ -143,3 +143,24 @@ fn defaults_hold_where_no_flag_is_given() {
     assert_eq!(list.text().lines().count(), 20);
     sim.assert_nothing_sent();
 }
+
+#[test]
+fn an_alias_stands_wherever_a_condition_does() {
+    let sim = Sim::start("nodes=12,windows=0,hybrid=0");
+    write(&sim, "[aliases]\nweb = 'tag:role=web'\nlive = 'web and ping:online'\nloop = 'loop'\n");
+    let ids = |arguments: &[&str]| -> Vec<String> {
+        let text = sim.run(&[&["nodes", "list", "-o", "quiet"], arguments].concat()).exits(0).text();
+        text.lines().map(str::to_owned).collect()
+    };
+    let web = ids(&["-t", "tag:role=web"]);
+    assert!(!web.is_empty() && web.len() < 12);
+    assert_eq!(ids(&["-t", "web"]), web);
+    assert_eq!(ids(&["-t", "live"]), web);
+    assert_eq!(ids(&["-t", "not web"]), ids(&["-t", "not tag:role=web"]));
+    assert_eq!(ids(&["-t", "all", "--exclude", "web and ping:online"]), ids(&["-t", "not web"]));
+    let refused = |target: &str| sim.run(&["nodes", "list", "-t", target]).exits(2);
+    drop(refused("loop and web").says("the alias `loop` means itself"));
+    drop(refused("web,db-1").says("the alias `web` stands in a list of names").says("Repeat -t for a union"));
+    write(&sim, "[aliases]\n'tag:x' = 'web-1'\n");
+    drop(refused("web-1").says("`tag:x` can't be the name of an alias"));
+}

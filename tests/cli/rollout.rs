@@ -253,6 +253,13 @@ fn a_soak_is_waited_for_before_the_gate() {
         assert!(passed.duration_since(finished).unsigned_abs() >= Duration::from_millis(990), "{events:#?}");
         assert!(when("wave_started", wave + 1) >= passed);
     }
+    // Who watches is told what is waited for.
+    let soaks: Vec<(&Value, &Value)> =
+        of_type(&events, "soak_started").into_iter().map(|e| (&e["wave"], &e["soak_ms"])).collect();
+    assert_eq!(soaks, [(&json!(1), &json!(1000)), (&json!(2), &json!(1000))]);
+    assert!(
+        when("gate_asked", 1) >= when("soak_started", 1) && when("gate_asked", 1) <= when("gate_passed", 1)
+    );
     // Nothing is to come after the last one: it is not waited for.
     let ended = at(events.last().unwrap()).duration_since(when("wave_finished", 3)).unsigned_abs();
     assert!(ended < Duration::from_millis(990), "{ended:?}");
@@ -375,4 +382,66 @@ fn waves_that_make_no_sense_are_refused() {
     }
     sim.assert_nothing_sent();
     assert!(sim.runs().is_empty());
+}
+
+#[test]
+fn a_gate_runs_where_the_run_was_started() {
+    let sim = Sim::start("3,windows=0,hybrid=0");
+    for (place, code) in [("here", 3), ("there", 0)] {
+        std::fs::create_dir(sim.path(place)).unwrap();
+        let _ = sim.file(&format!("{place}/check.sh"), format!("exit {code}"));
+    }
+    let rollout = ["--waves", "1,100%", "--gate", "sh ./check.sh"];
+    let arguments = [&["exec", "-t", "all", "--yes"], &rollout[..], &["--", "uptime"]].concat();
+    let _ = sim.herder(arguments).by_shell("cd here && exec \"$@\"").run().exits(6).says("it ended with 3");
+    // Resumed elsewhere it is the same gate, not one that happens to be called the same.
+    let resume = || sim.herder(["runs", "resume", "last"]).by_shell("cd there && exec \"$@\"").run();
+    let _ = resume().exits(6).says("it ended with 3");
+    std::fs::remove_dir_all(sim.path("here")).unwrap();
+    let _ = resume().exits(6).says("here` is gone");
+    assert_eq!(sent(&sim).len(), 1);
+}
+
+#[test]
+fn guards_that_never_come_are_told() {
+    let sim = Sim::start("1,windows=0,hybrid=0");
+    let rollout = ["--waves", "1,10%,100%", "--gate", "exit 1", "--soak", "1h"];
+    let says = "all targets are in one wave: the gate is never asked, and nothing soaks";
+    drop(rolled_out(&sim, &[&rollout[..], &["--dry-run"]].concat()).exits(0).says(says));
+    drop(rolled_out(&sim, &rollout).exits(0).says(says));
+    let sim = Sim::start("10,windows=0,hybrid=0");
+    let plan = |budget: &str| rolled_out(&sim, &["--waves", "1,100%", "--dry-run", "--max-errors", budget]);
+    drop(
+        plan("1")
+            .exits(0)
+            .says("wave 1 alone can't stop the run: it has 1 target, and --max-errors allows 1 bad ones"),
+    );
+    drop(plan("0").exits(0).never_says("can't stop the run"));
+}
+
+#[test]
+fn an_exclusion_that_spares_nobody_is_told() {
+    let sim = Sim::start("10,windows=0,hybrid=0");
+    let _ = sim.run(&["nodes", "list"]).exits(0);
+    let plan = |target: &str, excluded: &str| {
+        sim.run(&["exec", "-t", target, "--exclude", excluded, "--dry-run", "--", "reboot"])
+    };
+    let says = "--exclude `web-l` leaves out none of the nodes that were chosen; did you mean `web-1`?";
+    drop(plan("web-1,web-2", "web-l").exits(0).says(says));
+    drop(plan("web-1,web-2", "db-1").exits(0).says("--exclude `db-1` leaves out none"));
+    drop(plan("web-1,web-2", "web-1").exits(0).never_says("leaves out none"));
+    let id = sim.id("web-1");
+    drop(plan(&format!("{id},web-2"), &id).exits(0).never_says("leaves out none"));
+    drop(plan("web-1", "web-*").exits(3).says("--exclude leaves out every node that matches `web-1`"));
+    let sample = ["exec", "-t", "web-1,web-2", "--sample", "0%", "--", "reboot"];
+    drop(sim.run(&sample).exits(3).says("--sample leaves none of the 2 nodes that match"));
+    sim.assert_nothing_sent();
+}
+
+#[test]
+fn a_budget_that_ran_out_with_the_last_target_stopped_nothing() {
+    let sim = Sim::start("3,windows=0,hybrid=0");
+    let failed = sim.run(&["exec", "-t", "web-1", "--json", "--", "false"]).exits(1);
+    assert_eq!(failed.json()["run"]["stopped"], Value::Null, "{failed:?}");
+    drop(sim.run(&["runs", "show", "last"]).exits(1).never_says("stopped early"));
 }

@@ -3,6 +3,7 @@
 //! `and` (`&`) binds less than `not ` (`!`); parentheses group. Blanks separate words. A quote at the start of
 //! a word, or after `:` `=` `,` `@`, holds everything up to its end together; `\` takes the next character literally.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use super::Platform;
@@ -48,16 +49,74 @@ impl FromStr for Selector {
     type Err = SelectorError;
 
     fn from_str(text: &str) -> Result<Selector, SelectorError> {
-        let parse = || {
-            let tokens = lex(text)?;
-            let mut parser = Parser { tokens: tokens.into_iter().peekable(), end: text.chars().count() + 1 };
-            parser.whole()
-        };
-        parse().map_err(|p| SelectorError {
+        Selector::with_aliases(text, &BTreeMap::new())
+    }
+}
+
+impl Selector {
+    /// Parses a text in which names may stand for selectors: wherever such a name is a condition by itself, without quotes, its
+    /// selector is meant. Aliases may stand in aliases.
+    ///
+    /// # Errors
+    /// The text or the selector of an alias in it doesn't parse, an alias means itself, or one stands in a list of names.
+    pub fn with_aliases(text: &str, aliases: &BTreeMap<String, String>) -> Result<Selector, SelectorError> {
+        parse(text, Aliases { all: aliases, within: &[] }).map_err(|p| SelectorError {
             selector: text.to_owned(),
             column: p.column,
             problem: p.problem,
             hint: p.hint,
+        })
+    }
+}
+
+fn parse(text: &str, aliases: Aliases<'_>) -> Parsed<Selector> {
+    let tokens = lex(text)?;
+    let end = text.chars().count() + 1;
+    Parser { tokens: tokens.into_iter().peekable(), end, aliases }.whole()
+}
+
+/// Names that stand for selectors.
+#[derive(Clone, Copy)]
+struct Aliases<'a> {
+    all: &'a BTreeMap<String, String>,
+    /// Those whose selectors are being read, outermost first.
+    within: &'a [&'a str],
+}
+
+impl Aliases<'_> {
+    /// What a word stands for, if it is an alias.
+    fn expand(self, word: &[Ch], column: usize) -> Parsed<Option<Selector>> {
+        // A kind, or something in quotes, is never one.
+        if word.iter().any(|ch| !matches!(ch, Ch::Plain(c) if *c != ':')) {
+            return Ok(None);
+        }
+        let name = text(word);
+        let Some((name, selector)) = self.all.get_key_value(&name) else {
+            let mut listed = name.split(',').filter(|_| name.contains(','));
+            return match listed.find(|piece| self.all.contains_key(*piece)) {
+                None => Ok(None),
+                Some(alias) => problem(
+                    column,
+                    format!("the alias `{alias}` stands in a list of names"),
+                    format!("Repeat -t for a union; write name:{alias} for a node of that name."),
+                ),
+            };
+        };
+        if self.within.contains(&name.as_str()) {
+            return problem(
+                column,
+                format!("the alias `{name}` means itself"),
+                "Correct [aliases] in the configuration file (`herder config show`).",
+            );
+        }
+        let within = [self.within, &[name.as_str()]].concat();
+        parse(selector, Aliases { all: self.all, within: &within }).map(Some).map_err(|inner| Problem {
+            column,
+            problem: format!(
+                "the alias `{name}` stands for `{selector}`; there, column {}: {}",
+                inner.column, inner.problem
+            ),
+            hint: inner.hint,
         })
     }
 }
@@ -171,12 +230,13 @@ fn lex_word(chars: &mut std::iter::Peekable<impl Iterator<Item = (char, usize)>>
     }
 }
 
-struct Parser<I: Iterator<Item = Token>> {
+struct Parser<'a, I: Iterator<Item = Token>> {
     tokens: std::iter::Peekable<I>,
     end: usize,
+    aliases: Aliases<'a>,
 }
 
-impl<I: Iterator<Item = Token>> Parser<I> {
+impl<I: Iterator<Item = Token>> Parser<'_, I> {
     fn whole(&mut self) -> Parsed<Selector> {
         if self.tokens.peek().is_none() {
             return problem(1, "it is empty", ALLOWED);
@@ -239,7 +299,10 @@ impl<I: Iterator<Item = Token>> Parser<I> {
                     ),
                 }
             }
-            Kind::Word(word) => term(&word, token.column).map(Selector::Term),
+            Kind::Word(word) => match self.aliases.expand(&word, token.column)? {
+                Some(selector) => Ok(selector),
+                None => term(&word, token.column).map(Selector::Term),
+            },
             Kind::And | Kind::Close => problem(token.column, "a condition is expected here", ALLOWED),
         }
     }

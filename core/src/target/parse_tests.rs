@@ -205,3 +205,40 @@ proptest! {
         prop_assert_eq!(text.parse::<Selector>(), Ok(selector), "{}", text);
     }
 }
+
+#[test]
+fn aliases_stand_wherever_a_condition_does() {
+    let aliases: BTreeMap<String, String> = [
+        ("web", "tag:role=web"),
+        ("live", "web and tag:env=prod"),
+        ("me", "not you"),
+        ("you", "me"),
+        ("broken", "tag:"),
+    ]
+    .map(|(name, selector)| (name.to_owned(), selector.to_owned()))
+    .into();
+    let shown = |text: &str| match Selector::with_aliases(text, &aliases) {
+        Ok(selector) => selector.to_string(),
+        Err(error) => format!("{}: {}", error.column, error.problem),
+    };
+    for (text, meant) in [
+        ("web", "tag:role=web"),
+        ("not web", "not tag:role=web"),
+        ("web and az:a", "tag:role=web and az:a"),
+        ("az:a and (not live)", "az:a and not (tag:role=web and tag:env=prod)"),
+        // What is not a condition by itself is what it says.
+        ("name:web", "web"),
+        ("\"web\"", "web"),
+        ("web-1", "web-1"),
+        ("tag:web=web", "tag:web=web"),
+        ("web*", "web*"),
+        (
+            "az:a and me",
+            "10: the alias `me` stands for `not you`; there, column 5: the alias `you` stands for `me`; there, column 1: the alias `me` means itself",
+        ),
+        ("broken", "1: the alias `broken` stands for `tag:`; there, column 5: the tag's key is missing"),
+        ("db-1,web", "1: the alias `web` stands in a list of names"),
+    ] {
+        assert_eq!(shown(text), meant, "{text}");
+    }
+}

@@ -127,6 +127,20 @@ impl Query {
         all([is_chosen, is_excluded.map(|it_is| !it_is)].into_iter())
     }
 
+    /// The exclusions, by their position, that keep out a node which is chosen otherwise, or may do so.
+    pub fn exclusions_of<'a>(&'a self, node: &'a NodeFacts) -> impl Iterator<Item = usize> + 'a {
+        let is_chosen = || any(self.chosen.iter().map(|s| holds(s, node))) != Some(false);
+        let those = self.excluded.iter().enumerate().filter(|(_, s)| holds(s, node) != Some(false));
+        those.filter(move |_| is_chosen()).map(|(position, _)| position)
+    }
+
+    /// The exclusions, by their position, of ids that were given one by one: whether such a node exists or not, it is spared.
+    pub fn exclusions_of_named(&self) -> impl Iterator<Item = usize> + '_ {
+        let named: BTreeSet<&str> = self.chosen.iter().flat_map(ids).collect();
+        let those = self.excluded.iter().enumerate().filter(move |(_, s)| !ids(s).is_disjoint(&named));
+        those.map(|(position, _)| position)
+    }
+
     /// Tags that conditions ask for, each with a value: of nodes that EC2 does not describe they are asked one by one.
     #[must_use]
     pub fn tag_values(&self) -> BTreeSet<(String, String)> {
@@ -141,12 +155,6 @@ impl Query {
     /// The ids that were given one by one and not excluded by id: each must exist, or the user is told.
     #[must_use]
     pub fn named_ids(&self) -> BTreeSet<&str> {
-        fn ids(selector: &Selector) -> BTreeSet<&str> {
-            match selector {
-                Selector::Term(Term::Nodes(set)) => set.ids.iter().map(String::as_str).collect(),
-                _ => BTreeSet::new(),
-            }
-        }
         let excluded: BTreeSet<&str> = self.excluded.iter().flat_map(ids).collect();
         self.chosen.iter().flat_map(ids).filter(|id| !excluded.contains(id)).collect()
     }
@@ -172,6 +180,14 @@ impl Query {
             }
             _ => Reach::Everything,
         })
+    }
+}
+
+/// The ids that a selector consists of.
+fn ids(selector: &Selector) -> BTreeSet<&str> {
+    match selector {
+        Selector::Term(Term::Nodes(set)) => set.ids.iter().map(String::as_str).collect(),
+        _ => BTreeSet::new(),
     }
 }
 

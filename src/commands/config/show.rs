@@ -14,7 +14,8 @@ use crate::settings::{Setting, Settings, Source, every};
 
 /// Show every setting, its value, and where it comes from
 ///
-/// A flag wins over HERDER_<FLAG> in the environment, that over the configuration file, and the file over what is built in.
+/// A flag wins over the environment (HERDER_REGION and so on, for the flags that every command takes), that over the configuration
+/// file, and the file over what is built in.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:

@@ -27,6 +27,7 @@ pub(crate) use self::job::CopyJob;
 pub(crate) use self::plan::{CopiesPreview, preview};
 pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState};
 use super::guards::{Checked, gates};
+use super::preview::idle_guards;
 use super::run::{
     Prepared, Start, ThrottleEvents, Title, new_record, opening, opening_again, recipe_of, warning,
 };
@@ -91,6 +92,7 @@ pub(crate) fn prepare(
     let lock = directory.lock()?;
     let told = (recipe.reason.clone(), Via::Client, recipe.rollout.guards.clone());
     let mut opening = opening(&record, scopes, &resolved, told);
+    opening.extend(idle_guards(&recipe.rollout, waves.len()).map(warning));
     opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe);
     let around = Around { run: run.clone(), umask, events: events.clone(), guard: checked.into_guard() };

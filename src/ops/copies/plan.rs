@@ -9,7 +9,7 @@ use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{CopiesOptions, Direction, directory_of, shown};
-use crate::ops::preview::{Comes, bad_line, seconds, waves_line};
+use crate::ops::preview::{Comes, bad_line, idle_guards, seconds, waves_line, weak_canary};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -107,6 +107,8 @@ fn lines(
         lines.push(format!("  {} to each", shown(options.source.amount)));
     }
     lines.extend(waves_line(rollout, sizes));
+    let notes = [idle_guards(rollout, sizes.len()), weak_canary(rollout, sizes)];
+    lines.extend(notes.into_iter().flatten().map(|note| format!("  {note}")));
     lines.push(format!(
         "  {} at once; stops when more than {} are bad; at worst {} more were begun by then and are not judged yet",
         comes.concurrency, comes.max_errors, comes.overshoot

@@ -1,8 +1,7 @@
 //! What of this machine a command needs: herder itself, its files, the terminal.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use herder_core::journal::{Replay, RunsDirectory};
@@ -44,6 +43,9 @@ fn version() -> Finding {
 
 fn configuration(settings: &Settings) -> Finding {
     let file = &settings.file;
+    if let Some(failure) = &file.failure {
+        return Finding::of_failure("configuration", failure);
+    }
     let message = match &file.path {
         None => "there is no place for a file: neither XDG_CONFIG_HOME nor HOME is set".to_owned(),
         Some(path) if file.exists => {
@@ -146,30 +148,16 @@ fn cache(directory: Option<&Path>) -> Finding {
         return Finding::warn(CHECK, "there is none: learned rates are forgotten", hint);
     };
     let shown = directory.display();
-    match nearest(directory) {
-        Ok(found) if rustix::fs::access(&found, rustix::fs::Access::WRITE_OK).is_ok() => {
-            Finding::ok(CHECK, format!("{shown} is writable"))
-        }
-        _ => Finding::warn(
+    // As what is learned is written: whether a directory can be made is known when it is made.
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    let is_writable = made.is_ok() && rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_ok();
+    match is_writable {
+        true => Finding::ok(CHECK, format!("{shown} is writable")),
+        false => Finding::warn(
             CHECK,
             format!("{shown} can't be written: learned rates are forgotten"),
             "Make it writable, or set XDG_CACHE_HOME to another.",
         ),
-    }
-}
-
-/// The directory, or the nearest above it that exists.
-fn nearest(directory: &Path) -> io::Result<PathBuf> {
-    let mut at = directory;
-    loop {
-        match fs::metadata(at) {
-            Ok(found) if found.is_dir() => return Ok(at.to_owned()),
-            Ok(_) => return Err(io::ErrorKind::NotADirectory.into()),
-            Err(error) => match at.parent() {
-                Some(parent) if error.kind() == io::ErrorKind::NotFound => at = parent,
-                _ => return Err(error),
-            },
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{ExecOptions, Rollout, payloads};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
-use crate::ops::preview::{Comes, bad_line, seconds, waves_line};
+use crate::ops::preview::{Comes, bad_line, idle_guards, seconds, waves_line, weak_canary};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -183,6 +183,11 @@ impl Preview {
         }
         lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
         lines.extend(waves_line(&options.recipe.rollout, &self.waves));
+        let notes = [
+            idle_guards(&options.recipe.rollout, self.waves.len()),
+            weak_canary(&options.recipe.rollout, &self.waves),
+        ];
+        lines.extend(notes.into_iter().flatten().map(|note| format!("  {note}")));
         lines.push(format!(
             "  {} at once; stops when more than {} are bad; at worst {} more were sent by then and are not judged yet",
             self.comes.concurrency, self.comes.max_errors, self.comes.overshoot

@@ -1,6 +1,7 @@
 //! The check before the first change: everything that stands guard is there, and nothing of it says no already.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use herder_aws::cloudwatch::{Alarm, AlarmState};
 use herder_core::event::RunGuards;
@@ -17,6 +18,8 @@ use crate::ops::place::{Named, Place, in_each, told};
 #[derive(Debug)]
 pub(crate) struct Checked {
     places: Vec<Place>,
+    /// Where gates that are commands run.
+    directory: Option<PathBuf>,
     posts: Vec<Post>,
     findings: Vec<Finding>,
 }
@@ -49,7 +52,7 @@ enum Means {
 /// # Errors
 /// AWS can't be asked, or something is named in a place where the run is not.
 pub(crate) async fn check(places: Vec<Place>, guards: &RunGuards) -> Result<Checked, Failure> {
-    let mut checked = Checked { places, posts: Vec::new(), findings: Vec::new() };
+    let mut checked = Checked::new(places, guards);
     if let Some(name) = &guards.calendar {
         checked.calendar(name).await?;
     }
@@ -73,7 +76,7 @@ pub(crate) async fn check(places: Vec<Place>, guards: &RunGuards) -> Result<Chec
 /// The same for a run that goes on: what can't be looked at keeps it from sending anything, and from nothing else. There may be
 /// commands under way that have to be read.
 pub(crate) async fn check_resumed(places: Vec<Place>, guards: &RunGuards) -> Checked {
-    let mut checked = Checked { places, posts: Vec::new(), findings: Vec::new() };
+    let mut checked = Checked::new(places, guards);
     if let Some(name) = &guards.calendar
         && let Err(failure) = checked.calendar(name).await
     {
@@ -88,6 +91,11 @@ pub(crate) async fn check_resumed(places: Vec<Place>, guards: &RunGuards) -> Che
 }
 
 impl Checked {
+    fn new(places: Vec<Place>, guards: &RunGuards) -> Checked {
+        let directory = guards.gate_directory.as_ref().map(PathBuf::from);
+        Checked { places, directory, posts: Vec::new(), findings: Vec::new() }
+    }
+
     fn note_unseen(&mut self, guard: String, failure: Failure) {
         let state = format!("it can't be looked at: {}", failure.message);
         self.note((guard, false), state, Means::Refusal(failure));
@@ -330,7 +338,11 @@ impl Checked {
     }
 
     fn guard(self, news: Vec<News>) -> Guard {
-        Guard { places: self.places, watch: Mutex::new(Watch::new(self.posts, news)) }
+        Guard {
+            places: self.places,
+            directory: self.directory,
+            watch: Mutex::new(Watch::new(self.posts, news)),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Gates: a local command that says whether the next wave may begin.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,10 +17,18 @@ const KEPT: usize = 64 * 1024;
 /// What a gate wrote before it ended is read for so long after it.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// Runs the command with `sh -c`. The executor bounds the time; a gate that is given up is killed, with everything it started.
-pub(super) async fn ask(command: &str, run: &RunId, wave: u32) -> Result<(), String> {
+/// Runs the command with `sh -c`, in that directory, for a run and the wave that is over. The executor bounds the time; a gate that is given up is killed, with everything it started.
+pub(super) async fn ask(
+    command: &str,
+    directory: Option<&Path>,
+    (run, wave): (&RunId, u32),
+) -> Result<(), String> {
+    if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+        return Err(format!("its directory `{}` is gone", directory.display()));
+    }
     let mut child = Command::new("sh")
         .args(["-c", command])
+        .current_dir(directory.unwrap_or(Path::new(".")))
         .env("HERDER_RUN", run.as_str())
         .env("HERDER_WAVE", wave.to_string())
         .stdin(Stdio::null())
@@ -99,20 +108,24 @@ mod tests {
     async fn what_it_says_and_knows() {
         let run: RunId = "20261121-093000-1f2e3d".parse().unwrap();
         assert_eq!(
-            ask("test \"$HERDER_RUN/$HERDER_WAVE\" = 20261121-093000-1f2e3d/2", &run, 2).await,
+            ask("test \"$HERDER_RUN/$HERDER_WAVE\" = 20261121-093000-1f2e3d/2", None, (&run, 2)).await,
             Ok(())
         );
-        let no = ask("echo fine; echo 'too many errors' >&2; exit 3", &run, 1).await.unwrap_err();
+        let no = ask("echo fine; echo 'too many errors' >&2; exit 3", None, (&run, 1)).await.unwrap_err();
         assert_eq!(no, "it ended with 3: too many errors");
-        assert_eq!(ask("kill -9 $$", &run, 1).await.unwrap_err(), "it was killed");
+        assert_eq!(ask("kill -9 $$", None, (&run, 1)).await.unwrap_err(), "it was killed");
     }
 
     #[tokio::test]
     async fn neither_much_output_nor_a_child_left_behind_holds_it_up() {
         let run: RunId = "20261121-093000-1f2e3d".parse().unwrap();
         let begun = tokio::time::Instant::now();
-        assert_eq!(ask("sleep 20 & exit 0", &run, 1).await, Ok(()));
-        let no = ask("sleep 20 & head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last; exit 1", &run, 1);
+        assert_eq!(ask("sleep 20 & exit 0", None, (&run, 1)).await, Ok(()));
+        let no = ask(
+            "sleep 20 & head -c 3000000 /dev/zero | tr '\\0' x; echo; echo last; exit 1",
+            None,
+            (&run, 1),
+        );
         assert_eq!(no.await.unwrap_err(), "it ended with 1: last");
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
@@ -123,7 +136,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("alive");
         let command = format!("(sleep 1; touch '{}') & wait", file.display());
-        let given_up = tokio::time::timeout(Duration::from_millis(200), ask(&command, &run, 1)).await;
+        let given_up = tokio::time::timeout(Duration::from_millis(200), ask(&command, None, (&run, 1))).await;
         assert!(given_up.is_err());
         tokio::time::sleep(Duration::from_millis(1300)).await;
         assert!(!file.exists(), "a child of the gate went on");

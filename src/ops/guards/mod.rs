@@ -13,6 +13,7 @@ mod command;
 mod health;
 mod watch;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use herder_aws::{CallError, CallErrorKind};
@@ -74,19 +75,23 @@ pub(crate) fn gates(guards: &RunGuards) -> Vec<String> {
 #[derive(Debug)]
 pub(crate) struct Guard {
     places: Vec<Place>,
+    /// Where commands run; the process' own directory if not known.
+    directory: Option<PathBuf>,
     watch: Mutex<Watch>,
 }
 
 impl Guard {
     /// Nothing is watched, and only commands can be asked.
     pub(crate) fn none() -> Guard {
-        Guard { places: Vec::new(), watch: Mutex::new(Watch::default()) }
+        Guard { places: Vec::new(), directory: None, watch: Mutex::new(Watch::default()) }
     }
 
     /// Asks a gate; `Ok` may hold what a person should know all the same.
     pub(crate) async fn ask(&self, gate: &str, run: &RunId, wave: u32) -> Result<Option<String>, String> {
         match Gate::of(gate) {
-            Gate::Command(line) => command::ask(line, run, wave).await.map(|()| None),
+            Gate::Command(line) => {
+                command::ask(line, self.directory.as_deref(), (run, wave)).await.map(|()| None)
+            }
             Gate::Alarm(name) => until_answered(PACE, || alarms::ask(&self.places, name)).await,
             Gate::TargetGroup(name) => until_answered(PACE, || health::ask(&self.places, name)).await,
             Gate::Calendar(name) => until_answered(PACE, || calendar::ask(&self.places, name)).await,

@@ -1,4 +1,5 @@
-# What a careful person writes with the aws CLI: ids in chunks of 50, each chunk's results read every 5 s until all have ended.
+# What a careful person writes with the aws CLI: ids in chunks of 50, each chunk's results read every 5 s until all have ended. The
+# chunks are watched side by side: one after the other, twenty calls of the aws CLI take longer than the 5 s.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -8,13 +9,19 @@ for chunk in "$work"/chunk.*; do
     aws ssm send-command --document-name AWS-RunShellScript --instance-ids $(cat "$chunk") --parameters commands=whoami \
         --max-concurrency 100% --max-errors 100% --query Command.CommandId --output text > "$work/open.${chunk##*.}"
 done
-while ls "$work"/open.* > /dev/null 2>&1; do
-    begun=$SECONDS
-    for open in "$work"/open.*; do
-        statuses=$(aws ssm list-command-invocations --command-id "$(cat "$open")" --details \
+watch_chunk() {
+    while :; do
+        begun=$SECONDS
+        statuses=$(aws ssm list-command-invocations --command-id "$1" --details \
             --query 'CommandInvocations[].Status' --output text)
-        if ! grep -qE 'Pending|InProgress|Delayed|Cancelling' <<< "$statuses"; then rm "$open"; fi
+        if ! grep -qE 'Pending|InProgress|Delayed|Cancelling' <<< "$statuses"; then return; fi
+        left=$((5 - (SECONDS - begun)))
+        if [ "$left" -gt 0 ]; then sleep "$left"; fi
     done
-    left=$((5 - (SECONDS - begun)))
-    if ls "$work"/open.* > /dev/null 2>&1 && [ "$left" -gt 0 ]; then sleep "$left"; fi
+}
+watching=()
+for open in "$work"/open.*; do
+    watch_chunk "$(cat "$open")" &
+    watching+=($!)
 done
+for pid in "${watching[@]}"; do wait "$pid"; done
