@@ -20,6 +20,8 @@ pub(crate) struct Comes {
     regions: Vec<String>,
     /// Accounts and regions that can't be worked in.
     left_out: Vec<LeftOut>,
+    /// What a person should know, one fragment each.
+    pub(crate) warnings: Vec<String>,
     targets: usize,
     /// Targets of each wave.
     waves: Vec<usize>,
@@ -56,6 +58,7 @@ impl Comes {
             accounts: scopes.accounts(),
             regions: scopes.regions(),
             left_out: scopes.unreached.iter().map(Unreached::told).collect(),
+            warnings: Vec::new(),
             targets: sizes.iter().sum(),
             waves: sizes.to_vec(),
             soak_ms: millis(rollout.soak()),

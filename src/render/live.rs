@@ -237,7 +237,7 @@ mod tests {
             state.lines(after(seconds), 80).into_iter().map(|(line, _)| line).skip(2).collect::<Vec<_>>()
         };
         state.event(&Event::SoakStarted { wave: 1, soak_ms: 300_000 }, begun);
-        assert_eq!(says(&state, 100), ["soaking: wave 2 begins in 3m20s"]);
+        assert_eq!(says(&state, 100), ["soaking: wave 2 begins in 3m 20s"]);
         assert_eq!(says(&state, 301), ["soaking: wave 2 begins in 0s"]);
         state.event(&Event::GateAsked { gate: "./check".into(), wave: 1 }, after(300));
         assert_eq!(says(&state, 304), ["asking gate `./check`: 4s of 60s at most"]);

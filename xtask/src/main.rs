@@ -60,6 +60,10 @@ struct TestArgs {
 
 #[derive(Subcommand)]
 enum Bench {
+    /// Everything that is promised, in one table; two hours at most
+    All(bench::AllArgs),
+    /// Start-up beside the aws CLI's, and the size of the executable
+    Start(bench::StartArgs),
     /// `herder exec` on ten thousand simulated nodes: calls, throttles, time against the floor, verdicts, memory
     Exec(bench::ExecArgs),
     /// `herder exec` over accounts and regions: time, one error budget, and scripts on the aws CLI beside it
@@ -77,6 +81,8 @@ fn main() -> ExitCode {
         Task::Rules => rules::run().map(|checked| println!("{checked} rules hold")),
         Task::Dist(args) => dist::run(&args),
         Task::Conformance(args) => conformance::run(args).map(|checked| println!("{checked} checks passed")),
+        Task::Bench(Bench::All(args)) => bench::run_all(&args),
+        Task::Bench(Bench::Start(args)) => bench::run_start(&args),
         Task::Bench(Bench::Exec(args)) => bench::run(&args),
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
         Task::Bench(Bench::Session(args)) => bench::run_session(&args),

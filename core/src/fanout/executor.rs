@@ -156,7 +156,7 @@ pub(super) struct Executor<J: Job> {
     /// Why the run was last said to be paused, while it is.
     pub(super) paused_for: Option<String>,
     /// When a kind of warning was last given.
-    pub(super) warned: BTreeMap<(u32, &'static str), Instant>,
+    pub(super) warned: BTreeMap<(u32, &'static str), (Instant, Duration)>,
     pub(super) interrupt: Interrupt,
     pub(super) leave_at: Option<Instant>,
     /// When cancels that failed are tried again.

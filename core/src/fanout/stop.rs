@@ -137,10 +137,13 @@ impl<J: Job> Executor<J> {
     /// Warns, unless the same kind of warning was given of this realm a moment ago.
     pub(super) async fn warn(&mut self, realm: u32, kind: &'static str, message: String) {
         let now = Instant::now();
-        if self.warned.get(&(realm, kind)).is_some_and(|at| now < *at + BETWEEN_WARNINGS) {
-            return;
-        }
-        self.warned.insert((realm, kind), now);
+        let pause = match self.warned.get(&(realm, kind)) {
+            Some((at, pause)) if now < *at + *pause => return,
+            // What goes on is said less and less often; what comes again after a while is news.
+            Some((at, pause)) if now < *at + 4 * *pause => 2 * *pause,
+            _ => BETWEEN_WARNINGS,
+        };
+        self.warned.insert((realm, kind), (now, pause));
         let message = self.said_of(realm, message);
         self.emit(Event::Warning { message, hints: Vec::new() }).await;
     }

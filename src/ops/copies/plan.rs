@@ -84,6 +84,7 @@ pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> CopiesPreview
     let takes = seconds((most as f64 / DEFAULT_RATE).max(paced)) + rollout.soak().saturating_mul(pauses);
     let sessions = targets.iter().filter(|target| target.judged.is_none()).count() as u64;
     let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
+    let comes = Comes { warnings: options.resolved.warnings.clone(), ..comes };
     let comes = comes.sending(sessions, Some(takes));
     let lines = lines(scopes, options, &comes, (&sizes, &bad_before, takes));
     CopiesPreview { targets, comes, lines }
@@ -103,6 +104,7 @@ fn lines(
         lines.push(format!("  in {}", scopes.place()));
     }
     lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
+    lines.extend(comes.warnings.iter().map(|warning| format!("  warning: {warning}")));
     if recipe.direction == Direction::Upload {
         lines.push(format!("  {} to each", shown(options.source.amount)));
     }

@@ -123,6 +123,7 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     let rollout = &options.recipe.rollout;
     let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
     let takes = takes(slowest, rollout, &sizes);
+    let comes = Comes { warnings: resolved.warnings.clone(), ..comes };
     let comes = comes.sending(sends, Some(takes).filter(|_| via == Via::Client));
     Ok(Preview {
         via,
@@ -182,6 +183,7 @@ impl Preview {
             lines.push(format!("  in {}", scopes.place()));
         }
         lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
+        lines.extend(self.comes.warnings.iter().map(|warning| format!("  warning: {warning}")));
         lines.extend(waves_line(&options.recipe.rollout, &self.waves));
         let notes = [
             idle_guards(&options.recipe.rollout, self.waves.len()),

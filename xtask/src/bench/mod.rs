@@ -5,6 +5,7 @@ mod report;
 mod rollout;
 mod session;
 mod speed;
+mod start;
 mod tab;
 mod via;
 
@@ -15,7 +16,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use self::report::Report;
-pub(crate) use self::session::{SessionArgs, run as run_session};
+pub(crate) use self::session::SessionArgs;
 use crate::Outcome;
 use crate::process::{build, isolate, output, target};
 use crate::serve::Simulator;
@@ -38,6 +39,16 @@ pub(crate) struct ExecArgs {
     /// Leave out everything else
     #[arg(long, conflicts_with = "no_memory")]
     only_memory: bool,
+
+    /// Measure this executable, and build none
+    #[arg(long)]
+    herder: Option<PathBuf>,
+}
+
+impl Default for ExecArgs {
+    fn default() -> ExecArgs {
+        ExecArgs { quick: false, seed: 1, no_memory: false, only_memory: false, herder: None }
+    }
 }
 
 /// What `bench tab` takes.
@@ -46,25 +57,121 @@ pub(crate) struct TabArgs {
     /// Measure the build for development: it is there in a minute
     #[arg(long)]
     dev: bool,
+
+    /// Measure this executable, and build none
+    #[arg(long, conflicts_with = "dev")]
+    herder: Option<PathBuf>,
+}
+
+/// What `bench all` takes.
+#[derive(clap::Args)]
+pub(crate) struct AllArgs {
+    /// A tenth of the nodes and of the bytes, and no scripts: a look, not a measurement
+    #[arg(long)]
+    quick: bool,
+
+    /// Measure this executable, and build none
+    #[arg(long)]
+    herder: Option<PathBuf>,
+}
+
+/// Every benchmark, one after the other, and what is promised in one table: `bench/all.md` and `.json` beside the others' own.
+pub(crate) fn run_all(args: &AllArgs) -> Outcome {
+    let AllArgs { quick, herder } = args;
+    let herder = || herder.clone();
+    let parts: [(&str, Box<dyn Fn() -> Outcome<Report>>); 5] = [
+        ("start", Box::new(|| start(&StartArgs { herder: herder() }))),
+        ("tab", Box::new(|| tab(&TabArgs { dev: false, herder: herder() }))),
+        ("exec", Box::new(|| exec(&ExecArgs { quick: *quick, herder: herder(), ..ExecArgs::default() }))),
+        (
+            "rollout",
+            Box::new(|| rollout(&RolloutArgs { quick: *quick, herder: herder(), ..RolloutArgs::default() })),
+        ),
+        ("session", Box::new(|| session::measure(&SessionArgs::new(*quick)))),
+    ];
+    let directory = target().join("bench");
+    let mut all = Report::of(&serde_json::json!({}));
+    for (name, measure) in parts {
+        let report = measure()?;
+        report.write(&directory, name)?;
+        all.take_promises(name, &report);
+    }
+    all.end(&directory, "all")
+}
+
+/// What `bench start` takes.
+#[derive(clap::Args)]
+pub(crate) struct StartArgs {
+    /// Measure this executable, and build none
+    #[arg(long)]
+    herder: Option<PathBuf>,
+}
+
+/// Measures, prints a table, writes `bench/start.md` and `.json` in cargo's target directory.
+pub(crate) fn run_start(args: &StartArgs) -> Outcome {
+    start(args)?.end(&target().join("bench"), "start")
+}
+
+fn start(args: &StartArgs) -> Outcome<Report> {
+    let herder = executable("release", args.herder.as_ref())?;
+    let mut report = Report::of(&serde_json::json!({}));
+    start::run(&herder, &mut report)?;
+    Ok(report)
+}
+
+/// The one that is given, or a new build.
+fn executable(profile: &str, given: Option<&PathBuf>) -> Outcome<PathBuf> {
+    let directory = target().join("bench");
+    fs::create_dir_all(&directory)
+        .map_err(|error| format!("could not make {}: {error}", directory.display()))?;
+    if let Some(herder) = given {
+        return Ok(herder.clone());
+    }
+    if profile == "release" {
+        println!("building a release (some twenty minutes on two cores if nothing of it is there)");
+    }
+    build(profile)
+}
+
+/// What measures needs python3 for more than one thing.
+fn need_python() -> Outcome {
+    match Command::new("python3").arg("--version").output() {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            Err("python3 measures the processes, holds the terminal and runs the aws CLI, and there is none"
+                .to_owned())
+        }
+    }
 }
 
 /// Measures, prints a table, writes `bench/tab.md` and `.json` in cargo's target directory.
 pub(crate) fn run_tab(args: &TabArgs) -> Outcome {
+    tab(args)?.end(&target().join("bench"), "tab")
+}
+
+fn tab(args: &TabArgs) -> Outcome<Report> {
     let profile = if args.dev { "dev" } else { "release" };
-    let bench = Bench { herder: build(profile)?, directory: target().join("bench"), nodes: 10_000, seed: 1 };
+    let herder = executable(profile, args.herder.as_ref())?;
+    let bench = Bench { herder, directory: target().join("bench"), nodes: 10_000, seed: 1 };
     let mut report = Report::new(&bench);
     tab::run(&bench, profile, &mut report)?;
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
-    report.end(&bench.directory, "tab")
+    Ok(report)
+}
+
+/// Measures, prints a table, writes `bench/session.md` and `.json` in cargo's target directory.
+pub(crate) fn run_session(args: &SessionArgs) -> Outcome {
+    session::measure(args)?.end(&target().join("bench"), "session")
 }
 
 /// Measures, prints a table, writes `bench/exec.md` and `.json` in cargo's target directory.
 pub(crate) fn run(args: &ExecArgs) -> Outcome {
-    if Command::new("python3").arg("--version").output().is_err() {
-        return Err("python3 measures the memory and holds the terminal, and there is none".to_owned());
-    }
-    println!("building a release (some eleven minutes on two cores if nothing of it is there)");
-    let herder = build("release")?;
+    exec(args)?.end(&target().join("bench"), "exec")
+}
+
+fn exec(args: &ExecArgs) -> Outcome<Report> {
+    need_python()?;
+    let herder = executable("release", args.herder.as_ref())?;
     let directory = target().join("bench");
     let bench = Bench { herder, directory, nodes: if args.quick { 1_000 } else { 10_000 }, seed: args.seed };
     let mut report = Report::new(&bench);
@@ -77,7 +184,7 @@ pub(crate) fn run(args: &ExecArgs) -> Outcome {
     }
     // Outputs of ten thousand nodes are nothing to keep.
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
-    report.end(&bench.directory, "exec")
+    Ok(report)
 }
 
 /// A part of `bench rollout`.
@@ -113,18 +220,20 @@ pub(crate) struct RolloutArgs {
     herder: Option<PathBuf>,
 }
 
+impl Default for RolloutArgs {
+    fn default() -> RolloutArgs {
+        RolloutArgs { quick: false, seed: 1, only: None, herder: None }
+    }
+}
+
 /// Measures, prints a table, writes `bench/rollout.md` and `.json` in cargo's target directory.
 pub(crate) fn run_rollout(args: &RolloutArgs) -> Outcome {
-    if Command::new("python3").arg("--version").output().is_err() {
-        return Err("python3 measures the processes and runs the aws CLI, and there is none".to_owned());
-    }
-    let herder = match &args.herder {
-        Some(herder) => herder.clone(),
-        None => {
-            println!("building a release (some fifteen minutes on two cores if nothing of it is there)");
-            build("release")?
-        }
-    };
+    rollout(args)?.end(&target().join("bench"), "rollout")
+}
+
+fn rollout(args: &RolloutArgs) -> Outcome<Report> {
+    need_python()?;
+    let herder = executable("release", args.herder.as_ref())?;
     let nodes = if args.quick { 100 } else { 1_000 };
     let bench = Bench { herder, directory: target().join("bench"), nodes, seed: args.seed };
     let mut report = Report::new(&bench);
@@ -142,7 +251,7 @@ pub(crate) fn run_rollout(args: &RolloutArgs) -> Outcome {
         via::compare(&bench, &mut report, args.quick)?;
     }
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
-    report.end(&bench.directory, "rollout")
+    Ok(report)
 }
 
 /// How long a bash script on the aws CLI takes.

@@ -16,6 +16,7 @@ pub(crate) struct Report {
     rows: Vec<Row>,
 }
 
+#[derive(Clone)]
 struct Row {
     what: String,
     value: f64,
@@ -67,6 +68,12 @@ impl Report {
         self.rows.push(row);
     }
 
+    /// Adds the figures of another report of which something is promised, with its name before them.
+    pub(crate) fn take_promises(&mut self, name: &str, other: &Report) {
+        let promised = other.rows.iter().filter(|row| row.limit.is_some());
+        self.rows.extend(promised.map(|row| Row { what: format!("{name}: {}", row.what), ..row.clone() }));
+    }
+
     /// Writes and shows it; an error where a promise is not kept.
     pub(crate) fn end(&self, directory: &Path, name: &str) -> Outcome {
         self.write(directory, name)?;
@@ -99,7 +106,8 @@ impl Report {
         text
     }
 
-    fn write(&self, directory: &Path, name: &str) -> Outcome {
+    /// Writes the table as Markdown and JSON.
+    pub(crate) fn write(&self, directory: &Path, name: &str) -> Outcome {
         let rows: Vec<Value> = self.rows.iter().map(Row::json).collect();
         let document = json!({"setting": self.setting, "rows": rows, "missed": self.missed()});
         for (end, text) in [("md", self.markdown()), ("json", format!("{document:#}\n"))] {

@@ -45,6 +45,11 @@ pub(crate) fn plain(bench: &Bench, report: &mut Report) -> Outcome {
     );
     report.tells("before the first send: start, resolving, journal", run.measured.seconds - wall, "s");
     report.tells("herder's processor time", run.measured.cpu_seconds, "s");
+    report.tells(
+        "herder's processor time per node",
+        1e3 * run.measured.cpu_seconds / bench.nodes as f64,
+        "ms",
+    );
     report.tells("herder's peak memory", run.measured.peak_mib, "MiB");
     let compared = run.compare()?;
     report.at_most("targets without exactly one verdict", compared.not_once, 0.0, "");

@@ -68,8 +68,15 @@ struct Bench {
     runs: u32,
 }
 
-/// Measures, prints a table, writes `bench/session.md` and `.json` in cargo's target directory.
-pub(crate) fn run(args: &SessionArgs) -> Outcome {
+impl SessionArgs {
+    /// Everything.
+    pub(crate) fn new(quick: bool) -> SessionArgs {
+        SessionArgs { quick, runs: 3, only: Vec::new() }
+    }
+}
+
+/// Measures what is asked for.
+pub(crate) fn measure(args: &SessionArgs) -> Outcome<Report> {
     println!("building a release of the simulator and the client");
     let build =
         ["build", "--quiet", "--locked", "--release", "-p", "herder-sim", "--example", "session_speed"];
@@ -95,7 +102,7 @@ pub(crate) fn run(args: &SessionArgs) -> Outcome {
     }
     // Copies are nothing to keep.
     let _ = fs::remove_dir_all(&bench.scratch);
-    report.end(&directory, "session")
+    Ok(report)
 }
 
 impl Bench {
