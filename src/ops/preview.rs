@@ -74,6 +74,12 @@ impl Comes {
         }
     }
 
+    /// With what a person should know.
+    #[must_use]
+    pub(crate) fn warning(self, warnings: &[String]) -> Comes {
+        Comes { warnings: warnings.to_vec(), ..self }
+    }
+
     /// With so many calls or sessions, over that time.
     #[must_use]
     pub(crate) fn sending(self, sends: u64, takes: Option<Duration>) -> Comes {

@@ -84,8 +84,7 @@ pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> CopiesPreview
     let takes = seconds((most as f64 / DEFAULT_RATE).max(paced)) + rollout.soak().saturating_mul(pauses);
     let sessions = targets.iter().filter(|target| target.judged.is_none()).count() as u64;
     let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
-    let comes = Comes { warnings: options.resolved.warnings.clone(), ..comes };
-    let comes = comes.sending(sessions, Some(takes));
+    let comes = comes.warning(&options.resolved.warnings).sending(sessions, Some(takes));
     let lines = lines(scopes, options, &comes, (&sizes, &bad_before, takes));
     CopiesPreview { targets, comes, lines }
 }

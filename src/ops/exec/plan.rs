@@ -123,8 +123,7 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     let rollout = &options.recipe.rollout;
     let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
     let takes = takes(slowest, rollout, &sizes);
-    let comes = Comes { warnings: resolved.warnings.clone(), ..comes };
-    let comes = comes.sending(sends, Some(takes).filter(|_| via == Via::Client));
+    let comes = comes.warning(&resolved.warnings).sending(sends, Some(takes).filter(|_| via == Via::Client));
     Ok(Preview {
         via,
         lifetime: options.recipe.lifetime(),

@@ -78,24 +78,19 @@ pub(crate) struct AllArgs {
 /// Every benchmark, one after the other, and what is promised in one table: `bench/all.md` and `.json` beside the others' own.
 pub(crate) fn run_all(args: &AllArgs) -> Outcome {
     let AllArgs { quick, herder } = args;
-    let herder = || herder.clone();
-    let parts: [(&str, Box<dyn Fn() -> Outcome<Report>>); 5] = [
-        ("start", Box::new(|| start(&StartArgs { herder: herder() }))),
-        ("tab", Box::new(|| tab(&TabArgs { dev: false, herder: herder() }))),
-        ("exec", Box::new(|| exec(&ExecArgs { quick: *quick, herder: herder(), ..ExecArgs::default() }))),
-        (
-            "rollout",
-            Box::new(|| rollout(&RolloutArgs { quick: *quick, herder: herder(), ..RolloutArgs::default() })),
-        ),
-        ("session", Box::new(|| session::measure(&SessionArgs::new(*quick)))),
-    ];
+    let (quick, herder) = (*quick, || herder.clone());
     let directory = target().join("bench");
     let mut all = Report::of(&serde_json::json!({}));
-    for (name, measure) in parts {
-        let report = measure()?;
-        report.write(&directory, name)?;
+    // Each is written as it ends: the next may fail.
+    let mut keep = |name: &str, report: Report| -> Outcome {
         all.take_promises(name, &report);
-    }
+        report.write(&directory, name)
+    };
+    keep("start", start(&StartArgs { herder: herder() })?)?;
+    keep("tab", tab(&TabArgs { dev: false, herder: herder() })?)?;
+    keep("exec", exec(&ExecArgs { quick, herder: herder(), ..ExecArgs::default() })?)?;
+    keep("rollout", rollout(&RolloutArgs { quick, herder: herder(), ..RolloutArgs::default() })?)?;
+    keep("session", session::measure(&SessionArgs::new(quick))?)?;
     all.end(&directory, "all")
 }
 
