@@ -185,6 +185,11 @@ pub(crate) async fn resolve(
         }
         warnings.extend(scopes.unreached.iter().map(ToString::to_string));
         let mut failure = nothing_matched(&asked, &missing, &left_out, &warnings);
+        if spec.conditions().iter().any(|condition| condition.starts_with("asg:")) {
+            failure
+                .hints
+                .insert(0, "`herder nodes summary --by asg` counts the nodes of each group.".to_owned());
+        }
         if missing.is_empty() && !excluding.is_empty() {
             failure.message = format!("--exclude leaves out every node that matches `{asked}`");
         } else if let Some(meant) = crate::complete::meant(ctx, spec.conditions()) {

@@ -69,6 +69,8 @@ fn both_views_are_merged() {
             "private_ip",
             "asg",
             "image",
+            "vpc",
+            "subnet",
             "tags",
         ] {
             assert!(node.get(field).is_some(), "{field} is missing: {node}");
@@ -156,7 +158,10 @@ fn a_summary_counts_every_node_once() {
         counts
     };
     let counts = rows(&[]);
-    assert_eq!(counts.keys().collect::<Vec<_>>(), ["agent-version", "az", "ping", "platform", "state"]);
+    assert_eq!(
+        counts.keys().collect::<Vec<_>>(),
+        ["agent-version", "asg", "az", "ping", "platform", "state"]
+    );
     for (by, values) in &counts {
         assert_eq!(values.values().sum::<u64>(), 43, "{by}: {values:?}");
     }

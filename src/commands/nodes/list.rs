@@ -27,7 +27,7 @@ pub(super) struct NodesListArgs {
     list: ListArgs,
 }
 
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 19] = [
     Column::usual("id"),
     Column::usual("name"),
     Column::usual("state"),
@@ -44,6 +44,8 @@ const COLUMNS: [Column; 17] = [
     Column::extra("instance_type"),
     Column::extra("asg"),
     Column::extra("image"),
+    Column::extra("vpc"),
+    Column::extra("subnet"),
     Column::extra("tags"),
 ];
 

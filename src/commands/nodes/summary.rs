@@ -26,8 +26,8 @@ pub(super) struct NodesSummaryArgs {
     #[command(flatten)]
     selection: SelectionArgs,
 
-    /// By what: state, ping, platform, agent-version, az, instance-type, image, asg, or tag:KEY
-    #[arg(long, value_name = "FACT,…", value_delimiter = ',', default_value = "state,ping,platform,agent-version,az", value_parser = by)]
+    /// By what: state, ping, platform, agent-version, az, instance-type, image, asg, vpc, subnet, or tag:KEY
+    #[arg(long, value_name = "FACT,…", value_delimiter = ',', default_value = "state,ping,platform,agent-version,az,asg", value_parser = by)]
     by: Vec<By>,
 
     #[command(flatten)]
@@ -50,6 +50,8 @@ enum Fact {
     InstanceType,
     Image,
     Asg,
+    Vpc,
+    Subnet,
 }
 
 fn by(word: &str) -> Result<By, String> {
@@ -85,6 +87,8 @@ impl By {
             By::Fact(Fact::InstanceType) => node.instance_type.clone(),
             By::Fact(Fact::Image) => node.image.clone(),
             By::Fact(Fact::Asg) => node.asg.clone(),
+            By::Fact(Fact::Vpc) => node.vpc.clone(),
+            By::Fact(Fact::Subnet) => node.subnet.clone(),
         }
     }
 }

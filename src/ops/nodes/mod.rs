@@ -34,11 +34,9 @@ pub(crate) struct Node {
     pub(crate) private_ip: Option<String>,
     pub(crate) asg: Option<String>,
     pub(crate) image: Option<String>,
-    pub(crate) tags: Option<BTreeMap<String, String>>,
-    #[serde(skip)]
     pub(crate) vpc: Option<String>,
-    #[serde(skip)]
     pub(crate) subnet: Option<String>,
+    pub(crate) tags: Option<BTreeMap<String, String>>,
     /// EC2 does not describe it.
     #[serde(skip)]
     pub(crate) is_partial: bool,
