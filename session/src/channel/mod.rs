@@ -13,7 +13,8 @@
 //!
 //! **Backpressure.** A message that is not taken is not acknowledged: an end that isn't ready leaves it, within the bounds
 //! of the reorder buffer, and the peer sends it again as long as there is need. The other way [`Channel::pending_bytes`]
-//! says how much waits for room in the window.
+//! says how much waits for room in the window. A caller that stops reading the socket for a while says so with
+//! [`Channel::set_reading`], and it should stop while [`Channel::can_receive`] is false.
 
 mod outbox;
 mod receiver;
@@ -265,6 +266,20 @@ impl Channel {
         })
     }
 
+    /// Whether more should be received. Not while more acknowledgements wait to be written than a peer that reads them
+    /// ever leaves: what a peer sends that takes nothing would fill the memory with them.
+    #[must_use]
+    pub fn can_receive(&self) -> bool {
+        self.receiver.has_room()
+    }
+
+    /// Tells whether the caller reads the socket from now on; it does at first. While it doesn't, because nobody takes what
+    /// came, acknowledgements stay unread: no patience is lost, and none is counted as late. What is unacknowledged is sent
+    /// again all the same.
+    pub fn set_reading(&mut self, now: Duration, is_reading: bool) {
+        self.sender.set_reading(now, is_reading);
+    }
+
     fn acknowledged(&mut self, now: Duration, frame: &Frame) {
         let sends = self.role.sends();
         let is_accepted = self.accepted_ack_flags.is_none_or(|flags| flags == frame.header.flags);
@@ -385,7 +400,8 @@ impl Channel {
         self.is_paused = false;
     }
 
-    /// For how long the oldest unacknowledged message has had no answer, counted from the last progress.
+    /// For how long the oldest unacknowledged message has had no answer, counted from the last progress. `None` while answers
+    /// are not read.
     #[must_use]
     pub fn unanswered_for(&self, now: Duration) -> Option<Duration> {
         self.sender.unanswered_for(now)

@@ -1,10 +1,10 @@
 //! The peer's stream: put in order, acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::{AckFlags, ChannelOptions, ChannelStats, Message};
-use crate::frame::{Flags, Frame, Header};
+use crate::frame::{Flags, Frame, Header, MessageId};
 use crate::payload::Acknowledge;
 
 /// A peer that repeats an acknowledged message at least this long after the acknowledgement did not take it.
@@ -13,6 +13,10 @@ const REPEAT_AFTER: Duration = Duration::from_millis(50);
 
 /// After so many repetitions the flags of acknowledgements are changed.
 const REPEATS: u32 = 4;
+
+/// Acknowledgements that may wait to be written. A peer that has more than this to take and takes none is not read either.
+/// More than both official ends keep of early messages, and some 2 MiB.
+pub(super) const MAX_ACKNOWLEDGES: usize = 16 << 10;
 
 #[derive(Debug)]
 struct Stored {
@@ -32,6 +36,8 @@ pub(super) struct Receiver {
     max_messages: usize,
     max_bytes: usize,
     acknowledges: VecDeque<Acknowledge>,
+    /// What waits there, so that a message that is repeated meanwhile is not acknowledged twice.
+    waiting: HashSet<(i64, MessageId)>,
     flags: AckFlags,
     current_flags: Flags,
     repeated: Repeated,
@@ -55,6 +61,7 @@ impl Receiver {
             max_messages: options.reorder_messages.max(1),
             max_bytes: options.reorder_bytes,
             acknowledges: VecDeque::new(),
+            waiting: HashSet::new(),
             flags: options.ack_flags,
             current_flags: match options.ack_flags {
                 AckFlags::Fixed(flags) => flags,
@@ -109,8 +116,8 @@ impl Receiver {
         if self.slots.front().and_then(Option::as_ref).is_some_and(is_waiting) {
             return;
         }
-        self.acknowledge(header);
-        if self.flags != AckFlags::Adaptive {
+        // A peer that has not got the first acknowledgement yet doesn't reject it.
+        if !self.acknowledge(header) || self.flags != AckFlags::Adaptive {
             return;
         }
         let repeated = &mut self.repeated;
@@ -126,17 +133,29 @@ impl Receiver {
         }
     }
 
-    fn acknowledge(&mut self, header: &Header) {
+    /// False if the same acknowledgement waits to be written already.
+    fn acknowledge(&mut self, header: &Header) -> bool {
+        if !self.waiting.insert((header.sequence, header.id)) {
+            return false;
+        }
         self.acknowledges.push_back(Acknowledge {
             message_type: header.message_type,
             message_id: header.id,
             sequence: header.sequence,
             is_sequential: true,
         });
+        true
     }
 
     pub(super) fn next_acknowledge(&mut self) -> Option<(Acknowledge, Flags)> {
-        Some((self.acknowledges.pop_front()?, self.current_flags))
+        let next = self.acknowledges.pop_front()?;
+        self.waiting.remove(&(next.sequence, next.message_id));
+        Some((next, self.current_flags))
+    }
+
+    /// Whether there is room for the acknowledgements of what comes.
+    pub(super) fn has_room(&self) -> bool {
+        self.acknowledges.len() < MAX_ACKNOWLEDGES
     }
 
     pub(super) fn peek(&self) -> Option<&Message> {

@@ -53,10 +53,13 @@ pub(super) struct Sender {
     timeouts: u32,
     /// The latest sending of anything acknowledged.
     latest: Duration,
-    /// When something was acknowledged, the connection was made, or something was sent on an empty window.
+    /// When something was acknowledged, the connection was made, something was sent on an empty window, or reading went on.
     progress_at: Duration,
     give_up_after: Option<Duration>,
     is_connected: bool,
+    /// Whether acknowledgements are read, and since when.
+    is_reading: bool,
+    reads_since: Duration,
     block: BytesMut,
     ids: Ids,
     stats: ChannelStats,
@@ -78,6 +81,8 @@ impl Sender {
             progress_at: Duration::ZERO,
             give_up_after,
             is_connected: true,
+            is_reading: true,
+            reads_since: Duration::ZERO,
             block: BytesMut::new(),
             ids: Ids::new(seed),
             stats: ChannelStats::default(),
@@ -176,7 +181,8 @@ impl Sender {
         let (bytes, sent_at, took) = (sent.wire.len(), sent.sent_at, now.saturating_sub(sent.sent_at));
         sent.wire = Bytes::new();
         let is_first_sending = sent.times == 1;
-        if is_first_sending {
+        // What waited to be read tells nothing of the path.
+        if is_first_sending && sent_at >= self.reads_since {
             self.trip.sample(now, took);
         }
         self.window.acknowledged(now, bytes, self.used, &self.trip);
@@ -236,7 +242,16 @@ impl Sender {
     }
 
     fn gives_up_at(&self) -> Option<Duration> {
-        Some(self.progress_at + self.give_up_after?)
+        Some(self.progress_at + self.give_up_after.filter(|_| self.is_reading)?)
+    }
+
+    /// Whether what the peer sends is read from now on. While it is not, acknowledgements may have come: nobody is silent.
+    pub(super) fn set_reading(&mut self, now: Duration, is_reading: bool) {
+        if is_reading && !self.is_reading {
+            self.progress_at = now;
+            self.reads_since = now;
+        }
+        self.is_reading = is_reading;
     }
 
     pub(super) fn deadline(&self, is_away: bool) -> Option<Duration> {
@@ -258,7 +273,7 @@ impl Sender {
         if !oldest.is_queued && now >= oldest.sent_at + timeout {
             oldest.is_queued = true;
             self.again.push_front(oldest.sequence);
-            if self.timeouts == 0 {
+            if self.timeouts == 0 && self.is_reading {
                 self.window.lost(now, &self.trip);
             }
             self.timeouts = self.timeouts.saturating_add(1);
@@ -291,7 +306,7 @@ impl Sender {
     }
 
     pub(super) fn unanswered_for(&self, now: Duration) -> Option<Duration> {
-        self.oldest().map(|_| now.saturating_sub(self.progress_at))
+        self.oldest().filter(|_| self.is_reading).map(|_| now.saturating_sub(self.progress_at))
     }
 
     pub(super) fn add_stats(&self, stats: &mut ChannelStats) {

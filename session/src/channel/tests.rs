@@ -386,6 +386,94 @@ fn a_silent_peer_is_given_up() {
 }
 
 #[test]
+fn nobody_is_silent_while_nothing_is_read() {
+    let (mut client, mut agent) = (client(), agent());
+    output(&mut client, "before");
+    pass(&mut client, &mut agent, S);
+    taken(&mut agent);
+    pass(&mut agent, &mut client, S + MS * 10);
+    client.set_reading(S * 2, false);
+    output(&mut client, "during");
+    pass(&mut client, &mut agent, S * 2);
+    taken(&mut agent);
+    let unread = written(&mut agent, S * 2);
+    // It is sent again, as ever; but for how long does not matter.
+    let window = client.stats().window_bytes;
+    let mut now = S * 2;
+    while now < S * 5000 {
+        now = client.deadline().unwrap();
+        client.expire(now).unwrap();
+        assert_eq!((written(&mut client, now).len(), client.unanswered_for(now)), (1, None));
+    }
+    assert_eq!(client.stats().window_bytes, window, "nothing was lost, as far as is known");
+    client.set_reading(now, true);
+    assert_eq!(client.unanswered_for(now + S), Some(S));
+    client.expire(now + S * 299).unwrap();
+    assert_eq!(client.expire(now + S * 300), Err(PeerSilent(S * 300)), "from now on it counts");
+    unread.iter().for_each(|wire| drop(client.receive(now, wire.clone())));
+    assert!(client.is_drained());
+}
+
+#[test]
+fn an_acknowledgement_that_waited_to_be_read_measures_no_path() {
+    let (mut client, mut agent) = (client(), agent());
+    for (sent_at, text) in [(S, "a"), (S * 2, "b")] {
+        output(&mut client, text);
+        pass(&mut client, &mut agent, sent_at);
+        taken(&mut agent);
+        if text == "b" {
+            client.set_reading(S * 2, false);
+            client.set_reading(S * 90, true);
+        }
+        pass(&mut agent, &mut client, if text == "a" { S + MS * 10 } else { S * 90 });
+    }
+    assert!(client.is_drained());
+    assert_eq!(client.stats().round_trip, MS * 10);
+}
+
+#[test]
+fn acknowledgements_that_nobody_takes_are_not_collected_for_ever() {
+    let mut client = client();
+    let mut agent = agent();
+    let mut count = 0;
+    while client.can_receive() {
+        assert!(count < 1 << 20, "{count} acknowledgements wait");
+        agent.send(PayloadType::Flag, Bytes::new());
+        count += 1;
+        // What is sent again meanwhile is acknowledged once.
+        for wire in written(&mut agent, MS).into_iter().flat_map(|wire| [wire.clone(), wire]) {
+            client.receive(MS, wire).unwrap();
+            client.take();
+        }
+    }
+    assert_eq!((count, client.stats().repeated_messages), (receiver::MAX_ACKNOWLEDGES, count as u64));
+    client.transmit(MS).unwrap();
+    assert!(client.can_receive());
+    assert_eq!(pass(&mut client, &mut agent, MS), count - 1);
+    output(&mut agent, "x");
+    let wire = agent.transmit(MS).unwrap();
+    client.receive(MS, wire.clone()).unwrap();
+    client.take();
+    assert_eq!(written(&mut client, MS).len(), 1);
+    client.receive(MS, wire).unwrap();
+    assert_eq!(written(&mut client, MS).len(), 1, "the first may have been lost");
+}
+
+/// A write side that is blocked is no sign that the peer dislikes the flags of what it can't have got.
+#[test]
+fn what_waits_to_be_written_was_not_rejected() {
+    let (mut client, mut agent) = (client(), agent());
+    output(&mut agent, "x");
+    let wire = agent.transmit(MS).unwrap();
+    for n in 1..20 {
+        client.receive(MS * 200 * n, wire.clone()).unwrap();
+        client.take();
+    }
+    let acknowledges: Vec<Frame> = written(&mut client, S * 5).iter().map(decode).collect();
+    assert_eq!(acknowledges.iter().map(|ack| ack.header.flags).collect::<Vec<_>>(), [Flags::SYN_FIN]);
+}
+
+#[test]
 fn an_agent_pauses_and_goes_on() {
     let (mut client, mut agent) = (client(), agent());
     output(&mut agent, "a");

@@ -41,8 +41,8 @@ impl Connection {
         Connection { socket, liveness, is_unflushed: true, has_written: false, ping: None }
     }
 
-    /// Writes all that the end has and the socket takes; reads a batch if `is_reading`. Ready when something was read or
-    /// written: deadlines are others then.
+    /// Writes all that the end has and the socket takes; reads a batch if `is_reading`, and if not too many acknowledgements
+    /// wait to be written. Ready when something was read or written: deadlines are others then.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -55,7 +55,9 @@ impl Connection {
             return Poll::Ready(Err(self.last_words(cx, now, end, error)));
         }
         let has_written = std::mem::take(&mut self.has_written);
-        let read = if is_reading { self.poll_read(cx, now, end) } else { Poll::Pending };
+        // A peer that takes no acknowledgements and goes on sending is left to its own full buffers, and then for dead.
+        let reads = is_reading && end.can_receive();
+        let read = if reads { self.poll_read(cx, now, end) } else { Poll::Pending };
         if has_written && read.is_pending() { Poll::Ready(Ok(())) } else { read }
     }
 

@@ -76,6 +76,8 @@ pub(super) struct Driver<C> {
     key: Option<KeyFuture>,
     drains: Vec<oneshot::Sender<()>>,
     is_unanswered: bool,
+    /// Whether the consumer had room, so that the socket is read.
+    is_reading: bool,
     epoch: Instant,
 }
 
@@ -117,6 +119,7 @@ impl<C: Control> Driver<C> {
             key: None,
             drains: Vec::new(),
             is_unanswered: false,
+            is_reading: true,
             epoch: Instant::now(),
             options,
         }
@@ -137,7 +140,8 @@ impl<C: Control> Driver<C> {
         if end == SessionEnd::Left {
             return end;
         }
-        // What was received and found no room is not thrown away; the service's word, if it is there, is the better end.
+        // What was received and found no room is not thrown away; the service's word, if it is there, is the better end. An end
+        // because of what was received stays the end: nothing is passed on after it.
         match self.pass_events(self.now(), usize::MAX) {
             Err(Over::Session(better)) => better,
             _ => end,
@@ -192,6 +196,7 @@ impl<C: Control> Driver<C> {
     async fn turn(&mut self, connection: &mut Connection, sleep: Pin<&mut Sleep>) -> Result<(), Over> {
         let now = self.now();
         let has_room = self.pass_events(now, self.producer.room())?;
+        self.set_reading(now, connection, has_room);
         if self.end.is_drained() {
             self.drains.drain(..).for_each(|drain| drain.send(()).unwrap_or_default());
         }
@@ -217,17 +222,24 @@ impl<C: Control> Driver<C> {
                 if is_abandoned {
                     return Err(Over::Session(SessionEnd::Left));
                 }
-                // Nothing was read for a while, and that was our doing.
-                connection.liveness.heard(now);
             }
             Wake::Key(key) => {
                 self.key = None;
                 self.end.data_key(now, key).map_err(|error| self.over(error))?;
             }
-            Wake::Timer => self.tick(now, connection, has_room)?,
+            Wake::Timer => self.tick(now, connection)?,
             Wake::Close => return Err(Over::Session(SessionEnd::Left)),
         }
         Ok(())
+    }
+
+    /// Notes whether the socket is read until the next turn. That nothing was heard while it was not is the consumer's doing.
+    fn set_reading(&mut self, now: Duration, connection: &mut Connection, is_reading: bool) {
+        if is_reading && !self.is_reading {
+            connection.liveness.heard(now);
+        }
+        self.is_reading = is_reading;
+        self.end.set_reading(now, is_reading);
     }
 
     async fn wait(
@@ -351,16 +363,20 @@ impl<C: Control> Driver<C> {
         })
     }
 
-    fn tick(&mut self, now: Duration, connection: &mut Connection, is_reading: bool) -> Result<(), Over> {
+    fn tick(&mut self, now: Duration, connection: &mut Connection) -> Result<(), Over> {
         self.end.expire(now).map_err(|error| self.over(error))?;
         let unix_ms = self.options.unix_ms();
         self.end.set_unix_ms(now, unix_ms);
-        match connection.liveness.due(now, unix_ms, is_reading) {
+        match connection.liveness.due(now, unix_ms, self.is_reading) {
             Due::Nothing => {}
             Due::Ping => connection.ping(),
             Due::Dead(silent) => {
                 return Err(Over::Lost(Lost(format!("nothing was heard for {} s", silent.as_secs()))));
             }
+        }
+        // What is not read may be the answer.
+        if !self.is_reading {
+            return Ok(());
         }
         let unanswered = self.end.unanswered_for(now).unwrap_or_default();
         let is_unanswered = unanswered >= self.options.unanswered_after;

@@ -112,6 +112,8 @@ pub struct ClientEnd {
     is_away: bool,
     /// Why the handshake failed, until the agent says so too.
     no_key: Option<HandshakeError>,
+    /// Why nothing more is taken: what follows a message that can't be read is not what was meant.
+    failed: Option<ClientError>,
 }
 
 impl ClientEnd {
@@ -133,6 +135,7 @@ impl ClientEnd {
             present_since: None,
             is_away: false,
             no_key: None,
+            failed: None,
         }
     }
 
@@ -166,8 +169,15 @@ impl ClientEnd {
     /// The next event, in order; `None` until more is received.
     ///
     /// # Errors
-    /// If the session can't go on.
+    /// If the session can't go on. It is the same error then for ever: nothing is passed on that came after it.
     pub fn next_event(&mut self, now: Duration) -> Result<Option<ClientEvent>, ClientError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        self.take_event(now).inspect_err(|error| self.failed = Some(error.clone()))
+    }
+
+    fn take_event(&mut self, now: Duration) -> Result<Option<ClientEvent>, ClientError> {
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -252,7 +262,9 @@ impl ClientEnd {
             self.no_key = Some(error);
             why
         });
-        let reply = self.handshake.data_key(key)?;
+        let reply = self.handshake.data_key(key).inspect_err(|error| {
+            self.failed = Some(error.clone().into());
+        })?;
         self.waits_since = now;
         self.channel.send(reply.payload_type, reply.payload);
         Ok(())
@@ -324,6 +336,17 @@ impl ClientEnd {
     /// The next message to write.
     pub fn transmit(&mut self, now: Duration) -> Option<Bytes> {
         self.channel.transmit(now)
+    }
+
+    /// Whether more should be received: see [`Channel::can_receive`].
+    #[must_use]
+    pub fn can_receive(&self) -> bool {
+        self.channel.can_receive()
+    }
+
+    /// Tells whether the socket is read from now on: see [`Channel::set_reading`].
+    pub fn set_reading(&mut self, now: Duration, is_reading: bool) {
+        self.channel.set_reading(now, is_reading);
     }
 
     /// When [`ClientEnd::expire`] wants to be called.

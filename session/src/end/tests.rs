@@ -326,6 +326,42 @@ fn absence_is_told_and_its_end_too() {
     }
 }
 
+/// What follows a hole in an encrypted stream is not what was meant, and an orderly end after it is none.
+#[test]
+fn nothing_is_passed_on_after_a_message_that_is_not_authentic() {
+    let (mut client, mut agent) = (client(), agent(encrypted(None, false)));
+    talk(&mut client, &mut agent);
+    let wires = ["good", "altered", "after the hole"].map(|text| {
+        agent.output(text.into());
+        agent.transmit(S).unwrap()
+    });
+    for (n, wire) in wires.into_iter().enumerate() {
+        let Frame { header, payload } = Frame::decode(wire, Default::default()).unwrap();
+        let mut payload = payload.to_vec();
+        if n == 1 {
+            *payload.last_mut().unwrap() ^= 1;
+        }
+        client.receive(S, Frame { header, payload: payload.into() }.encode()).unwrap();
+    }
+    client.receive(S, control(MessageType::ChannelClosed, b"{}")).unwrap();
+    assert_eq!(client.next_event(S), Ok(Some(ClientEvent::Output("good".into()))));
+    for _ in 0..3 {
+        let error = client.next_event(S);
+        assert!(matches!(error, Err(ClientError::NotAuthentic(_))), "{error:?}");
+    }
+}
+
+#[test]
+fn nothing_is_passed_on_after_a_handshake_that_failed() {
+    let (mut client, mut agent) = (client(), agent(plan(SessionType::Port)));
+    client.receive(S, agent.transmit(S).unwrap()).unwrap();
+    assert_eq!(client.next_event(S), Ok(None));
+    let nobody_asked = HandshakeError::NoKey { key_id: "arn:key".into(), why: "denied".into() };
+    let error = client.data_key(S, Err(nobody_asked)).unwrap_err();
+    client.receive(S, control(MessageType::ChannelClosed, b"{}")).unwrap();
+    assert_eq!(client.next_event(S), Err(error));
+}
+
 #[test]
 fn a_close_comes_after_all_that_came_before_it() {
     let (mut client, mut agent) = (client(), agent(plan(SessionType::StandardStream)));

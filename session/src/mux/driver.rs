@@ -127,10 +127,10 @@ impl MuxHandle {
         Ok(MuxStream::new(id, Arc::clone(&self.shared)))
     }
 
-    /// Waits for the next stream that the other side opens. One task at a time may wait.
+    /// For the agent's side: waits for the next stream that the client opens. One task at a time may wait.
     ///
     /// # Errors
-    /// The session is over.
+    /// The session is over. At a client's side nothing else is waited for.
     pub async fn accept(&self) -> Result<MuxStream, LinkEnded> {
         loop {
             let next = self.shared.with(|state| match (state.accepted.pop_front(), &state.ended) {

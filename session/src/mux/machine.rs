@@ -23,7 +23,7 @@ const MAX_REFUSALS: usize = 1024;
 /// What has changed with a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The other side has opened it.
+    /// The other side has opened it. Only a client does: what an agent opens is refused.
     Opened(StreamId),
     /// There is something to [take](Mux::take), if only its end.
     Readable(StreamId),
@@ -154,6 +154,7 @@ impl Stream {
 /// The streams of a session.
 #[derive(Debug)]
 pub struct Mux {
+    role: Role,
     options: MuxOptions,
     decoder: Decoder,
     streams: BTreeMap<StreamId, Stream>,
@@ -176,6 +177,7 @@ impl Mux {
         let max_frame = options.max_frame.clamp(1, MAX_PAYLOAD);
         let block = options.block.max(2 * HEADER_SIZE);
         Mux {
+            role,
             options: MuxOptions { max_frame, block, ..options },
             decoder: Decoder::default(),
             streams: BTreeMap::new(),
@@ -259,7 +261,8 @@ impl Mux {
         if self.streams.contains_key(&id) {
             return;
         }
-        if self.streams.len() >= self.options.max_streams {
+        // Nobody at a client would ever read a stream of the agent's: it would use up a place, and the budget.
+        if self.role == Role::Client || self.streams.len() >= self.options.max_streams {
             self.control.push_back(Frame::Fin(id));
             return;
         }

@@ -2,7 +2,7 @@
 //!
 //! [`Mux`] is the protocol without I/O: bytes in, events out; commands in, bytes out. [`connect`] puts it on a
 //! [link](crate::link) and gives [`MuxStream`]s that read and write like sockets. The client opens streams and the
-//! agent's side accepts them; both roles are here.
+//! agent's side accepts them; both roles are here. A stream that an agent opens is refused with a FIN.
 //!
 //! # What version 1 can't do, and what happens then
 //!

@@ -9,6 +9,10 @@ pub const ESCAPE_HELP: &str = "\r\nEscapes, at the beginning of a line:\r\n\
     \x20 ~~   send a single ~\r\n\
     \x20 ~?   show this\r\n";
 
+/// What `~^Z` shows where [`suspend`](super::suspend) fails.
+pub const NOT_SUSPENDED: &str =
+    "\r\nherder can't be suspended here: no shell could continue it. The session goes on.\r\n";
+
 const SUSPEND: u8 = 0x1a;
 
 /// What a part of the input is for.

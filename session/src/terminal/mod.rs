@@ -39,7 +39,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-pub use escapes::{ESCAPE_HELP, EscapePiece, Escapes};
+pub use escapes::{ESCAPE_HELP, EscapePiece, Escapes, NOT_SUSPENDED};
 pub use input::Input;
 pub use output::Output;
 pub use raw::{NotATerminal, RawMode, restore, suspend};

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use rustix::process::{Signal, getpgrp, kill_current_process_group};
+use rustix::process::{Signal, getpgid, getpgrp, getppid, getsid, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// The terminal that is in raw mode, and how it was.
@@ -108,12 +108,34 @@ pub(super) fn resume() {
     }
 }
 
+/// Whether no shell of this session waits for this job: what a terminal was opened for (`tmux new-window 'herder …'`,
+/// `ssh -t host herder …`, `docker run -it`), or whose shell is gone. Stopped, it would stay so for ever. The system itself lets
+/// SIGTSTP do nothing then; it does not look after SIGSTOP like that, and SIGTSTP is caught here.
+fn is_orphaned() -> bool {
+    let group = getpgrp();
+    let Ok(session) = getsid(None) else { return true };
+    // Where there is job control, the shell leads the session and each job has a group of its own.
+    if group == session {
+        return true;
+    }
+    let Some(parent) = getppid() else { return true };
+    match (getpgid(Some(parent)), getsid(Some(parent))) {
+        // A script that started this process: it is part of the job, and its shell waits for both.
+        (Ok(of_parent), _) if of_parent == group => false,
+        (_, Ok(of_parent)) => of_parent != session,
+        (_, Err(_)) => true,
+    }
+}
+
 /// Restores the terminal and stops this process and those of its job. When they go on, [`Signals`](super::Signals) sets
 /// raw mode again: it sees the signal that they go on by. Stopping takes effect a moment after this returns.
 ///
 /// # Errors
-/// The system refused to stop them; raw mode is set again.
+/// Nobody could continue them, or the system refused to stop them; the terminal is in raw mode as before.
 pub fn suspend() -> io::Result<()> {
+    if is_orphaned() {
+        return Err(io::Error::other("no shell with job control waits for this job"));
+    }
     restore();
     kill_current_process_group(Signal::STOP).map_err(|error| {
         resume();

@@ -86,7 +86,7 @@ impl Signals {
                     None => continue,
                 },
                 Some(()) = self.stopped.recv() => {
-                    // If the system won't, the session simply goes on.
+                    // Where nobody could continue it, the session simply goes on, as after a SIGTSTP that the system ignores.
                     let _ = suspend();
                     continue;
                 }

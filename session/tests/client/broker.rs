@@ -17,7 +17,7 @@ use herder_session::client::{
 };
 use herder_session::crypto::DataKey;
 use herder_session::end::{AgentEnd, AgentEvent, AgentOptions};
-use herder_session::frame::{Flags, Frame, Header, MessageId, MessageType, PayloadType};
+use herder_session::frame::{DigestCheck, Flags, Frame, Header, MessageId, MessageType, PayloadType};
 use herder_session::handshake::{AgentPlan, GeneratedKey};
 use herder_session::payload::{ChannelClosed, JsonPayload, OpenDataChannel, SessionType};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,6 +57,8 @@ pub(crate) enum Order {
     Bye,
     Drop,
     Close(&'static str),
+    /// Alters the next message, which comes too late for a digest to tell.
+    Alter,
 }
 
 /// What a broker saw.
@@ -80,6 +82,7 @@ struct Agent {
     end: AgentEnd,
     epoch: Instant,
     echoes: bool,
+    alters: bool,
     seen: Arc<Mutex<Seen>>,
 }
 
@@ -123,9 +126,22 @@ impl Agent {
                 self.end.set_ready(is_ready);
                 self.look();
             }
+            Order::Alter => self.alters = true,
             Order::Bye | Order::Drop | Order::Close(_) => {}
         }
     }
+}
+
+/// The next message of the agent's, altered if that is wanted.
+fn transmit(end: &mut AgentEnd, now: Duration, alters: &mut bool) -> Option<Bytes> {
+    let wire = end.transmit(now)?;
+    let Frame { header, payload } = Frame::decode(wire.clone(), DigestCheck::Skipped).unwrap();
+    if header.message_type != MessageType::OutputStreamData || !std::mem::take(alters) {
+        return Some(wire);
+    }
+    let mut payload = payload.to_vec();
+    *payload.last_mut().unwrap() ^= 1;
+    Some(Frame { header, payload: payload.into() }.encode())
 }
 
 /// A plan of an agent that encrypts nothing.
@@ -158,7 +174,7 @@ impl Broker {
         let mut visits: VecDeque<Visit> = visits.iter().cloned().collect();
         let epoch = Instant::now();
         let end = AgentEnd::new(Duration::ZERO, AgentOptions::new(channel, plan, [3; 32]));
-        let mut agent = Agent { end, epoch, echoes, seen: seen.clone() };
+        let mut agent = Agent { end, epoch, echoes, alters: false, seen: seen.clone() };
         tokio::spawn(async move {
             agent.look();
             loop {
@@ -234,11 +250,11 @@ async fn serve(
             }
         };
         // As a service does, it reads while it can't write.
-        let (end, seen, epoch) = (&mut agent.end, &agent.seen, agent.epoch);
+        let (end, seen, epoch, alters) = (&mut agent.end, &agent.seen, agent.epoch, &mut agent.alters);
         let writing = poll_fn(|cx| -> Poll<io::Result<()>> {
             while left > 0 {
                 ready!(sink.poll_ready_unpin(cx)).map_err(io::Error::other)?;
-                let Some(wire) = end.transmit(epoch.elapsed()) else { break };
+                let Some(wire) = transmit(end, epoch.elapsed(), alters) else { break };
                 left -= 1;
                 seen.lock().unwrap().sent_bytes += wire.len();
                 sink.start_send_unpin(Message::Binary(wire)).map_err(io::Error::other)?;
@@ -264,7 +280,8 @@ async fn serve(
                 Order::Bye => return bye(sink.reunite(stream).unwrap()).await,
                 Order::Drop => return Ok(()),
                 Order::Close(output) => {
-                    while let Some(wire) = agent.end.transmit(agent.now()) {
+                    let now = agent.now();
+                    while let Some(wire) = transmit(&mut agent.end, now, &mut agent.alters) {
                         sink.send(Message::Binary(wire)).await.map_err(io::Error::other)?;
                     }
                     let closed = ChannelClosed { output: output.into(), ..ChannelClosed::default() };

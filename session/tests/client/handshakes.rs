@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use herder_session::client::{EventLink, Session, SessionEnd, SessionEvent};
-use herder_session::end::AgentEvent;
-use herder_session::handshake::Encryption;
+use herder_session::client::{EventLink, Session, SessionEnd, SessionError, SessionEvent};
+use herder_session::end::{AgentEvent, ClientError};
+use herder_session::handshake::{AgentPlan, Encryption};
 use herder_session::link::{Incoming, LinkSink, LinkSource};
 use herder_session::payload::{SessionFlag, SessionType, TerminalSize};
 
@@ -85,18 +85,34 @@ async fn a_shell_is_told_its_size() {
     until("the second size", || sizes() == [80, 100]).await;
 }
 
-#[tokio::test]
-async fn a_session_is_encrypted_with_a_key_of_kms() {
+fn encrypted() -> AgentPlan {
     let encryption = Encryption {
         key_id: "arn:key".into(),
         challenge: Some("Y2g=".into()),
         is_acknowledgement_required: true,
     };
-    let encrypted = herder_session::handshake::AgentPlan {
-        encryption: Some(encryption),
-        ..plan(SessionType::StandardStream)
-    };
-    let broker = Broker::start(encrypted.clone(), true, &[]).await;
+    AgentPlan { encryption: Some(encryption), ..plan(SessionType::StandardStream) }
+}
+
+#[tokio::test]
+async fn what_was_altered_on_the_way_is_the_end_and_nothing_comes_after_it() {
+    let broker = Broker::start(encrypted(), false, &[]).await;
+    let mut session = Session::open(broker.opened(), Aws::default(), options());
+    while !matches!(next(&mut session).await, SessionEvent::Started(_)) {}
+    broker.order(Order::Alter);
+    broker.order(Order::StdErr("altered".into()));
+    broker.order(Order::Output("after the hole".into()));
+    // An orderly end that came at the same time makes it no better.
+    broker.order(Order::Close(""));
+    let event = next(&mut session).await;
+    let SessionEvent::Closed(SessionEnd::Failed(error)) = &event else { panic!("{event:?}") };
+    assert!(matches!(&**error, SessionError::Client(ClientError::NotAuthentic(_))), "{error}");
+    assert_eq!(session.events.next().await, None);
+}
+
+#[tokio::test]
+async fn a_session_is_encrypted_with_a_key_of_kms() {
+    let broker = Broker::start(encrypted(), true, &[]).await;
     let aws = Aws::default();
     let mut session = Session::open(broker.opened(), aws.clone(), options());
     session.handle.send_input("secret".into()).await.unwrap();

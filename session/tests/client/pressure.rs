@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use herder_session::channel::ChannelOptions;
-use herder_session::client::{Resumption, Session, SessionEnd, SessionEvent, SessionOptions};
+use futures_util::{SinkExt, StreamExt};
+use herder_session::channel::{Channel, ChannelOptions};
+use herder_session::client::{Opened, Resumption, Session, SessionEnd, SessionEvent, SessionOptions};
+use herder_session::frame::PayloadType;
 use herder_session::payload::SessionType;
+use tokio::net::TcpSocket;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::broker::{Aws, Broker, Order, Visit, end, next, options, pattern, plan, read, until};
 
@@ -36,6 +40,70 @@ async fn a_reader_that_does_not_read_holds_up_the_other_end_and_loses_nothing() 
     until("the input", || broker.seen.lock().unwrap().input == b"stop").await;
     let (received, _) = read(&mut session, sent.len()).await;
     assert!(received == sent);
+}
+
+#[tokio::test]
+async fn a_reader_that_pauses_for_long_loses_neither_the_session_nor_a_byte() {
+    let broker = Broker::with_channel(plan(SessionType::Port), false, &[], large()).await;
+    let silent_for = Duration::from_secs(2);
+    let options = SessionOptions { silent_for, unanswered_after: Duration::from_millis(700), ..options() };
+    let mut session = Session::open(broker.opened(), Aws::default(), options);
+    while !matches!(next(&mut session).await, SessionEvent::Started(_)) {}
+    let sent: Bytes = pattern(32 << 20).into();
+    broker.order(Order::Output(sent.clone()));
+    until("a full buffer", || session.events.waiting_bytes() >= 1 << 20).await;
+    // Its acknowledgement is behind all that nobody reads.
+    session.handle.send_input("typed meanwhile".into()).await.unwrap();
+    until("the input", || broker.seen.lock().unwrap().input == b"typed meanwhile").await;
+    tokio::time::sleep(silent_for + Duration::from_millis(500)).await;
+    let (received, others) = read(&mut session, sent.len()).await;
+    assert!(received == sent);
+    assert_eq!(others, [], "nobody is told of an agent that doesn't answer");
+    session.handle.drained().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_acknowledgement_is_not_read_for_ever() {
+    // Little fits into the system's buffers, so that it is soon seen who stops.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    socket.set_send_buffer_size(64 << 10).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let stream_url = format!("ws://{}/?role=publish_subscribe&n=1", listener.local_addr().unwrap());
+    let opened = Opened { session_id: "s-1".into(), target: "i-1".into(), stream_url, token: "t".into() };
+    let mut session = Session::open(opened, Aws::default(), options());
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut peer = tokio_tungstenite::accept_async(stream).await.unwrap();
+    peer.next().await.unwrap().unwrap();
+    let shown = tokio::spawn(async move {
+        let (received, _) = read(&mut session, 150_000).await;
+        (received.len(), session)
+    });
+    let mut agent = Channel::new(ChannelOptions { chunk_bytes: 1, ..ChannelOptions::agent(7, 1) });
+    agent.send(PayloadType::Output, pattern(150_000).into());
+    let mut sent = 0;
+    let stops = loop {
+        let Some(wire) = agent.transmit(Duration::ZERO) else { break false };
+        let sending = tokio::time::timeout(Duration::from_secs(1), peer.send(Message::Binary(wire))).await;
+        match sending {
+            Ok(sending) => sending.unwrap(),
+            // Half written: the rest goes out with the next.
+            Err(_) => break true,
+        }
+        sent += 1;
+    };
+    assert!(stops, "{sent} messages were read, and no acknowledgement of them was taken");
+    // When it takes them, everything goes on.
+    let (mut sink, mut stream) = peer.split();
+    let reading = tokio::spawn(async move { while let Some(Ok(_)) = stream.next().await {} });
+    while let Some(wire) = agent.transmit(Duration::ZERO) {
+        sink.send(Message::Binary(wire)).await.unwrap();
+    }
+    let (received, session) = shown.await.unwrap();
+    assert_eq!(received, 150_000);
+    drop(session);
+    reading.await.unwrap();
 }
 
 #[tokio::test]

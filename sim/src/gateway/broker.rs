@@ -234,6 +234,8 @@ impl Broker {
                             self.dismiss(before, (1000, ""), now);
                         }
                         self.tell_agent(MessageType::StartPublication, self.client.is_some(), now);
+                        // Both are there now: a client that was first, or was told of a pause, hears of it too.
+                        self.tell_client(MessageType::StartPublication);
                     }
                 }
                 Event::Act(act) => self.act(act, now),

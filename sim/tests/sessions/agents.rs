@@ -1,6 +1,9 @@
 //! A real agent, played by the test: it registers over TLS, hears of a session, and serves it.
 
-use crate::client::{Client, PATIENCE, Ws, address, ask, call, connect, node, now, signed, ssm, until};
+use crate::client::{
+    Client, PATIENCE, Ws, address, ask, call, connect, first_word, node, now, open, record, signed, ssm,
+    until,
+};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use herder_session::channel::ChannelOptions;
@@ -91,8 +94,8 @@ fn message(message_type: MessageType, payload: Value) -> Message {
     Message::Binary(Frame { header, payload: payload.to_string().into() }.encode())
 }
 
-/// An agent's end on its data channel: answers `hello` with `world`, and is done when it hears `bye`.
-async fn serve_session(server: &Server, session: &str, mut control: Ws) -> Ws {
+/// An agent's data channel.
+async fn attach(server: &Server, session: &str) -> Ws {
     let path = format!("/v1/data-channel/{session}");
     let (status, body) = create(server, &path).await;
     assert_eq!(status, 201);
@@ -101,6 +104,12 @@ async fn serve_session(server: &Server, session: &str, mut control: Ws) -> Ws {
     let mut socket = dial(server, &path, "role=publish_subscribe", word).await;
     let state = json!({"SchemaVersion": 1, "SessionState": "Connected", "SessionId": session});
     socket.send(message(MessageType::AgentSessionState, state)).await.unwrap();
+    socket
+}
+
+/// An agent's end on its data channel: answers `hello` with `world`, and is done when it hears `bye`.
+async fn serve_session(server: &Server, session: &str, mut control: Ws) -> Ws {
+    let mut socket = attach(server, session).await;
     let plan = AgentPlan {
         agent_version: "3.3.0.0".into(),
         session_type: SessionType::StandardStream,
@@ -198,6 +207,34 @@ async fn an_agent_of_its_own_serves_sessions() {
         server.control().nodes().iter().any(|node| node.id == AGENT && node.ping == "ConnectionLost")
     })
     .await;
+}
+
+/// A command that says nothing begins by its agent's arrival, and what waited for an agent is sent again when it is back.
+#[tokio::test]
+async fn a_client_that_is_first_hears_of_its_agent_and_of_its_return() {
+    let server = secure(&format!("5,windows=0,agents={AGENT}")).await;
+    let control = register(&server).await;
+    let opened = open(&server, AGENT, ("", Value::Null)).await;
+    let mut client = crate::client::dial(&server, &opened.url).await.unwrap();
+    client.send(first_word(&opened.token)).await.unwrap();
+    until("the client's arrival", || record(&server, &opened.id).connects == 1).await;
+    for _ in 0..2 {
+        let mut agent = attach(&server, &opened.id).await;
+        assert_eq!(frame(&mut client).await.header.message_type, MessageType::StartPublication);
+        assert_eq!(frame(&mut agent).await.header.message_type, MessageType::StartPublication);
+        drop(agent);
+        assert_eq!(frame(&mut client).await.header.message_type, MessageType::PausePublication);
+    }
+    // As herder's own end sees it: it has begun though nobody has said a word.
+    let mut quiet = Client::start_with(&server, AGENT, ("", Value::Null), |options| {
+        options.quiet_start_after = Some(Duration::from_millis(50));
+    })
+    .await;
+    let id = quiet.opened.id.clone();
+    let (agent, ()) = tokio::join!(attach(&server, &id), async {
+        quiet.until("the beginning", |client| client.started.is_some()).await;
+    });
+    drop((agent, control));
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use herder_session::handshake::Started;
 use herder_session::payload::SessionType;
 use herder_session::record::{RecordInput, Recorder, RecordingHeader};
 use herder_session::terminal::{
-    ESCAPE_HELP, EscapePiece, Escapes, Input, Output, RawMode, SIZE_OF_NO_TERMINAL, SIZE_OF_SILENT_TERMINAL,
-    Signals, TerminalSignal, suspend,
+    ESCAPE_HELP, EscapePiece, Escapes, Input, NOT_SUSPENDED, Output, RawMode, SIZE_OF_NO_TERMINAL,
+    SIZE_OF_SILENT_TERMINAL, Signals, TerminalSignal, suspend,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
@@ -234,8 +234,12 @@ impl Keys<'_> {
                     EscapePiece::Help => {
                         let _ = self.to_screen.send(ESCAPE_HELP);
                     }
-                    // Where the system won't, the session simply goes on.
-                    EscapePiece::Suspend => drop(suspend()),
+                    // Where the system won't, the session goes on.
+                    EscapePiece::Suspend => {
+                        if suspend().is_err() {
+                            let _ = self.to_screen.send(NOT_SUSPENDED);
+                        }
+                    }
                 }
             }
         }

@@ -60,11 +60,26 @@ fn a_client_counts_its_streams_from_3_by_2() {
 
 #[test]
 fn a_number_that_the_other_side_took_is_left_out() {
-    let mut mux = client();
-    tell(&mut mux, &[Frame::Syn(StreamId(3)), push(StreamId(3), b"theirs")]);
-    assert_eq!(mux.open(), Ok(StreamId(5)));
-    assert_eq!(take_all(&mut mux, StreamId(3)), b"theirs");
+    let mut mux = Mux::new(Role::Agent, MuxOptions::new(Role::Agent));
+    tell(&mut mux, &[Frame::Syn(StreamId(2)), push(StreamId(2), b"theirs")]);
+    assert_eq!(mux.open(), Ok(StreamId(4)));
+    assert_eq!(take_all(&mut mux, StreamId(2)), b"theirs");
     assert_eq!(mux.buffered(), 0);
+}
+
+/// They would take up places and budget that nobody ever gives back.
+#[test]
+fn a_client_refuses_streams_that_an_agent_opens() {
+    let mut mux = client_with(|options| options.max_streams = 2);
+    let ids = [StreamId(2), StreamId(4), StreamId(6)];
+    for id in ids {
+        tell(&mut mux, &[Frame::Syn(id), push(id, b"unwanted")]);
+    }
+    assert_eq!((mux.streams(), mux.buffered(), mux.next_event()), (0, 0, None));
+    assert_eq!(said(&mut mux), ids.map(Frame::Fin));
+    let id = mux.open().unwrap();
+    tell(&mut mux, &[Frame::Fin(StreamId(2)), push(id, b"wanted")]);
+    assert_eq!(take_all(&mut mux, id), b"wanted");
 }
 
 #[test]

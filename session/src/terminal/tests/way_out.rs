@@ -4,10 +4,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, setsid, waitpid};
 
 use super::{is_raw, terminal};
-use crate::terminal::{RawMode, Signals, TerminalSignal};
+use crate::terminal::{RawMode, Signals, TerminalSignal, suspend};
 
 const BOUND: Duration = Duration::from_secs(60);
 
@@ -32,16 +32,35 @@ async fn panicking_child() {
     tokio::spawn(async { panic!("planned by a test") }).await.unwrap_err();
 }
 
+/// What it does where no shell waits for it: it asks to be suspended, twice.
+#[tokio::test]
+#[ignore = "the process that other tests start"]
+async fn lonely_child() {
+    setsid().unwrap();
+    let terminal = rustix::stdio::stdin();
+    let mut signals = Signals::listen(Some(terminal)).unwrap();
+    let raw = RawMode::enter(terminal).unwrap();
+    let refused = suspend().unwrap_err();
+    assert_eq!(refused.to_string(), "no shell with job control waits for this job");
+    kill_process(getpid(), Signal::TSTP).unwrap();
+    let signal = tokio::time::timeout(Duration::from_millis(300), signals.next()).await;
+    assert!(signal.is_err(), "{signal:?}");
+    assert!(is_raw(&terminal.try_clone_to_owned().unwrap()));
+    drop(raw);
+}
+
 fn start(test: &str, terminal: &std::os::fd::OwnedFd) -> Child {
-    let executable = std::env::current_exe().unwrap();
-    Command::new(executable)
+    command(test, terminal).process_group(0).spawn().unwrap()
+}
+
+fn command(test: &str, terminal: &std::os::fd::OwnedFd) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", &format!("terminal::tests::way_out::{test}"), "--ignored"])
         .stdin(terminal.try_clone().unwrap())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
 }
 
 fn pid(child: &Child) -> Pid {
@@ -83,6 +102,25 @@ fn a_process_that_is_stopped_gives_the_terminal_back_meanwhile() {
     until("raw mode comes back", || is_raw(&program));
     kill_process(pid(&child), Signal::TERM).unwrap();
     assert!(wait(&mut child).success());
+    assert!(!is_raw(&program));
+}
+
+/// As in `tmux new-window 'herder session web-1'`: a process that is stopped there stays so.
+#[test]
+fn a_process_that_nobody_could_continue_is_not_stopped() {
+    let (_person, program) = terminal();
+    let mut child = command("lonely_child", &program).spawn().unwrap();
+    let mut status = None;
+    until("the process ends or stops", || {
+        status = waitpid(Some(pid(&child)), WaitOptions::UNTRACED | WaitOptions::NOHANG).unwrap();
+        status.is_some()
+    });
+    let (_, status) = status.unwrap();
+    if status.stopped() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(status.exit_status(), Some(0), "{status:?}");
     assert!(!is_raw(&program));
 }
 
