@@ -15,7 +15,7 @@ const REPEAT_AFTER: Duration = Duration::from_millis(50);
 const REPEATS: u32 = 4;
 
 /// Acknowledgements that may wait to be written. A peer that has more than this to take and takes none is not read either.
-/// More than both official ends keep of early messages, and some 2 MiB.
+/// More than the official client holds of early messages (10,000); with what finds them again some 2 MiB.
 pub(super) const MAX_ACKNOWLEDGES: usize = 16 << 10;
 
 #[derive(Debug)]
