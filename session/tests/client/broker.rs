@@ -179,6 +179,7 @@ impl Broker {
             agent.look();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 let visit = visits.pop_front().unwrap_or(Visit::Serve);
                 // A connection that fails is what most of the tests are about.
                 let _broken = serve(stream, visit, &mut agent, &mut receiver).await;
