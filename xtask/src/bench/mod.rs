@@ -249,17 +249,37 @@ fn rollout(args: &RolloutArgs) -> Outcome<Report> {
     Ok(report)
 }
 
-/// How long a bash script on the aws CLI takes.
-fn seconds_of(script: &str, python: &Path, simulator: &Simulator) -> Outcome<f64> {
+/// What a person writes in herder's place.
+enum Script {
+    /// On the aws CLI.
+    Bash(&'static str),
+    /// On boto3.
+    Python(&'static str),
+}
+
+/// How long a script takes.
+fn seconds_of(script: &Script, python: &Path, simulator: &Simulator) -> Outcome<f64> {
     let begun = std::time::Instant::now();
-    let mut bash = Command::new("bash");
-    let aws = format!("aws() {{ '{}' -m awscli \"$@\"; }}\n{script}", python.display());
-    isolate(&mut bash).arg("-c").arg(aws).envs(simulator.variables.iter().cloned());
-    bash.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-    bash.env("AWS_EC2_METADATA_DISABLED", "true")
+    let mut program = match script {
+        Script::Bash(script) => {
+            let mut bash = Command::new("bash");
+            let aws = format!("aws() {{ '{}' -m awscli \"$@\"; }}\n{script}", python.display());
+            isolate(&mut bash).arg("-c").arg(aws);
+            bash
+        }
+        Script::Python(script) => {
+            let mut program = Command::new(python);
+            isolate(&mut program).arg("-c").arg(script);
+            program
+        }
+    };
+    program.envs(simulator.variables.iter().cloned());
+    program.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    program
+        .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_RETRY_MODE", "standard")
         .env("AWS_MAX_ATTEMPTS", "10");
-    output(bash, "bash")?;
+    output(program, "the script")?;
     Ok(begun.elapsed().as_secs_f64())
 }
 
