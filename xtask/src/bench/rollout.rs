@@ -162,26 +162,23 @@ pub(crate) fn scripts(bench: &Bench, nodes: u64, report: &mut Report) -> Outcome
         report.tells(&format!("script: {name}, time"), seconds, "s");
         rows.insert(name, (calls, seconds));
     }
-    // Twenty calls of the aws CLI every 5 s are more than two cores can start; one process keeps the 5 s.
-    let (calls, _) = rows["exact ids by boto3, in one process"];
-    report.tells(
-        "script: herder's calls, of a third of the boto3 script's",
+    // A read of each of twenty chunks every 5 s is more than the aws CLI comes to on two cores, and what is slower asks less: the
+    // script that keeps the 5 s is the measure.
+    let (calls, seconds) = rows["exact ids by boto3, in one process"];
+    report.at_most(
+        "script: herder's calls, of a third of those of exact ids every 5 s",
         100.0 * ours / (calls / 3.0),
+        100.0,
         "%",
     );
+    report.at_most("script: herder's time, of that script's", 100.0 * herder.seconds / seconds, 100.0, "%");
     let (calls, seconds) = rows["exact ids"];
-    report.at_most(
-        "script: herder's calls, of a third of the exact-id script's",
+    report.tells(
+        "script: herder's calls, of a third of those of exact ids as fast as the aws CLI goes",
         100.0 * ours / (calls / 3.0),
-        100.0,
         "%",
     );
-    report.at_most(
-        "script: herder's time, of the exact-id script's",
-        100.0 * herder.seconds / seconds,
-        100.0,
-        "%",
-    );
+    report.at_most("script: herder's time, of the aws CLI's", 100.0 * herder.seconds / seconds, 100.0, "%");
     Ok(())
 }
 
