@@ -7,7 +7,8 @@
 //! in the renderers' fixture, and in `docs/json.md`.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::body::Body;
 use crate::run_id::RunId;
@@ -24,6 +25,7 @@ pub struct Envelope {
     /// Schema version, [`SCHEMA_VERSION`].
     pub v: u32,
     /// Counts from 0 within a run, without holes; a resumed run goes on counting.
+    #[serde(deserialize_with = "countable")]
     pub seq: u64,
     /// When it was stamped, by herder's clock, UTC.
     pub at: Timestamp,
@@ -32,6 +34,13 @@ pub struct Envelope {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+/// Reads a number that is counted on from. One so large that counting would come to an end is damage.
+pub(crate) fn countable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    let is_possible = number <= u64::MAX / 2;
+    is_possible.then_some(number).ok_or_else(|| D::Error::custom(format!("nothing counts to {number}")))
 }
 
 /// What happened in a run.

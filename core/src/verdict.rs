@@ -185,16 +185,16 @@ impl Tally {
         self.0.get(&verdict).copied().unwrap_or(0)
     }
 
-    /// Targets with any verdict.
+    /// Targets with any verdict. A tally that was read may say anything: sums end at the largest number.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.0.values().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     /// Targets whose verdict counts against the error budget.
     #[must_use]
     pub fn bad(&self) -> u64 {
-        self.0.iter().filter(|(v, _)| v.is_bad()).map(|(_, n)| n).sum()
+        self.0.iter().filter(|(v, _)| v.is_bad()).fold(0, |sum, (_, n)| sum.saturating_add(*n))
     }
 
     /// The verdicts that occurred and how often, in summary order.
@@ -231,6 +231,12 @@ mod tests {
         tally.add(Verdict::Unknown);
         assert_eq!((tally.total(), tally.bad(), tally.count(Verdict::Failed)), (3, 1, 0));
         assert_eq!(serde_json::to_string(&tally).unwrap(), r#"{"ok":2,"unknown":1}"#);
+    }
+
+    #[test]
+    fn a_tally_that_counts_too_much_has_a_sum() {
+        let tally: Tally = serde_json::from_str(r#"{"failed":18446744073709551615,"unknown":2}"#).unwrap();
+        assert_eq!((tally.total(), tally.bad()), (u64::MAX, u64::MAX));
     }
 
     #[test]

@@ -9,8 +9,7 @@
     reason = "how long to run is said in seconds, and what came of it to whoever asks"
 )]
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use herder_session::channel::{Channel, ChannelOptions};
@@ -24,57 +23,16 @@ use herder_session::handshake::{AgentPlan, Encryption, HandshakeError};
 use herder_session::mux::{Event as MuxEvent, Frame as MuxFrame, Mux, MuxOptions, Role, StreamId, Taken};
 use herder_session::payload::{Acknowledge, JsonPayload, SessionType};
 use herder_session::payload::{ChannelClosed, HandshakeRequest, HandshakeResponse, OpenDataChannel};
+use rand::Rng;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+
+#[path = "../../tests/fuzz/rounds.rs"]
+mod rounds;
+
+use rounds::{made, number, rounds, rounds_of};
 
 const MS: Duration = Duration::from_millis(1);
-
-/// More than any target holds at a time; less than what millions of frames would come to if something of each stayed.
-const MOST_GROWTH_KIB: u64 = 64 << 10;
-
-thread_local! {
-    /// Frames that were made for the target of this thread.
-    static FRAMES: Cell<u64> = const { Cell::new(0) };
-}
-
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|text| text.parse().ok())
-}
-
-/// Runs rounds of a target until the time is over; each has its seed.
-fn rounds(name: &str, round: impl FnMut(&mut SmallRng)) {
-    rounds_of_frames(name, 0, round);
-}
-
-/// The same until so many frames were made as well.
-fn rounds_of_frames(name: &str, frames: u64, mut round: impl FnMut(&mut SmallRng)) {
-    let (begun, time) = (Instant::now(), Duration::from_secs(number("HERDER_FUZZ_SECONDS").unwrap_or(2)));
-    let mut seed = number("HERDER_FUZZ_SEED").unwrap_or(0);
-    let mut warm = None;
-    while begun.elapsed() < time || FRAMES.get() < frames {
-        let round_begun = Instant::now();
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            round(&mut SmallRng::seed_from_u64(seed))
-        }));
-        assert!(result.is_ok(), "HERDER_FUZZ_SEED={seed}");
-        assert!(round_begun.elapsed() < Duration::from_secs(20), "hangs: HERDER_FUZZ_SEED={seed}");
-        seed += 1;
-        if begun.elapsed() > time / 2 {
-            warm = warm.or_else(memory_kib);
-        }
-    }
-    let growth = memory_kib().zip(warm).map_or(0, |(now, warm)| now.saturating_sub(warm));
-    println!("{name}: {} frames in {:.1} s, {growth} KiB more", FRAMES.get(), begun.elapsed().as_secs_f64());
-    assert!(growth < MOST_GROWTH_KIB, "{name} has grown by {growth} KiB");
-}
-
-/// What this process holds, where the system says it.
-fn memory_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.split_whitespace().next()?.parse().ok()
-}
 
 fn random_bytes(rng: &mut SmallRng, most: usize) -> Bytes {
     let length = rng.random_range(0..=most);
@@ -129,7 +87,7 @@ fn random_document(rng: &mut SmallRng) -> Bytes {
 
 /// A message that is valid but for what the dice say.
 fn random_frame(rng: &mut SmallRng) -> Bytes {
-    FRAMES.set(FRAMES.get() + 1);
+    made();
     const TYPES: [MessageType; 8] = [
         MessageType::OutputStreamData,
         MessageType::OutputStreamData,
@@ -181,13 +139,13 @@ fn random_frame(rng: &mut SmallRng) -> Bytes {
 
 /// No message but by chance.
 fn random_noise(rng: &mut SmallRng) -> Bytes {
-    FRAMES.set(FRAMES.get() + 1);
+    made();
     random_bytes(rng, 300)
 }
 
 #[test]
 fn frames() {
-    rounds_of_frames("frames", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
+    rounds_of("frames", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         for _ in 0..5000 {
             let wire = if rng.random_bool(0.5) { random_noise(rng) } else { random_frame(rng) };
             let Ok(frame) = Frame::decode(wire.clone(), DigestCheck::Required) else { continue };
@@ -222,7 +180,7 @@ fn payloads() {
 
 #[test]
 fn channels() {
-    rounds_of_frames("channels", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
+    rounds_of("channels", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         let options = if rng.random() { ChannelOptions::client(1, 1) } else { ChannelOptions::agent(1, 1) };
         let mut channel =
             Channel::new(ChannelOptions { reorder_messages: 1000, reorder_bytes: 100_000, ..options });
@@ -253,7 +211,7 @@ fn channels() {
 
 #[test]
 fn clients() {
-    rounds_of_frames("clients", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
+    rounds_of("clients", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         let options = ClientOptions {
             quiet_start_after: rng.random::<bool>().then_some(MS * 100),
             ..ClientOptions::new(ChannelOptions::client(1, 1), [0; 12])
@@ -292,7 +250,7 @@ fn clients() {
 
 #[test]
 fn agents() {
-    rounds_of_frames("agents", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
+    rounds_of("agents", number("HERDER_FUZZ_FRAMES").unwrap_or(0), |rng| {
         let encryption =
             Encryption { key_id: "k".into(), challenge: None, is_acknowledgement_required: rng.random() };
         let plan = AgentPlan {
@@ -318,7 +276,7 @@ fn agents() {
 fn random_mux_frames(rng: &mut SmallRng) -> Bytes {
     let mut wire = bytes::BytesMut::new();
     for _ in 0..rng.random_range(0..8) {
-        FRAMES.set(FRAMES.get() + 1);
+        made();
         let id = StreamId(match rng.random_range(0..8) {
             0 => rng.random(),
             _ => rng.random_range(1..20),

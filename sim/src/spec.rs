@@ -6,7 +6,7 @@ use crate::accounts;
 use crate::outage::{self, Down, Outage};
 use crate::scenario::Scenario;
 use crate::sessions::options::{self, SessionOptions};
-use crate::switches::{self, Switches};
+use crate::switches::{self, Refused, Switches};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -339,6 +339,11 @@ impl Spec {
             self.set(key, &value.text())?;
         }
         if let Some(switches) = &scenario.switches {
+            switches.check().map_err(|Refused { key, value, allowed }| SpecError::Value {
+                key: key.to_owned(),
+                value,
+                allowed,
+            })?;
             self.switches = switches.clone();
         }
         self.scenario = Some(scenario);
@@ -525,5 +530,19 @@ mod tests {
             assert!(spec.scenario.is_some());
             assert_eq!(spec.seed, 9);
         }
+    }
+
+    #[test]
+    fn switches_of_scenarios_are_looked_at_too() {
+        for (text, key) in [
+            ("properties_page = 0", "properties_page"),
+            ("foreign_commands = 4294967295", "foreign_commands"),
+            ("late_events = nan", "late_events"),
+            ("stale_counters = { seconds = -1.0 }", "stale_counters"),
+        ] {
+            let read = Spec::scenario(&format!("[switches]\n{text}"), Path::new("x.toml"));
+            assert!(matches!(read, Err(SpecError::Value { key: of, .. }) if of == key), "{text}");
+        }
+        assert!(Spec::scenario("[switches]\nproperties_page = 1", Path::new("x.toml")).is_ok());
     }
 }

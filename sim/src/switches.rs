@@ -137,6 +137,17 @@ pub(crate) const KEYS: [&str; 24] = [
     "strict_clock",
 ];
 
+/// Commands of other people, which all are there from the start.
+const FOREIGN_MOST: u32 = 100_000;
+
+/// A value that a switch does not take.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    pub(crate) allowed: &'static str,
+}
+
 impl Switches {
     /// Sets one switch from the text of a spec; the error says what is allowed.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> Result<(), &'static str> {
@@ -161,10 +172,41 @@ impl Switches {
             "hidden_commands" => self.hidden_commands = number(value)?,
             "properties_page" => self.properties_page = whole(value)?.max(1),
             "tag_values" => self.tag_values = whole(value)?,
-            "foreign_commands" => self.foreign_commands = whole(value)?,
+            "foreign_commands" => {
+                self.foreign_commands = whole(value)?;
+                return self.check().map_err(|refused| refused.allowed);
+            }
             "pending_limit" => self.pending_limit = whole(value)?,
             "parameters_limit" => self.parameters_limit = u64::from(whole(value)?),
             _ => *self.flag(key).ok_or("a known switch")? = flag(value)?,
+        }
+        Ok(())
+    }
+
+    /// Looks at values that a scenario has set without [`Switches::set`].
+    pub(crate) fn check(&self) -> Result<(), Refused> {
+        let stale = match self.stale_counters {
+            Some(StaleCounters::Seconds(seconds)) => seconds,
+            Some(StaleCounters::Never) | None => 0.0,
+        };
+        let seconds = [
+            ("stale_counters", stale),
+            ("hidden_commands", self.hidden_commands),
+            ("late_objects", self.late_objects),
+            ("late_events", self.late_events),
+        ];
+        let refuse = |key, value: String, allowed| Err(Refused { key, value, allowed });
+        if let Some((key, value)) = seconds.into_iter().find(|(_, value)| !value.is_finite() || *value < 0.0)
+        {
+            return refuse(key, value.to_string(), "a number of seconds");
+        }
+        if self.foreign_commands > FOREIGN_MOST {
+            let value = self.foreign_commands.to_string();
+            return refuse("foreign_commands", value, "a whole number up to 100000");
+        }
+        // A list with nothing on its pages never ends.
+        if self.properties_page == 0 {
+            return refuse("properties_page", "0".to_owned(), "a whole number from 1");
         }
         Ok(())
     }
@@ -223,5 +265,7 @@ mod tests {
         }
         assert!(Switches::default().set("nonsense", "1").is_err());
         assert_eq!(Switches::default().set("opaque_errors", "maybe"), Err("true or false"));
+        let allowed = Err("a whole number up to 100000");
+        assert_eq!(Switches::default().set("foreign_commands", "4294967295"), allowed);
     }
 }

@@ -223,7 +223,7 @@ impl<J: Job> Executor<J> {
         let (named, rest): (Vec<usize>, Vec<usize>) = group.targets.iter().partition(|t| bad.contains(t));
         // A part of what was handed over whole can only be named by its ids.
         if self.policy.via.is_whole(group.attempt) {
-            group.attempt += 1;
+            group.attempt = group.attempt.saturating_add(1);
             let why = outcome.reason.as_ref().map_or("no reason", Reason::as_str);
             let message =
                 format!("the service refused the selector ({why}): its targets are sent to in batches");
@@ -319,7 +319,7 @@ impl<J: Job> Executor<J> {
                     *owner = None;
                 }
             }
-            self.queue.push_group(Group { lane, attempt: attempt + 1, targets });
+            self.queue.push_group(Group { lane, attempt: attempt.saturating_add(1), targets });
             return;
         }
         self.judge_unanswered(&targets, attempt, &Reason::SEND_LOST).await;

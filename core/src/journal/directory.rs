@@ -44,13 +44,13 @@ impl RunsDirectory {
         private_dir(&path)?;
         private_dir(&path.join("output"))?;
         let directory = RunDirectory(path);
-        let mut lines = LineWriter::open(&directory.0.join("targets.jsonl"))?;
+        let mut lines = LineWriter::open::<Target>(&directory.0.join("targets.jsonl"))?;
         for target in targets {
             lines.append(target)?;
         }
         lines.sync()?;
         // A run without a journal would look as if nothing had been sent: it is there before the run is.
-        LineWriter::open(&directory.journal())?.sync()?;
+        LineWriter::open::<Record>(&directory.journal())?.sync()?;
         sync_dir(&directory.0)?;
         directory.write_record(record)?;
         sync_dir(&self.0)?;
@@ -162,7 +162,11 @@ impl RunDirectory {
         if format.format > FORMAT_VERSION {
             return Err(JournalError::Newer { run: format.run, found: format.format });
         }
-        serde_json::from_slice(&text).map_err(damaged)
+        let record: RunRecord = serde_json::from_slice(&text).map_err(damaged)?;
+        match flaw(&record, &self.0) {
+            None => Ok(record),
+            Some(flaw) => Err(damaged(serde::de::Error::custom(flaw))),
+        }
     }
 
     /// The resolved targets, in order, and after them those that the service chose by itself.
@@ -246,6 +250,17 @@ impl RunDirectory {
     pub fn is_driven(&self) -> bool {
         let Ok(file) = File::open(self.0.join("lock")) else { return false };
         !matches!(FileExt::try_lock_shared(&file), Ok(true))
+    }
+}
+
+/// What can't be in a record that was read whole: a run that goes on with it would mark its commands with another run's id, or send
+/// to targets twice.
+fn flaw(record: &RunRecord, directory: &Path) -> Option<String> {
+    let is_own = directory.file_name().is_some_and(|name| name == record.run.as_str());
+    match record {
+        RunRecord { run, .. } if !is_own => Some(format!("it is the record of run {run}")),
+        RunRecord { waves, .. } if !waves.is_sorted() => Some("its waves go back".to_owned()),
+        _ => None,
     }
 }
 

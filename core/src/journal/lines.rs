@@ -21,11 +21,11 @@ pub(super) struct LineWriter {
 }
 
 impl LineWriter {
-    /// Opens or makes the file (mode 0600) and cuts off a last line that readers leave out.
-    pub(super) fn open(path: &Path) -> Result<LineWriter, JournalError> {
+    /// Opens or makes the file of `T`s (mode 0600) and cuts off a last line that readers leave out.
+    pub(super) fn open<T: DeserializeOwned>(path: &Path) -> Result<LineWriter, JournalError> {
         let open = || -> io::Result<(File, u64)> {
             let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
-            let end = cut_torn_tail(&mut file)?;
+            let end = cut_torn_tail::<T>(&mut file)?;
             Ok((file, end))
         };
         let (file, end) = open().map_err(JournalError::io("open", path))?;
@@ -59,8 +59,8 @@ impl LineWriter {
     }
 }
 
-/// Cuts off a last line that has no end or does not parse, and says where the file ends then.
-fn cut_torn_tail(file: &mut File) -> io::Result<u64> {
+/// Cuts off a last line that has no end or is no `T`, and says where the file ends then.
+fn cut_torn_tail<T: DeserializeOwned>(file: &mut File) -> io::Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;
     let mut end = line_start(file, length)?;
     if end == length && end > 0 {
@@ -68,7 +68,7 @@ fn cut_torn_tail(file: &mut File) -> io::Result<u64> {
         file.seek(SeekFrom::Start(start))?;
         let mut line = Vec::new();
         BufReader::new(&*file).take(end - start).read_to_end(&mut line)?;
-        if serde_json::from_slice::<serde::de::IgnoredAny>(&line).is_err() {
+        if serde_json::from_slice::<T>(&line).is_err() {
             end = start;
         }
     }
@@ -144,7 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.jsonl");
         assert_eq!(read(&path).unwrap(), Vec::<u32>::new());
-        let mut writer = LineWriter::open(&path).unwrap();
+        let mut writer = LineWriter::open::<u32>(&path).unwrap();
         for n in [1, 22, 333] {
             writer.append(&n).unwrap();
         }
@@ -153,7 +153,7 @@ mod tests {
         for cut in 0..=whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let before = read(&path).unwrap();
-            let mut writer = LineWriter::open(&path).unwrap();
+            let mut writer = LineWriter::open::<u32>(&path).unwrap();
             writer.append(&4).unwrap();
             let mut expected = before.clone();
             expected.push(4);
@@ -166,7 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.jsonl");
         std::fs::write(&path, format!("1\n\"{}", "x".repeat(10_000))).unwrap();
-        LineWriter::open(&path).unwrap();
+        LineWriter::open::<u32>(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"1\n");
     }
 
@@ -187,12 +187,12 @@ mod tests {
         for damaged in ["not json\n", "\0\0\0\0\n", "\n", "{\"a\":\n"] {
             std::fs::write(&path, format!("1\n2\n{damaged}")).unwrap();
             assert_eq!(read(&path).unwrap(), [1, 2]);
-            let mut writer = LineWriter::open(&path).unwrap();
+            let mut writer = LineWriter::open::<u32>(&path).unwrap();
             writer.append(&3).unwrap();
             assert_eq!(read(&path).unwrap(), [1, 2, 3], "after {damaged:?}");
         }
         std::fs::write(&path, "not json\n").unwrap();
-        LineWriter::open(&path).unwrap();
+        LineWriter::open::<u32>(&path).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
     }
 
@@ -200,7 +200,7 @@ mod tests {
     fn a_record_that_cannot_be_written_leaves_nothing_behind() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.jsonl");
-        let mut writer = LineWriter::open(&path).unwrap();
+        let mut writer = LineWriter::open::<u32>(&path).unwrap();
         writer.append(&1).unwrap();
         // Half a line, as a full disk leaves it.
         writer.file.write_all(b"2222").unwrap();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::StoredOutput;
-use crate::event::Envelope;
+use crate::event::{Envelope, countable};
 use crate::run_id::RunId;
 use crate::target::Target;
 use crate::verdict::Reason;
@@ -74,6 +74,7 @@ pub enum Record {
     /// About to send to these targets. On disk before the call.
     Send {
         /// Counts from 1 within the run; also the marker in the command's comment.
+        #[serde(deserialize_with = "countable")]
         intent: u64,
         /// Targets by their line in `targets.jsonl`, from 0.
         targets: Vec<u32>,
@@ -87,6 +88,7 @@ pub enum Record {
     /// The service chose a node for this send that was not among the run's targets: from here on it is.
     Adopted {
         /// The send.
+        #[serde(deserialize_with = "countable")]
         intent: u64,
         /// Its line, counted on from the end of `targets.jsonl`.
         line: u32,
@@ -96,6 +98,7 @@ pub enum Record {
     /// The service took it.
     Sent {
         /// The intent it answers.
+        #[serde(deserialize_with = "countable")]
         intent: u64,
         /// AWS's command id.
         command_id: String,
@@ -103,6 +106,7 @@ pub enum Record {
     /// The service refused it or it never left: nothing was changed.
     NotSent {
         /// The intent it answers.
+        #[serde(deserialize_with = "countable")]
         intent: u64,
         /// Why.
         reason: Reason,
@@ -110,11 +114,13 @@ pub enum Record {
     /// The answer was lost and no trace of the send was found.
     Lost {
         /// The intent it answers.
+        #[serde(deserialize_with = "countable")]
         intent: u64,
     },
     /// About to cancel a command remotely.
     Cancel {
         /// Counts with the sends.
+        #[serde(deserialize_with = "countable")]
         intent: u64,
         /// AWS's command id.
         command_id: String,

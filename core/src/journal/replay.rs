@@ -85,20 +85,23 @@ impl Replay {
     }
 
     fn fold(&mut self, record: Record) {
+        let known = self.verdicts.len();
+        let is_known = |line: &u32| usize::try_from(*line).is_ok_and(|line| line < known);
         let mut settle = |intent: u64, state: SendState| {
             if let Some(send) = self.sends.get_mut(&intent) {
                 send.state = state;
             }
         };
         match record {
-            Record::Send { intent, targets, lane, attempt, server_at } => {
+            Record::Send { intent, mut targets, lane, attempt, server_at } => {
+                // Of a node whose adoption could not be written nothing is known: it is found again.
+                targets.retain(is_known);
                 self.next_intent = self.next_intent.max(intent + 1);
                 let state = SendState::InDoubt;
                 self.sends.insert(intent, BatchState { targets, lane, attempt, server_at, state });
             }
             Record::Adopted { intent, line, .. } => {
-                let is_known = usize::try_from(line).is_ok_and(|line| line < self.verdicts.len());
-                if let Some(send) = self.sends.get_mut(&intent).filter(|_| is_known) {
+                if let Some(send) = self.sends.get_mut(&intent).filter(|_| is_known(&line)) {
                     send.targets.push(line);
                 }
             }

@@ -94,7 +94,7 @@ mod tests {
             file.write_all(line(n * 2).as_bytes()).unwrap();
             file.write_all(torn.as_bytes()).unwrap();
             assert_eq!(tail.read_new().unwrap().len(), 1);
-            let mut writer = crate::journal::lines::LineWriter::open(&path).unwrap();
+            let mut writer = crate::journal::lines::LineWriter::open::<StoredEvent>(&path).unwrap();
             assert!(tail.read_new().unwrap().is_empty());
             writer.append(&serde_json::from_str::<StoredEvent>(&line(n * 2 + 1)).unwrap()).unwrap();
             let events = tail.read_new().unwrap();

@@ -350,3 +350,57 @@ fn an_event_that_could_not_be_written_does_not_spoil_the_next() {
     run.for_each_event(|stored| seen.push(stored.envelope.seq)).unwrap();
     assert_eq!(seen, [1]);
 }
+
+#[tokio::test]
+async fn a_last_line_that_readers_leave_out_is_gone_before_others_follow() {
+    let (_state, run) = new_run(2);
+    let mut log = EventLog::open(&run).unwrap();
+    log.append(envelope(0, finished(0, Verdict::Ok))).unwrap();
+    drop(Journal::open(&run, 1).unwrap().intend_send(vec![0], 0, 1, None).await.unwrap());
+    for file in ["journal.jsonl", "events.jsonl"] {
+        // JSON, and no record.
+        let path = run.path().join(file);
+        fs::write(&path, [&fs::read(&path).unwrap()[..], b"{\"type\":\"sent\"}\n"].concat()).unwrap();
+    }
+    let replay = Replay::read(&run).unwrap();
+    assert_eq!((replay.next_intent, replay.next_seq), (2, 1));
+    drop(Journal::open(&run, 2).unwrap().intend_send(vec![1], 0, 1, None).await.unwrap());
+    EventLog::open(&run).unwrap().append(envelope(1, finished(1, Verdict::Ok))).unwrap();
+    let replay = Replay::read(&run).unwrap();
+    assert_eq!((replay.next_intent, replay.next_seq), (3, 2));
+    assert_eq!(replay.verdicts, [Some(Verdict::Ok), Some(Verdict::Ok)]);
+}
+
+#[test]
+fn lines_that_there_are_not_belong_to_no_send() {
+    let (_state, run) = new_run(2);
+    let send =
+        r#"{"type":"send","intent":1,"targets":[1,2,4294967295],"lane":0,"attempt":1,"server_at":null}"#;
+    fs::write(run.journal(), format!("{send}\n")).unwrap();
+    assert_eq!(Replay::read(&run).unwrap().sends[&1].targets, [1]);
+}
+
+#[test]
+fn numbers_that_nothing_counts_to_are_damage() {
+    let (_state, run) = new_run(1);
+    let intents = [r#"{"type":"lost","intent":18446744073709551615}"#, r#"{"type":"lost","intent":1}"#, ""];
+    fs::write(run.journal(), intents.join("\n")).unwrap();
+    assert!(matches!(Replay::read(&run), Err(JournalError::Damaged { line: 1, .. })));
+    fs::write(run.journal(), "").unwrap();
+    let event = serde_json::to_string(&envelope(u64::MAX, Event::RunContinued)).unwrap();
+    fs::write(run.events(), format!("{event}\n{event}\n")).unwrap();
+    assert!(matches!(Replay::read(&run), Err(JournalError::Damaged { line: 1, .. })));
+}
+
+#[test]
+fn a_record_of_another_run_or_with_waves_that_go_back_is_damage() {
+    for (record, why) in [
+        (RunRecord { run: run_id(2), ..record(1, 2) }, format!("it is the record of run {}", run_id(2))),
+        (RunRecord { waves: vec![2, 1, 2], ..record(1, 2) }, "its waves go back".to_owned()),
+    ] {
+        let (_state, run) = new_run(2);
+        fs::write(run.path().join("run.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+        let Err(JournalError::Damaged { source, .. }) = run.record() else { panic!("{why}") };
+        assert_eq!(source.to_string(), why);
+    }
+}

@@ -30,7 +30,7 @@ impl Journal {
     /// # Errors
     /// The file can't be opened.
     pub fn open(directory: &RunDirectory, next_intent: u64) -> Result<Journal, JournalError> {
-        let lines = LineWriter::open(&directory.journal())?;
+        let lines = LineWriter::open::<Record>(&directory.journal())?;
         Ok(Journal { inner: Arc::new(Mutex::new(Inner { lines, next_intent, broken: None })) })
     }
 
@@ -156,7 +156,7 @@ impl EventLog {
     pub fn open(directory: &RunDirectory) -> Result<EventLog, JournalError> {
         let path = directory.bodies();
         Ok(EventLog {
-            lines: LineWriter::open(&directory.events())?,
+            lines: LineWriter::open::<StoredEvent>(&directory.events())?,
             bodies: Bodies::open(&path).map_err(JournalError::io("open", &path))?,
         })
     }

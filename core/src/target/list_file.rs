@@ -57,11 +57,13 @@ pub fn parse_list(bytes: &[u8]) -> Result<Vec<ListedNode>, ListError> {
 fn plain(text: &str) -> Result<Vec<ListedNode>, ListError> {
     let mut nodes = Vec::new();
     for (line, number) in text.lines().zip(1..) {
+        if line.trim_start().starts_with('{') {
+            nodes.extend(json_line(line, number)?);
+            continue;
+        }
         let first = line.split('\t').next().unwrap_or_default();
         let word = before_comment(first).trim();
-        if word.starts_with('{') {
-            nodes.extend(json_line(word, number)?);
-        } else if word.contains(|c: char| c.is_control()) {
+        if word.contains(|c: char| c.is_control()) {
             return failed(number, "there are control characters in it; this is not a list of nodes");
         } else if !word.is_empty() {
             nodes.push(scoped(word));
@@ -173,6 +175,8 @@ mod tests {
 {"target":"web-3"}"#;
         assert_eq!(read(events), ["i-2", "web-3"]);
         assert_eq!(read("web-1\n{\"target\":\"i-2\"}"), ["web-1", "i-2"]);
+        // A blank with a `#` or a tab in it is no comment there.
+        assert_eq!(read("# two\n {\"name\":\"web #2\",\t\"target\":\"i-2\"}\nweb-3 #3"), ["i-2", "web-3"]);
         assert_eq!(
             read(r#"{"run":{},"targets":[{"target":"i-1"},{"target":"i-2"}],"tally":{}}"#),
             ["i-1", "i-2"]

@@ -3,6 +3,7 @@
 //! `and` (`&`) binds less than `not ` (`!`); parentheses group. Blanks separate words. A quote at the start of
 //! a word, or after `:` `=` `,` `@`, holds everything up to its end together; `\` takes the next character literally.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -15,8 +16,10 @@ use super::suggest::suggest;
 use crate::run_id::RunId;
 use crate::verdict::Verdict;
 
-/// How deeply `not` and parentheses may nest.
+/// How deeply `not`, parentheses and aliases may nest.
 const MAX_DEPTH: usize = 64;
+/// How many conditions a selector may have when its aliases are filled in: a few aliases that stand in each other twice make millions.
+const MAX_CONDITIONS: usize = 1000;
 
 /// A selector that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +63,9 @@ impl Selector {
     /// # Errors
     /// The text or the selector of an alias in it doesn't parse, an alias means itself, or one stands in a list of names.
     pub fn with_aliases(text: &str, aliases: &BTreeMap<String, String>) -> Result<Selector, SelectorError> {
-        parse(text, Aliases { all: aliases, within: &[] }).map_err(|p| SelectorError {
+        let conditions = Cell::new(0);
+        let aliases = Aliases { all: aliases, within: &[], depth: 0, conditions: &conditions };
+        parse(text, aliases).map_err(|p| SelectorError {
             selector: text.to_owned(),
             column: p.column,
             problem: p.problem,
@@ -81,11 +86,15 @@ struct Aliases<'a> {
     all: &'a BTreeMap<String, String>,
     /// Those whose selectors are being read, outermost first.
     within: &'a [&'a str],
+    /// How deeply the text stands in others.
+    depth: usize,
+    /// Those so far, of all texts.
+    conditions: &'a Cell<usize>,
 }
 
 impl Aliases<'_> {
     /// What a word stands for, if it is an alias.
-    fn expand(self, word: &[Ch], column: usize) -> Parsed<Option<Selector>> {
+    fn expand(self, word: &[Ch], (column, depth): (usize, usize)) -> Parsed<Option<Selector>> {
         // A kind, or something in quotes, is never one.
         if word.iter().any(|ch| !matches!(ch, Ch::Plain(c) if *c != ':')) {
             return Ok(None);
@@ -110,7 +119,9 @@ impl Aliases<'_> {
             );
         }
         let within = [self.within, &[name.as_str()]].concat();
-        parse(selector, Aliases { all: self.all, within: &within }).map(Some).map_err(|inner| Problem {
+        // As if it stood in parentheses.
+        let inner = Aliases { within: &within, depth: depth + 1, ..self };
+        parse(selector, inner).map(Some).map_err(|inner| Problem {
             column,
             problem: format!(
                 "the alias `{name}` stands for `{selector}`; there, column {}: {}",
@@ -241,7 +252,7 @@ impl<I: Iterator<Item = Token>> Parser<'_, I> {
         if self.tokens.peek().is_none() {
             return problem(1, "it is empty", ALLOWED);
         }
-        let selector = self.conjunction(0)?;
+        let selector = self.conjunction(self.aliases.depth)?;
         match self.tokens.next() {
             None => Ok(selector),
             Some(Token { kind: Kind::Close, column }) => {
@@ -299,12 +310,25 @@ impl<I: Iterator<Item = Token>> Parser<'_, I> {
                     ),
                 }
             }
-            Kind::Word(word) => match self.aliases.expand(&word, token.column)? {
+            Kind::Word(word) => match self.aliases.expand(&word, (token.column, depth))? {
                 Some(selector) => Ok(selector),
-                None => term(&word, token.column).map(Selector::Term),
+                None => self.condition(&word, token.column),
             },
             Kind::And | Kind::Close => problem(token.column, "a condition is expected here", ALLOWED),
         }
+    }
+
+    fn condition(&self, word: &[Ch], column: usize) -> Parsed<Selector> {
+        let count = self.aliases.conditions.get() + 1;
+        self.aliases.conditions.set(count);
+        if count > MAX_CONDITIONS {
+            return problem(
+                column,
+                format!("it has more than {MAX_CONDITIONS} conditions"),
+                "List values in one condition: `tag:env=a,b`, or nodes in a file: @FILE.",
+            );
+        }
+        term(word, column).map(Selector::Term)
     }
 }
 

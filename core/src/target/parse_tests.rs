@@ -242,3 +242,26 @@ fn aliases_stand_wherever_a_condition_does() {
         assert_eq!(shown(text), meant, "{text}");
     }
 }
+
+#[test]
+fn aliases_that_stand_in_each_other_come_to_an_end() {
+    let mut aliases =
+        BTreeMap::from([("wide0".to_owned(), "az:a".to_owned()), ("deep0".to_owned(), "az:a".to_owned())]);
+    for n in 1..100 {
+        aliases.insert(format!("wide{n}"), format!("wide{} and wide{}", n - 1, n - 1));
+        aliases.insert(format!("deep{n}"), format!("not deep{}", n - 1));
+    }
+    let read = |text: &str| Selector::with_aliases(text, &aliases);
+    assert_eq!(read("wide9").unwrap().terms().len(), 512);
+    assert!(read("wide40").unwrap_err().problem.ends_with("it has more than 1000 conditions"));
+    assert!(
+        read(&("all and ".repeat(1000) + "all"))
+            .unwrap_err()
+            .problem
+            .ends_with("it has more than 1000 conditions")
+    );
+    // What is shown of one that is accepted nests no deeper than what is accepted.
+    let deepest = (0..100).map_while(|n| read(&format!("deep{n}")).ok()).last().unwrap();
+    assert_eq!(deepest.to_string().parse(), Ok(deepest));
+    assert!(read("deep99").unwrap_err().problem.ends_with("it is nested too deeply"));
+}

@@ -1,6 +1,6 @@
 //! What scenarios say about the things around a fleet: load balancing, alarms, groups, buckets, accounts, regions.
 
-use super::{parsed, time};
+use super::{nodes, parsed, time};
 use crate::outage::Down;
 use crate::spec::Share;
 use serde::Deserialize;
@@ -161,7 +161,8 @@ pub struct AccountRule {
     pub denied: bool,
     /// Operations (`SendCommand`) that are refused in it.
     pub deny: Vec<String>,
-    /// Managed, running nodes in each of its regions, instead of the spec's.
+    /// Managed, running nodes in each of its regions, instead of the spec's; up to 100,000.
+    #[serde(deserialize_with = "nodes")]
     pub nodes: Option<u32>,
 }
 

@@ -1,6 +1,6 @@
 //! Files that nodes have beside those that every node has.
 
-use super::{Setting, parsed};
+use super::{Setting, at_most, parsed};
 use crate::draw::Draw;
 use crate::fleet::is_in_share;
 use crate::fleet::node::Node;
@@ -23,7 +23,8 @@ pub struct FileRule {
     pub path: String,
     /// What is in it.
     pub text: String,
-    /// So many distinct bytes instead of `text`.
+    /// So many distinct bytes instead of `text`; up to 1 GiB, which are held in memory.
+    #[serde(deserialize_with = "bytes")]
     pub bytes: Option<u64>,
     /// Whose it is; `root` when absent.
     pub owner: Option<String>,
@@ -66,6 +67,10 @@ fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Err
     } else {
         Err(serde::de::Error::custom(format!("'{path}' is no value here: an absolute path is allowed")))
     }
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    at_most(u64::deserialize(deserializer)?, 1 << 30).map(Some)
 }
 
 fn octal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {

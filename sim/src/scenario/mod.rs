@@ -245,6 +245,17 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
     })
 }
 
+/// As many as a spec may have.
+fn nodes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    at_most(u64::deserialize(deserializer)?, 100_000).map(|count| u32::try_from(count).ok())
+}
+
+/// What a number stands for is made in memory.
+fn at_most<E: serde::de::Error>(number: u64, most: u64) -> Result<u64, E> {
+    let refused = || E::custom(format!("'{number}' is no value here: a number up to {most} is allowed"));
+    if number <= most { Ok(number) } else { Err(refused()) }
+}
+
 /// True where a rule about a command and a document is about these.
 pub(crate) fn is_about(
     (command, document): (Option<&str>, Option<&str>),
@@ -320,6 +331,8 @@ mod tests {
             "[[file]]\npath = \"etc/motd\"",
             "[[file]]\npath = \"/etc/../motd\"",
             "[[file]]\nmode = \"8\"",
+            "[[file]]\nbytes = 9223372036854775807",
+            "[[account]]\nnodes = 100001",
         ] {
             assert!(toml::from_str::<Scenario>(text).is_err(), "{text}");
         }

@@ -74,6 +74,8 @@ async fn auto_scaling_pages_and_limits() {
     for (extra, code) in [
         ("&MaxRecords=101", "ValidationError"),
         ("&NextToken=zzz", "InvalidNextToken"),
+        // `at:18446744073709551615`
+        ("&NextToken=YXQ6MTg0NDY3NDQwNzM3MDk1NTE2MTU%3D", "InvalidNextToken"),
         ("&Filters.member.1.Name=colour&Filters.member.1.Values.member.1=red", "ValidationError"),
     ] {
         let reply = groups(&caller, extra).await;

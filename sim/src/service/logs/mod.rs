@@ -78,7 +78,8 @@ fn place_token(place: usize) -> String {
 
 fn place(token: Option<&str>) -> Result<usize, ApiError> {
     let Some(token) = token else { return Ok(0) };
-    decoded(token).and_then(|text| text.strip_prefix("l:")?.parse().ok()).ok_or_else(bad_token)
+    let number = decoded(token).and_then(|text| text.strip_prefix("l:")?.parse::<u32>().ok());
+    number.map(|number| number as usize).ok_or_else(bad_token)
 }
 
 /// The group that a call names, by name or ARN.
@@ -295,4 +296,17 @@ fn get(here: &Here<'_>, body: &Map<String, Value>) -> Result<Value, ApiError> {
         "nextForwardToken": format!("f/{}", end.token()),
         "nextBackwardToken": format!("b/{}", start.token()),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_that_no_list_has_are_refused() {
+        assert_eq!(place(Some(&place_token(7))).unwrap(), 7);
+        for number in [usize::MAX, u32::MAX as usize + 1] {
+            assert_eq!(place(Some(&place_token(number))).unwrap_err().code, "InvalidParameterException");
+        }
+    }
 }

@@ -131,11 +131,12 @@ pub(crate) fn token(offset: usize) -> String {
     base64::engine::general_purpose::STANDARD.encode(format!("at:{offset}"))
 }
 
-/// Reads a page token.
+/// Reads a page token. A position that no list has is none that was ever given.
 pub(crate) fn offset(token: Option<&str>) -> Result<usize, ApiError> {
     let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(0) };
     decoded(token)
-        .and_then(|text| text.strip_prefix("at:").and_then(|number| number.parse().ok()))
+        .and_then(|text| text.strip_prefix("at:").and_then(|number| number.parse::<u32>().ok()))
+        .map(|number| number as usize)
         .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token isn't valid."))
 }
 
