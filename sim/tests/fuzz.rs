@@ -19,5 +19,7 @@ mod requests;
 mod rounds;
 #[path = "fuzz/specs.rs"]
 mod specs;
+#[path = "fuzz/values.rs"]
+mod values;
 #[path = "fuzz/wire.rs"]
 mod wire;

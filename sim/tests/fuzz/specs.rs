@@ -10,8 +10,9 @@ use rand::seq::IndexedRandom;
 
 use crate::client::{panics, read, talk};
 use crate::mutate::mutate;
-use crate::requests::{Kind, Known, request};
+use crate::requests::request;
 use crate::rounds::{made, rounds};
+use crate::values::{Kind, Known};
 
 const VALUES: [&str; 52] = [
     "",

@@ -6,8 +6,9 @@ use rand::rngs::SmallRng;
 
 use crate::client::{panics, read, talk};
 use crate::mutate::mutate;
-use crate::requests::{Kind, Known, Request, good, request};
+use crate::requests::{Request, good, request};
 use crate::rounds::{made, rounds};
+use crate::values::{Kind, Known};
 
 const REQUESTS: u32 = 100;
 
