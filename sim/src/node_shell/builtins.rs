@@ -183,6 +183,7 @@ async fn set(shell: &mut Shell, arguments: &[String]) -> i32 {
                 ('u', _) | ('o', "nounset") => shell.options.nounset = on,
                 ('f', _) | ('o', "noglob") => shell.options.noglob = on,
                 ('x', _) | ('o', "xtrace") => shell.options.xtrace = on,
+                ('C', _) | ('o', "noclobber") => shell.options.noclobber = on,
                 ('o', "pipefail") => shell.options.pipefail = on,
                 _ => {}
             }

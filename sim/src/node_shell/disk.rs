@@ -87,7 +87,8 @@ impl Entry {
         matches!(self.body, Body::Directory)
     }
 
-    fn allows(&self, user: &str, bit: u32) -> bool {
+    /// Whether the user may read (4), write (2) or search (1) it.
+    pub(crate) fn allows(&self, user: &str, bit: u32) -> bool {
         let bits = if self.owner == user { bit << 6 } else { bit };
         user == "root" || self.mode & bits != 0
     }

@@ -1,7 +1,7 @@
 //! Evaluates commands: lists, pipelines, compound commands, redirections. What programs do is in `programs`.
 
 use super::builtins;
-use super::disk::Errno;
+use super::disk::{Body, Errno};
 use super::jobs::{JobState, Jobs};
 use super::machine::Running;
 use super::parse::{After, Command, List, Pipeline, Redirection, parse};
@@ -34,7 +34,7 @@ pub(super) enum Unwind {
     Interrupted,
 }
 
-/// `set -e`, `-u`, `-o pipefail`, `-f`, `-x`.
+/// `set -e`, `-u`, `-o pipefail`, `-f`, `-x`, `-C`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options {
     pub(super) errexit: bool,
@@ -42,6 +42,7 @@ pub(super) struct Options {
     pub(super) pipefail: bool,
     pub(super) noglob: bool,
     pub(super) xtrace: bool,
+    pub(super) noclobber: bool,
 }
 
 /// A shell's state.
@@ -537,9 +538,15 @@ impl Shell {
                 let opened = self.process.open(if path == "-" { "./-" } else { &path });
                 (&[*from], path, opened)
             }
-            Redirection::Out { from, append, target } => {
+            Redirection::Out { from, append, forces, target } => {
                 let path = self.expand_text(target).await;
-                let opened = self.process.create(&path, *append);
+                let is_guarded = self.options.noclobber && !append && !forces;
+                let is_there =
+                    |path| self.process.find(path).is_ok_and(|entry| matches!(entry.body, Body::File(_)));
+                let opened = match is_guarded && is_there(&path) {
+                    true => Err(Errno::Exists),
+                    false => self.process.create(&path, *append),
+                };
                 (&[*from], path, opened)
             }
             Redirection::Both { target } => {

@@ -49,6 +49,8 @@ pub(super) enum Redirection {
     Out {
         from: u8,
         append: bool,
+        /// `>|`: a file that is there is cut even under `set -C`.
+        forces: bool,
         target: Word,
     },
     /// Output and errors.
@@ -419,7 +421,7 @@ impl Parser {
             "<&" => Redirection::Duplicate { from, of: target },
             ">&" if is_descriptor || target.bare().is_none() => Redirection::Duplicate { from, of: target },
             ">&" | "&>" => Redirection::Both { target },
-            _ => Redirection::Out { from, append: operator == ">>", target },
+            _ => Redirection::Out { from, append: operator == ">>", forces: operator == ">|", target },
         })
     }
 }

@@ -105,6 +105,18 @@ fn lists_pipes_and_codes() {
 }
 
 #[test]
+fn directories_keep_their_content_from_others() {
+    let script = "mkdir -p /tmp/d/shut /tmp/d/open; touch /tmp/d/shut/a /tmp/d/open/b; chmod 700 /tmp/d/shut; cd /tmp; ";
+    let answer = run(&format!("{script} sudo -u app find d; echo $?; sudo -u app find d '!' -readable"));
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "d\nd/open\nd/open/b\nd/shut\n1\nd/shut\n");
+    assert!(String::from_utf8_lossy(&answer.stderr).contains("find: 'd/shut': Permission denied\n"));
+    assert_eq!(
+        out(&format!("{script} find d | wc -l; sudo -u app du -b d 2>&1 | head -1")),
+        "5\ndu: cannot read directory 'd/shut': Permission denied\n"
+    );
+}
+
+#[test]
 fn streams_variables_and_here_documents() {
     let answer = run("echo out; echo err >&2; echo both 2>&1; ls /nope 2>/dev/null");
     assert_eq!(answer.stdout, b"out\nboth\n");

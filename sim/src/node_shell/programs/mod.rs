@@ -5,6 +5,7 @@ mod bytes;
 mod changes;
 mod ends;
 mod files;
+mod find;
 mod grep;
 mod lines;
 mod print;
@@ -47,7 +48,7 @@ const PROGRAMS: [(&str, Start); 75] = [
     ("expr", |process| running(process, print::expr)),
     ("false", |process| running(process, system::no)),
     ("fgrep", |process| running(process, grep::grep)),
-    ("find", |process| running(process, stat::find)),
+    ("find", |process| running(process, find::find)),
     ("flock", |process| running(process, shells::flock)),
     ("getconf", |process| running(process, system::getconf)),
     ("grep", |process| running(process, grep::grep)),
