@@ -1,5 +1,8 @@
 //! `herder session cp`: files to and from a node, checked, resumed, and what can't be copied.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
 use herder_sim::SessionAct;
 
 use crate::harness::Sim;
@@ -65,6 +68,124 @@ fn a_copy_survives_a_close_and_goes_on_after_a_kill() {
     assert!(std::fs::read(sim.path("back")).unwrap() == large);
     let second = &sim.control.sessions()[before];
     assert!(second.output_bytes < 5_300_000, "it went on where it was: {} bytes", second.output_bytes);
+}
+
+/// As `<(pg_dump shop)` is one.
+#[test]
+fn pipes_and_files_without_a_size_arrive_whole() {
+    let sim = sim("nodes=5,windows=0");
+    let node = sim.id("web-1");
+    let dump = content(1_500_000);
+    sim.file("dump", &dump);
+    sim.file("old", "old");
+    for _ in 0..2 {
+        let _ = sim.run(&["session", "cp", "old", "web-1:/tmp/x"]).exits(0);
+        let piped = sim.herder(["session", "cp", "pipe", "web-1:/tmp/x"]);
+        let _ = piped.by_shell("rm -f pipe; mkfifo pipe; cat dump >pipe & \"$@\"").run().exits(0);
+        assert!(sim.control.file(&node, "/tmp/x").unwrap() == dump, "all of it");
+    }
+    let version = std::fs::read("/proc/version").unwrap();
+    let _ = sim.run(&["session", "cp", "/proc/version", "web-1:/tmp/x"]).exits(0);
+    assert_eq!(sim.control.file(&node, "/tmp/x").unwrap(), version);
+    // Somebody has to begin to write: until then there is no session, and it can be called off.
+    let (before, looked) = (sim.control.sessions().len(), sim.calls("DescribeInstances").len());
+    let waiting = sim.herder(["session", "cp", "pipe", "web-1:/tmp/x"]).spawn();
+    sim.wait_until("it looks for the node", || sim.calls("DescribeInstances").len() > looked);
+    waiting.signal("INT");
+    let _ = waiting.wait().exits(130);
+    assert_eq!(sim.control.sessions().len(), before);
+    assert_eq!(sim.control.file(&node, "/tmp/x").unwrap(), version);
+    // And the other way: what is no file is written to, and stays what it is.
+    let reading = sim.herder(["session", "cp", "web-1:/tmp/x", "pipe"]);
+    let _ = reading.by_shell("cat pipe >read & \"$@\" && wait").run().exits(0);
+    assert_eq!(std::fs::read(sim.path("read")).unwrap(), version);
+    assert!(!std::fs::metadata(sim.path("pipe")).unwrap().is_file());
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn directories_that_can_not_be_looked_into_are_told() {
+    let sim = sim("nodes=5,windows=0");
+    let make = "mkdir -p /tmp/tree/open /tmp/tree/audit; echo x >/tmp/tree/open/f; echo y >/tmp/tree/audit/g; chmod 0 /tmp/tree/audit";
+    let _ = sim.run(&["session", "exec", "web-1", "--", make]).exits(0);
+    let output = sim.run(&["session", "cp", "-r", "web-1:/tmp/tree", "logs"]).exits(1);
+    let _ = output.says("warning: /tmp/tree/audit is left out: permission denied");
+    assert_eq!(std::fs::read(sim.path("logs/open/f")).unwrap(), b"x\n");
+    let _ =
+        sim.run(&["session", "cp", "-r", "web-1:/tmp/tree/audit", "logs"]).exits(1).says("could not list");
+    let words = ["session", "cp", "-r", ":/tmp/tree", "many", "-t", "web-1", "--yes", "--json"];
+    let targets = sim.run(&words).exits(1).targets();
+    assert_eq!(targets[&sim.id("web-1")]["reason"], "left_out");
+}
+
+#[test]
+fn what_is_here_already_keeps_its_permissions_to_itself() {
+    let sim = sim("nodes=5,windows=0");
+    let make = "mkdir -p /tmp/tree/new; chmod 755 /tmp/tree /tmp/tree/new; echo x >/tmp/tree/new/f";
+    let _ = sim.run(&["session", "exec", "web-1", "--", make]).exits(0);
+    let set = |name: &str, mode| {
+        std::fs::set_permissions(sim.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    std::fs::create_dir(sim.path("private")).unwrap();
+    set("private", 0o700);
+    let _ = sim.run(&["session", "cp", "-r", "web-1:/tmp/tree/.", "private"]).exits(0);
+    assert_eq!((mode(&sim.path("private")), mode(&sim.path("private/new"))), (0o700, 0o755));
+    let _ = sim.run(&["session", "cp", "-rp", "web-1:/tmp/tree/.", "private"]).exits(0);
+    assert_eq!(mode(&sim.path("private")), 0o755, "if asked to");
+    // Whoever made a part could read along.
+    sim.file(".f.herder-part", "spy");
+    set(".f.herder-part", 0o666);
+    let spy = std::fs::File::open(sim.path(".f.herder-part")).unwrap();
+    let _ = sim.run(&["session", "cp", "web-1:/tmp/tree/new/f", "f"]).exits(0);
+    assert_ne!(spy.metadata().unwrap().ino(), std::fs::metadata(sim.path("f")).unwrap().ino());
+    assert_eq!(std::fs::read(sim.path("f")).unwrap(), b"x\n");
+    let plant = "sudo sh -c 'echo spy >/tmp/.f.herder-part'";
+    let _ = sim.run(&["session", "exec", "web-1", "--", plant]).exits(0);
+    let refused = sim.run(&["session", "cp", "f", "web-1:/tmp/"]).exits(1);
+    let _ = refused.says("/tmp/.f.herder-part is in the way, and can not be removed");
+    assert_eq!(sim.control.file(&sim.id("web-1"), "/tmp/.f.herder-part").unwrap(), b"spy\n");
+}
+
+#[test]
+fn a_full_disk_is_told_in_the_middle_of_a_tree() {
+    let sim = sim("nodes=5,windows=0,disk=2MB");
+    std::fs::create_dir(sim.path("tree")).unwrap();
+    for n in 0..40 {
+        sim.file(&format!("tree/{n}"), content(100_000));
+    }
+    let output = sim.run(&["session", "cp", "-r", "tree", "web-1:/tmp/tree"]).exits(1);
+    let _ = output.says("no space left on its file system").never_says("broke off");
+    let words = ["session", "cp", "-r", "tree", ":/tmp/tree", "-t", "web-2", "--yes", "--json"];
+    let targets = sim.run(&words).targets();
+    let target = &targets[&sim.id("web-2")];
+    assert_eq!((&target["verdict"], &target["reason"]), (&"failed".into(), &"no_space".into()));
+}
+
+#[test]
+fn a_tree_goes_on_with_the_file_that_it_broke_off_at() {
+    let sim = sim("nodes=5,windows=0,session_paced=true");
+    std::fs::create_dir(sim.path("tree")).unwrap();
+    let large = content(3_000_000);
+    sim.file("tree/a", &large);
+    sim.file("tree/b", "small");
+    let _ = sim.run(&["session", "cp", "-r", "tree", "web-1:/tmp/tree"]).exits(0);
+    let running = sim.herder(["session", "cp", "-r", "web-1:/tmp/tree", "mine"]).spawn();
+    let part = sim.path("mine/.a.herder-part");
+    sim.wait_until("a part is here", || {
+        std::fs::metadata(&part).is_ok_and(|metadata| metadata.len() > 1_000_000)
+    });
+    running.kill();
+    let _ = sim.run(&["session", "cp", "-r", "web-1:/tmp/tree", "mine"]).exits(0);
+    let last = sim.control.sessions().pop().unwrap();
+    assert!(last.output_bytes < 3_000_000, "it went on where it was: {} bytes", last.output_bytes);
+    assert!(std::fs::read(sim.path("mine/a")).unwrap() == large);
+    let mut names: Vec<_> =
+        std::fs::read_dir(sim.path("mine")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b"], "it is where it was, and nothing is left");
 }
 
 #[test]

@@ -88,6 +88,29 @@ fn trees_go_to_and_from_many_nodes() {
     }
 }
 
+/// What became the destination because there was nothing stays it, although it is there now.
+#[test]
+fn a_tree_that_was_cut_off_is_completed_where_it_is() {
+    let sim = sim("nodes=2,windows=0,session_paced=true");
+    std::fs::create_dir(sim.path("tree")).unwrap();
+    let large = content(3_000_000);
+    sim.file("tree/a", &large);
+    sim.file("tree/b", "small");
+    let words = ["session", "cp", "-r", "tree", ":/tmp/tree", "-t", "all", "--yes", "-c", "1"];
+    let running = sim.herder(words).spawn();
+    sim.wait_until("bytes are there", || {
+        sim.control.sessions().last().is_some_and(|session| session.input_bytes > 1_000_000)
+    });
+    running.kill();
+    let _ = sim.run(&["runs", "resume", "last"]).exits(0);
+    for id in sim.ids(None) {
+        assert!(sim.control.file(&id, "/tmp/tree/a").unwrap() == large, "{id}");
+        assert!(sim.control.file(&id, "/tmp/tree/tree/a").is_none(), "{id}");
+        let listed = sim.run(&["session", "exec", &id, "--", "ls -A /tmp/tree"]).exits(0);
+        assert_eq!(listed.text(), "a\nb\n");
+    }
+}
+
 #[test]
 fn every_node_has_its_own_verdict() {
     let sim = sim("nodes=12,windows=2,offline=20%");
@@ -293,6 +316,10 @@ fn what_can_not_be_meant_is_a_usage_error() {
     let _ = usage(&["f", "g", "-t", "all"]).says("neither side of the copy is on the nodes");
     let _ = usage(&[":/a", ":/b", "-t", "all"]).says("not between nodes");
     let _ = usage(&["-", TO, "-t", "all"]).says("a stream can't be copied");
+    let piped = sim.herder(["session", "cp", "pipe", TO, "-t", "all", "--yes"]);
+    let piped = piped.by_shell("mkfifo pipe && \"$@\"").run().exits(2).silent();
+    let _ = piped.says("`pipe` is no file").says("Write what is in it to a file first");
+    let _ = usage(&["/proc/version", TO, "-t", "all", "--yes"]).says("`/proc/version` has no size");
     let _ = usage(&[":/etc/hosts", "-", "-t", "all"]).says("a stream can't be copied");
     let _ = usage(&[":/etc/hosts", "f", "-t", "all"]).says("is no directory");
     let _ = usage(&["f", "web-1:/tmp/f", "--max-errors", "1"]).says("--target");

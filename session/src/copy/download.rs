@@ -51,6 +51,13 @@ pub struct Wanted {
     pub have: Option<(u64, String)>,
 }
 
+impl Wanted {
+    /// How many bytes of a script it takes, about.
+    pub(super) fn length(&self) -> usize {
+        self.path.encoded().len() + self.have.as_ref().map_or(0, |(_, hash)| hash.len() + 20)
+    }
+}
+
 /// How many bytes the paths in one script may take, as the script writes them. A document's parameter may have 65,535.
 pub const PATHS_IN_SCRIPT: usize = 16 << 10;
 

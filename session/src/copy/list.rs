@@ -8,16 +8,20 @@ use super::marker::Lines;
 use super::path::command_line;
 use super::{CopyError, Marker, Reason, RemotePath, Unbase64};
 
-/// What every entry is printed as: type, size, mode, time and name.
+/// What every entry is printed as: type, size, mode, time and name. `u` is a directory that this user can't look into, `!`
+/// says that something could not be looked at.
 const LIST: &str = concat!(
-    "e=$( { cd \"$p\"; } 2>&1 ) || { say no \"$e\"; exit 1; }; cd \"$p\"; say list; ",
-    "if find . -maxdepth 0 -printf x >/dev/null 2>&1; then ",
-    "find . -printf \"%y %s %m %T@ %p\\0\" 2>/dev/null; ",
-    "else i=\"for f do if [ -L \\\"\\$f\\\" ]; then y=l; elif [ -d \\\"\\$f\\\" ]; then y=d; ",
+    "cd \"$p\" 2>/dev/null || { e=\"No such file\"; if [ -d \"$p\" ]; then e=\"Permission denied\"; ",
+    "elif [ -e \"$p\" ]; then e=\"Not a directory\"; fi; say no \"$e\"; exit 1; }; say list; ",
+    "{ if find . -maxdepth 0 \"(\" -readable -o -executable -o -printf x \")\" >/dev/null 2>&1; then ",
+    "find . -type d \"(\" ! -readable -o ! -executable \")\" -printf \"u %s %m %T@ %p\\0\" ",
+    "-o -printf \"%y %s %m %T@ %p\\0\"; ",
+    "else i=\"for f do if [ -L \\\"\\$f\\\" ]; then y=l; elif [ -d \\\"\\$f\\\" ]; then ",
+    "y=d; [ -r \\\"\\$f\\\" ] && [ -x \\\"\\$f\\\" ] || y=u; ",
     "elif [ -f \\\"\\$f\\\" ]; then y=f; else y=o; fi; ",
     "s=\\$(stat -c \\\"%s %a %Y\\\" \\\"\\$f\\\" 2>/dev/null) || s=\\\"0 - -\\\"; ",
     "printf \\\"%s %s %s\\\\0\\\" \\$y \\\"\\$s\\\" \\\"\\$f\\\"; done\"; ",
-    "find . -exec sh -c \"$i\" sh {} + 2>/dev/null; fi | base64; ",
+    "find . -exec sh -c \"$i\" sh {} +; fi 2>/dev/null || printf \"! 0 - - .\\0\"; } | base64; ",
     "say over"
 );
 
@@ -32,6 +36,10 @@ pub fn command(marker: &Marker, directory: &RemotePath) -> String {
 pub enum EntryKind {
     /// A directory.
     Directory,
+    /// A directory that the session's user can't look into: what is in it is not listed.
+    Closed,
+    /// Nothing of its own: something in the directory could not be looked at, and is not listed.
+    Unknown,
     /// A regular file.
     File,
     /// A symbolic link, to whatever.
@@ -150,6 +158,8 @@ fn entry(record: &[u8]) -> Option<Entry> {
     let mut word = || words.next();
     let kind = match word()? {
         b"d" => EntryKind::Directory,
+        b"u" => EntryKind::Closed,
+        b"!" => EntryKind::Unknown,
         b"f" => EntryKind::File,
         b"l" => EntryKind::Link,
         _ => EntryKind::Other,

@@ -34,10 +34,12 @@
 mod copier;
 pub mod download;
 mod error;
+mod incoming;
 pub mod list;
 mod local;
 mod marker;
 mod node;
+mod outgoing;
 mod path;
 mod place;
 mod receive;
@@ -47,6 +49,7 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod unbase64;
+mod unfinished;
 pub mod upload;
 
 pub use copier::{Copied, Copier, CopyOptions, Encoding, Progress};

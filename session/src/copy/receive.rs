@@ -13,9 +13,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::copier::local_below;
 use super::download::{self, Download, Downloaded, PATHS_IN_SCRIPT, RemoteFile, Wanted};
+use super::incoming::{Finish, Incoming, is_special};
 use super::list::{self, Entry, EntryKind, Listing};
-use super::local::{Finish, Hash, Incoming};
+use super::local::Hash;
 use super::send::shown;
+use super::unfinished::Mark;
 use super::{Copied, Copier, CopyError, ExecOutput, ExecSource, Node, Progress, Reason, RemotePath};
 use crate::link::LinkEnded;
 
@@ -71,23 +73,22 @@ trait Sink {
 }
 
 impl<N: Node> Copier<'_, N> {
-    /// Copies a file of the node to this machine: to this path, or into the directory that it names.
+    /// Copies a file of the node to this machine: to this path, or into the directory that it names. What is there and is
+    /// no file, such as a pipe, is written to as a stream.
     ///
     /// # Errors
     /// The file can't be read or written, no session can be had or it ends. What has arrived stays for the next time.
     pub async fn download(&self, source: &RemotePath, destination: &Path) -> Result<Copied, CopyError> {
         let destination = local_below(destination.to_owned(), source.file_name());
-        let have = match self.options.resume {
-            true => {
-                let path = destination.clone();
-                let left = tokio::task::spawn_blocking(move || Incoming::left(&path)).await;
-                left.map_err(|error| CopyError::Garbled(error.to_string()))??
-            }
-            false => None,
-        };
-        let wanted = [Wanted { path: source.clone(), have }];
+        if is_special(&destination) {
+            let opened = tokio::fs::OpenOptions::new().write(true).open(&destination).await;
+            let out = opened.map_err(CopyError::local("write", destination))?;
+            return self.download_stream(source, out).await;
+        }
+        let looked = self.with_parts(vec![(source.clone(), destination)]).await?;
+        let (wanted, destinations): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
         let mut files = Files::new(self);
-        files.expected.push_back((source.clone(), destination));
+        files.expected.extend(destinations.into_iter().map(|destination| (source.clone(), destination)));
         self.fetch(&wanted, &mut files).await?;
         match files.first_failure.take() {
             Some(error) => Err(error),
@@ -118,13 +119,21 @@ impl<N: Node> Copier<'_, N> {
     }
 
     /// Copies a directory of the node to this machine, with all that is in it: into the directory that the path names, or
-    /// as that path if there is nothing. Files that can't be read are told of as skipped.
+    /// as that path if there is nothing, or what the same copy has left there when it broke off. What can't be read is told of as skipped. A file that an earlier copy has not
+    /// completed is gone on with.
     ///
     /// # Errors
-    /// As with [`Copier::download`]. Files that are complete stay.
+    /// As with [`Copier::download`]; also, the directory can't be listed. Files that are complete stay.
     pub async fn download_tree(&self, source: &RemotePath, destination: &Path) -> Result<Copied, CopyError> {
         let entries = self.list(source).await?;
-        let root = local_below(destination.to_owned(), source.file_name());
+        let mark = Mark::of(source.as_bytes());
+        // Otherwise it is the destination itself, now and the next time.
+        let is_new = source.file_name().is_some() && (!destination.is_dir() || mark.is_in(destination)?);
+        let root = match is_new {
+            true => destination.to_owned(),
+            false => local_below(destination.to_owned(), source.file_name()),
+        };
+        let mut marked = None;
         let mut files = Files::new(self);
         files.goes_on = true;
         let mut wanted = Vec::new();
@@ -137,9 +146,25 @@ impl<N: Node> Copier<'_, N> {
             };
             let Some(remote) = remote else { continue };
             match entry.kind {
-                EntryKind::Directory => {
-                    make_directory(&local)?;
-                    directories.push((local, entry));
+                EntryKind::Closed if entry.name.is_empty() => {
+                    return Err(CopyError::node("list", source, Reason::Denied));
+                }
+                EntryKind::Directory | EntryKind::Closed => {
+                    if entry.kind == EntryKind::Closed {
+                        files.copied.add(self.skip(remote.to_string(), Reason::Denied.to_string()));
+                    }
+                    let is_root = entry.name.is_empty();
+                    if self.make_local_directory(&local, entry)? {
+                        directories.push((local, entry));
+                    }
+                    if is_root && is_new {
+                        marked = Some(mark.put_into(&root)?);
+                    }
+                }
+                EntryKind::Unknown if entries.iter().any(|entry| entry.kind == EntryKind::Closed) => {}
+                EntryKind::Unknown => {
+                    let reason = "the node could not look at it".to_owned();
+                    files.copied.add(self.skip(format!("something in {source}"), reason));
                 }
                 EntryKind::File | EntryKind::Link => wanted.push((remote, local)),
                 EntryKind::Other => {
@@ -147,21 +172,39 @@ impl<N: Node> Copier<'_, N> {
                 }
             }
         }
-        let mut wanted = wanted.into_iter().peekable();
+        let mut wanted = self.with_parts(wanted).await?.into_iter().peekable();
         while wanted.peek().is_some() {
             let mut length = 0;
             let mut batch = Vec::new();
-            while let Some((remote, local)) = wanted.next_if(|(remote, _)| batch_has_room(length, remote)) {
-                length += remote.encoded().len();
-                files.expected.push_back((remote.clone(), local));
-                batch.push(Wanted { path: remote, have: None });
+            while let Some((file, local)) =
+                wanted.next_if(|(file, _)| length == 0 || length + file.length() <= PATHS_IN_SCRIPT)
+            {
+                length += file.length();
+                files.expected.push_back((file.path.clone(), local));
+                batch.push(file);
             }
             self.fetch(&batch, &mut files).await?;
         }
+        marked.map_or(Ok(()), Incoming::discard)?;
         for (path, entry) in directories.iter().rev() {
-            self.finish_directory(path, entry)?;
+            let Some(mode) = entry.mode else { continue };
+            set_permissions(path, mode & 0o777)?;
         }
         Ok(files.copied)
+    }
+
+    /// Files, with what earlier copies have left of them.
+    async fn with_parts(
+        &self,
+        files: Vec<(RemotePath, PathBuf)>,
+    ) -> Result<Vec<(Wanted, PathBuf)>, CopyError> {
+        let resume = self.options.resume;
+        let look = move |(path, local): (RemotePath, PathBuf)| {
+            let have = if resume { Incoming::left(&local)? } else { None };
+            Ok((Wanted { path, have }, local))
+        };
+        let looked = tokio::task::spawn_blocking(move || files.into_iter().map(look).collect()).await;
+        looked.map_err(|error| CopyError::Garbled(error.to_string()))?
     }
 
     async fn list(&self, directory: &RemotePath) -> Result<Vec<Entry>, CopyError> {
@@ -179,10 +222,14 @@ impl<N: Node> Copier<'_, N> {
         let command = download::command(&self.marker, wanted);
         let mut printed = Printed::begin(self.node, command).await?;
         let mut download = Download::new(self.marker.clone(), wanted.len());
+        let mut asked = wanted.iter();
         while !download.is_over() {
             for event in download.stdout(&printed.next().await?)? {
                 match event {
-                    Downloaded::File(file) => sink.begin(&file).await?,
+                    Downloaded::File(file) => {
+                        require_offset(file.offset, asked.next())?;
+                        sink.begin(&file).await?;
+                    }
                     Downloaded::Bytes(bytes) => {
                         (self.progress)(Progress::Bytes(bytes.len() as u64));
                         sink.bytes(bytes).await?;
@@ -191,33 +238,41 @@ impl<N: Node> Copier<'_, N> {
                         sink.end(&hash).await?;
                         (self.progress)(Progress::Done);
                     }
-                    Downloaded::Failed(reason) => sink.failed(reason).await?,
+                    Downloaded::Failed(reason) => {
+                        asked.next();
+                        sink.failed(reason).await?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    fn finish_directory(&self, path: &Path, entry: &Entry) -> Result<(), CopyError> {
-        let Some(mode) = entry.mode else { return Ok(()) };
-        let mode = match self.options.preserve {
-            true => mode & 0o777,
-            false => mode & 0o777 & !self.options.umask | 0o700,
+    /// Makes a directory, unless it is there, and says whether its permissions are to be set when everything is in it: one
+    /// that is there keeps its own, unless they are to be the node's.
+    fn make_local_directory(&self, path: &Path, entry: &Entry) -> Result<bool, CopyError> {
+        let is_new = match fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => false,
+            made => made.map(|()| true).map_err(CopyError::local("create", path))?,
         };
-        let set = fs::set_permissions(path, fs::Permissions::from_mode(mode));
-        set.map_err(CopyError::local("write", path))
+        if let (true, false, Some(mode)) = (is_new, self.options.preserve, entry.mode) {
+            set_permissions(path, mode & 0o777 & !self.options.umask | 0o700)?;
+        }
+        Ok(self.options.preserve)
     }
 }
 
-fn batch_has_room(length: usize, path: &RemotePath) -> bool {
-    length == 0 || length + path.encoded().len() <= PATHS_IN_SCRIPT
+fn set_permissions(directory: &Path, mode: u32) -> Result<(), CopyError> {
+    let set = fs::set_permissions(directory, fs::Permissions::from_mode(mode));
+    set.map_err(CopyError::local("write", directory))
 }
 
-/// For its owner only, until everything is in it.
-fn make_directory(path: &Path) -> Result<(), CopyError> {
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made.map_err(CopyError::local("create", path)),
+/// A node may begin at the beginning, or where it was asked to, and nowhere else.
+fn require_offset(offset: u64, asked: Option<&Wanted>) -> Result<(), CopyError> {
+    let have = asked.and_then(|wanted| wanted.have.as_ref()).map_or(0, |(have, _)| *have);
+    match offset == 0 || offset == have {
+        true => Ok(()),
+        false => Err(CopyError::Garbled(format!("bytes from {offset} on, and {have} are here"))),
     }
 }
 

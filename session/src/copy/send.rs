@@ -1,8 +1,6 @@
 //! Uploads.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,8 +11,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::copier::named_below;
-use super::local::{BLOCK, Hash, LocalEntry, walk};
+use super::local::{Hash, LocalEntry, walk};
+use super::outgoing::Outgoing;
 use super::talk::{Talk, unexpected};
+use super::unfinished::{self, Mark};
 use super::upload::{Answer, Destination, Permissions, Request};
 use super::{Copied, Copier, CopyError, Encoding, Node, Progress, Reason, RemotePath};
 
@@ -29,58 +29,6 @@ const AHEAD: (u64, usize) = (1 << 20, 32);
 
 type Conversation<N> = Talk<<N as Node>::Source, <N as Node>::Sink>;
 
-/// A file to be sent.
-struct Outgoing<'a> {
-    path: &'a Path,
-    file: File,
-    size: u64,
-    mode: u32,
-    modified_unix: i64,
-}
-
-impl Outgoing<'_> {
-    fn open(path: &Path) -> Result<Outgoing<'_>, CopyError> {
-        let file = File::open(path).map_err(CopyError::local("read", path))?;
-        let metadata = file.metadata().map_err(CopyError::local("read", path))?;
-        if metadata.is_dir() {
-            let error = std::io::Error::other(Reason::IsDirectory.to_string());
-            return Err(CopyError::local("copy", path)(error));
-        }
-        let (size, mode, modified_unix) = (metadata.len(), metadata.mode(), metadata.mtime());
-        Ok(Outgoing { path, file, size, mode, modified_unix })
-    }
-
-    /// Goes to this place, if what lies before it has this hash; otherwise stays at the beginning.
-    async fn begins_with(&mut self, count: u64, expected: String) -> Result<Option<Hash>, CopyError> {
-        let read = self.file.try_clone().map(|mut file| {
-            tokio::task::spawn_blocking(move || -> io::Result<Option<Hash>> {
-                let mut hash = Hash::new();
-                let is_whole = hash.add_from(&mut file, count)?;
-                let is_same = is_whole && hash.shown() == expected;
-                file.seek(SeekFrom::Start(if is_same { count } else { 0 }))?;
-                Ok(is_same.then_some(hash))
-            })
-        });
-        let read = match read {
-            Ok(reading) => reading.await.map_err(io::Error::other).flatten(),
-            Err(error) => Err(error),
-        };
-        read.map_err(CopyError::local("read", self.path))
-    }
-
-    /// The next bytes, as many as there are up to a block and `left`.
-    fn read(&mut self, left: u64) -> Result<Bytes, CopyError> {
-        let wanted = usize::try_from(left).unwrap_or(BLOCK).min(BLOCK);
-        let mut block = vec![0; wanted];
-        let count = self.file.read(&mut block).map_err(CopyError::local("read", self.path))?;
-        block.truncate(count);
-        match count {
-            0 => Err(CopyError::Changed(self.path.display().to_string())),
-            _ => Ok(block.into()),
-        }
-    }
-}
-
 fn encoded_length(length: u64, encoding: Encoding) -> u64 {
     match encoding {
         Encoding::Raw => length,
@@ -93,15 +41,29 @@ fn not_written(path: &RemotePath, reason: Reason) -> CopyError {
 }
 
 impl<N: Node> Copier<'_, N> {
-    /// Copies a file of this machine to the node: to this path, or into the directory that it names.
+    /// Copies a file of this machine to the node: to this path, or into the directory that it names. What is no regular
+    /// file, such as a pipe, and what says that it is empty and is not, is read to its end, as a stream.
     ///
     /// # Errors
-    /// The file can't be read or written, no session can be had or it ends. What has arrived stays for the next time.
+    /// The file can't be read or written, no session can be had or it ends. What has arrived stays for the next time,
+    /// except of a stream.
     pub async fn upload(&self, source: &Path, destination: &RemotePath) -> Result<Copied, CopyError> {
-        let outgoing = Outgoing::open(source)?;
+        let destination = (destination, source.file_name().map(OsStrExt::as_bytes));
+        let metadata = std::fs::metadata(source).map_err(CopyError::local("read", source))?;
+        if !metadata.is_file() && !metadata.is_dir() {
+            // Before the session: somebody may have to begin to write first.
+            let opened = tokio::fs::File::open(source).await.map_err(CopyError::local("read", source))?;
+            let stream = Stream { bytes: opened, name: source, left: Left::NEW };
+            return self.upload_bytes(stream, destination).await;
+        }
+        let mut outgoing = Outgoing::open(source)?;
+        if outgoing.hides_its_size()? {
+            let left = self.left_of(&outgoing);
+            let stream = Stream { bytes: outgoing.into_stream(), name: source, left };
+            return self.upload_bytes(stream, destination).await;
+        }
         let mut talk = Conversation::<N>::begin(self.node, &self.marker).await?;
-        let name = source.file_name().map(OsStrExt::as_bytes);
-        let copied = self.upload_large(&mut talk, outgoing, (destination, name)).await?;
+        let copied = self.upload_large(&mut talk, outgoing, destination).await?;
         talk.send(Request::Quit.command()).await?;
         Ok(copied)
     }
@@ -112,17 +74,39 @@ impl<N: Node> Copier<'_, N> {
     /// As with [`Copier::upload`]; also, the stream can't be read.
     pub async fn upload_stream(
         &self,
-        mut source: impl AsyncRead + Unpin,
+        source: impl AsyncRead + Unpin,
         destination: &RemotePath,
     ) -> Result<Copied, CopyError> {
+        let stream = Stream { bytes: source, name: Path::new("-"), left: Left::NEW };
+        self.upload_bytes(stream, (destination, None)).await
+    }
+
+    async fn upload_bytes(
+        &self,
+        stream: Stream<'_, impl AsyncRead + Unpin>,
+        destination: (&RemotePath, Option<&[u8]>),
+    ) -> Result<Copied, CopyError> {
         let mut talk = Conversation::<N>::begin(self.node, &self.marker).await?;
-        let (destination, _) = self.open(&mut talk, (destination, None)).await?;
-        (self.progress)(Progress::File { name: "-".into(), size: None, offset: 0 });
+        let copied = self.send_bytes(&mut talk, stream, destination).await?;
+        talk.send(Request::Quit.command()).await?;
+        Ok(copied)
+    }
+
+    /// Sends bytes to their end, block by block.
+    async fn send_bytes(
+        &self,
+        talk: &mut Conversation<N>,
+        stream: Stream<'_, impl AsyncRead + Unpin>,
+        destination: (&RemotePath, Option<&[u8]>),
+    ) -> Result<Copied, CopyError> {
+        let Stream { mut bytes, name, left } = stream;
+        let (path, _) = self.open(talk, destination).await?;
+        (self.progress)(Progress::File { name: name.display().to_string(), size: None, offset: 0 });
         let (mut hash, mut offset) = (Hash::new(), 0);
         loop {
             let mut block = BytesMut::with_capacity(STREAM_BLOCK);
             while block.len() < STREAM_BLOCK {
-                if source.read_buf(&mut block).await.map_err(CopyError::local("read", "-"))? == 0 {
+                if bytes.read_buf(&mut block).await.map_err(CopyError::local("read", name))? == 0 {
                     break;
                 }
             }
@@ -131,24 +115,21 @@ impl<N: Node> Copier<'_, N> {
             if length == 0 && offset > 0 {
                 break;
             }
-            self.announce(&mut talk, (offset, length)).await?;
+            self.announce(talk, (offset, length)).await?;
             talk.send(self.encoded(&block)).await?;
             offset += length;
             (self.progress)(Progress::Bytes(length));
-            got(talk.answer().await?, &destination, offset)?;
+            got(talk.answer().await?, &path, offset)?;
             if length == 0 {
                 break;
             }
         }
-        let end =
-            Request::End { hash: hash.shown(), permissions: Permissions::Masked(0o666), modified_unix: None };
-        self.end(&mut talk, &end, &destination).await?;
-        talk.send(Request::Quit.command()).await?;
+        self.end(talk, &left.when(&hash), &path).await?;
         Ok(Copied { files: 1, bytes: offset, ..Copied::default() })
     }
 
     /// Copies a directory of this machine to the node, with all that is in it: into the directory that the path names,
-    /// or as that path if there is nothing.
+    /// or as that path if there is nothing, or what the same copy has left there when it broke off.
     ///
     /// # Errors
     /// As with [`Copier::upload`]. Files that are complete stay.
@@ -161,43 +142,76 @@ impl<N: Node> Copier<'_, N> {
         for path in skipped {
             copied.add(self.skip(path.display().to_string(), "it is neither a file nor a directory".into()));
         }
-        let root = match talk.ask(&Request::Open(destination.clone())).await? {
-            Answer::Opened { destination: Destination::Directory, .. } => {
-                let absolute = std::path::absolute(source).map_err(CopyError::local("read", source))?;
-                let name = absolute.file_name().map(OsStrExt::as_bytes);
-                named_below(destination, name).unwrap_or_else(|| destination.clone())
-            }
-            Answer::Opened { destination: Destination::New, .. } => destination.clone(),
-            Answer::Opened { .. } => return Err(not_written(destination, Reason::NotADirectory)),
-            answer => return Err(unexpected(&answer)),
-        };
+        let (root, mark) = self.root_of(&mut talk, source, destination).await?;
         let mut ahead = Ahead::default();
         for entry in &entries {
             let Some(path) = below(&root, entry) else { continue };
             if entry.is_directory {
                 self.settle(&mut talk, &mut ahead, &mut copied, Ahead::NONE).await?;
                 self.make_directory(&mut talk, &path, entry).await?;
+                if let Some(mark) = mark.as_ref().filter(|_| entry.name.as_os_str().is_empty()) {
+                    mark.send(&mut talk, &path).await?;
+                }
                 continue;
             }
-            let outgoing = match Outgoing::open(&entry.path) {
-                Ok(outgoing) => outgoing,
+            let opened = Outgoing::open(&entry.path)
+                .and_then(|mut outgoing| outgoing.hides_its_size().map(|hides| (outgoing, hides)));
+            let (outgoing, hides_its_size) = match opened {
+                Ok(opened) => opened,
                 Err(error) => {
                     copied.add(self.skip(entry.path.display().to_string(), shown(&error)));
                     continue;
                 }
             };
-            if outgoing.size > SMALL {
+            if hides_its_size {
+                self.settle(&mut talk, &mut ahead, &mut copied, Ahead::NONE).await?;
+                let left = self.left_of(&outgoing);
+                let stream = Stream { bytes: outgoing.into_stream(), name: &entry.path, left };
+                copied.add(self.send_bytes(&mut talk, stream, (&path, None)).await?);
+            } else if outgoing.size > SMALL {
                 self.settle(&mut talk, &mut ahead, &mut copied, Ahead::NONE).await?;
                 copied.add(self.upload_large(&mut talk, outgoing, (&path, None)).await?);
             } else {
                 self.send_small(&mut talk, outgoing, path, &mut ahead).await?;
-                let limit = if talk.is_exact() { AHEAD } else { Ahead::NONE };
+                let goes_on = talk.is_exact() && !talk.has_stopped();
+                let limit = if goes_on { AHEAD } else { Ahead::NONE };
                 self.settle(&mut talk, &mut ahead, &mut copied, limit).await?;
             }
         }
         self.settle(&mut talk, &mut ahead, &mut copied, Ahead::NONE).await?;
+        if mark.is_some() {
+            unfinished::forget(&mut talk, &root).await?;
+        }
         talk.send(Request::Quit.command()).await?;
         Ok(copied)
+    }
+
+    /// Where the tree of a source begins, and what marks that directory if this copy makes it.
+    async fn root_of(
+        &self,
+        talk: &mut Conversation<N>,
+        source: &Path,
+        destination: &RemotePath,
+    ) -> Result<(RemotePath, Option<Mark>), CopyError> {
+        let absolute = std::path::absolute(source).map_err(CopyError::local("read", source))?;
+        let below = named_below(destination, absolute.file_name().map(OsStrExt::as_bytes));
+        let mark = Mark::of(absolute.as_os_str().as_bytes());
+        match (talk.ask(&Request::Open(destination.clone())).await?, below) {
+            (Answer::Opened { destination: Destination::Directory, .. }, Some(below)) => {
+                match mark.is_there(talk, destination).await? {
+                    true => Ok((destination.clone(), Some(mark))),
+                    false => Ok((below, None)),
+                }
+            }
+            (Answer::Opened { destination: Destination::New, .. }, Some(_)) => {
+                Ok((destination.clone(), Some(mark)))
+            }
+            (Answer::Opened { destination: Destination::Directory | Destination::New, .. }, None) => {
+                Ok((destination.clone(), None))
+            }
+            (Answer::Opened { .. }, _) => Err(not_written(destination, Reason::NotADirectory)),
+            (answer, _) => Err(unexpected(&answer)),
+        }
     }
 
     async fn make_directory(
@@ -280,13 +294,12 @@ impl<N: Node> Copier<'_, N> {
             }
         }
         got(talk.answer().await?, &path, source.size)?;
-        self.end(talk, &self.end_of(&source, hash), &path).await?;
+        self.end(talk, &self.left_of(&source).when(&hash), &path).await?;
         Ok(Copied { files: 1, bytes: source.size - offset, resumed: offset, skipped: 0 })
     }
 
-    fn end_of(&self, source: &Outgoing<'_>, hash: Hash) -> Request {
-        Request::End {
-            hash: hash.shown(),
+    fn left_of(&self, source: &Outgoing<'_>) -> Left {
+        Left {
             permissions: match self.options.preserve {
                 true => Permissions::Exact(source.mode),
                 false => Permissions::Masked(source.mode),
@@ -364,7 +377,7 @@ impl<N: Node> Copier<'_, N> {
         if !talk.is_exact() {
             file.put = Some(put_small(talk, &file).await?);
         }
-        talk.send(self.end_of(&source, hash).command()).await?;
+        talk.send(self.left_of(&source).when(&hash).command()).await?;
         ahead.bytes += file.size;
         ahead.files.push_back(file);
         Ok(())
@@ -394,6 +407,29 @@ impl<N: Node> Copier<'_, N> {
             copied.add(Copied { files: 1, bytes: file.size, ..Copied::default() });
         }
         Ok(())
+    }
+}
+
+/// Bytes whose number is not known before their end, and what people call them.
+struct Stream<'a, R> {
+    bytes: R,
+    name: &'a Path,
+    left: Left,
+}
+
+/// How a file is left on the node when it is complete.
+struct Left {
+    permissions: Permissions,
+    modified_unix: Option<i64>,
+}
+
+impl Left {
+    /// As any new file.
+    const NEW: Left = Left { permissions: Permissions::Masked(0o666), modified_unix: None };
+
+    fn when(&self, hash: &Hash) -> Request {
+        let Left { permissions, modified_unix } = *self;
+        Request::End { hash: hash.shown(), permissions, modified_unix }
     }
 }
 
@@ -433,6 +469,10 @@ where
         answer => return Err(unexpected(&answer)),
     };
     let put = talk.answer().await?;
+    if let Answer::Stopped(reason) = put {
+        // There is no answer to what was sent after these bytes.
+        return Err(not_written(&file.path, reason));
+    }
     Ok(opened.and_then(|()| got(put, &file.path, file.size)))
 }
 

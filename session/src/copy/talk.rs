@@ -44,6 +44,11 @@ impl<R: LinkSource, W: LinkSink> Talk<R, W> {
         !self.read.is_empty()
     }
 
+    /// Whether the script has ended because it could not go on, which it has said.
+    pub(super) fn has_stopped(&self) -> bool {
+        matches!(self.read.back(), Some(Answer::Stopped(_)))
+    }
+
     /// Sends a request and waits for its answer.
     pub(super) async fn ask(&mut self, request: &Request) -> Result<Answer, CopyError> {
         self.send(request.command()).await?;
@@ -62,22 +67,32 @@ impl<R: LinkSource, W: LinkSink> Talk<R, W> {
     }
 
     /// Sends bytes. Takes in what comes meanwhile: a node that waits for somebody to read its answers takes nothing, and
-    /// a script that has stopped takes nothing either; then only part of them is sent, and there is an answer.
+    /// a script that has stopped takes nothing either; then only part of them is sent or nothing, and there is an answer.
     pub(super) async fn send(&mut self, bytes: Bytes) -> Result<(), CopyError> {
+        if self.has_stopped() {
+            return Ok(());
+        }
         let Talk { source, sink, answers, read, .. } = self;
         let mut sending = std::pin::pin!(sink.send(bytes));
         loop {
-            tokio::select! {
+            let incoming = tokio::select! {
                 biased;
-                sent = &mut sending => return Ok(sent?),
-                incoming = source.next() => {
-                    read.extend(parse(answers, incoming)?);
-                    if matches!(read.back(), Some(Answer::Stopped(_))) {
-                        return Ok(());
-                    }
-                }
+                sent = &mut sending => match sent {
+                    Ok(()) => return Ok(()),
+                    Err(_) => break,
+                },
+                incoming = source.next() => incoming,
+            };
+            read.extend(parse(answers, incoming)?);
+            if matches!(read.back(), Some(Answer::Stopped(_))) {
+                return Ok(());
             }
         }
+        // Nobody takes any more: what the script said at its end, if anything, tells more than that.
+        while !matches!(read.back(), Some(Answer::Stopped(_))) {
+            read.extend(parse(answers, source.next().await)?);
+        }
+        Ok(())
     }
 
     fn take(&mut self, incoming: Result<Incoming, LinkEnded>) -> Result<(), CopyError> {

@@ -2,9 +2,9 @@
 //!
 //! The script reads commands from a terminal in raw mode, and bytes after those that announce some. It answers every
 //! command with one line. A command is its length in six characters, and its words; `dd` takes both byte by byte,
-//! because the `read` of some shells takes more than a line from a terminal. `head` takes the bytes: where it takes no more than it is told to (the script
-//! tries it out), commands may follow without waiting for the answer; where it doesn't, nothing may be sent after bytes
-//! before they are answered.
+//! because the `read` of some shells takes more than a line from a terminal. `head` takes the bytes: where it takes no
+//! more than it is told to (the script tries it out), commands may follow without waiting for the answer; where it
+//! doesn't, nothing may be sent after bytes before they are answered.
 //!
 //! A file goes to `.NAME.herder-part` beside its destination, readable for its owner only, and is renamed over it when
 //! its hash is right. A file that is there keeps its permissions, and its owner where the session's user may say so; a
@@ -26,25 +26,30 @@ const BEGIN: &str = concat!(
     "op=$1; a=$2; b=$3; c=$4; d=$5; case $op in "
 );
 
-/// `open PATH ID`: which file is to be written; what is there, and how many bytes of an earlier copy.
+/// `open PATH ID`: which file is to be written; what is there, and how many bytes of an earlier copy. That is a file which
+/// this user has made and which has no other name: in anybody else's, its owner could read along or write.
 const OPEN: &str = concat!(
     "open) dec \"$a\"; bad=1; t=new; z=0; ",
     "if [ -L \"$p\" ] && [ -e \"$p\" ]; then p=$(readlink -f \"$p\"; printf .); p=${p%??}; fi; ",
     "n=${p##*/}; [ ${#n} -gt 200 ] && n=$b; q=${p%/*}/.$n.herder-part; ",
     "if [ -d \"$p\" ]; then t=dir; elif [ -f \"$p\" ]; then t=file; elif [ -e \"$p\" ]; then t=special; fi; ",
-    "case $t in new|file) bad=0; [ -L \"$q\" ] && rm -f \"$q\"; [ -f \"$q\" ] && size \"$q\";; esac; ",
+    "case $t in new|file) bad=0; if [ ! -L \"$q\" ] && [ -f \"$q\" ] && [ -O \"$q\" ] && ",
+    "[ \"$(stat -c %h \"$q\" 2>/dev/null || echo 1)\" = 1 ]; then size \"$q\"; ",
+    "elif [ -e \"$q\" ] || [ -L \"$q\" ]; then rm -f \"$q\" 2>/dev/null; fi;; esac; ",
     "say open $t $z;; "
 );
 
 /// `hash N`: the hash of the first bytes of the earlier copy.
 const HASH: &str = "hash) x=$(head -c \"$a\" \"$q\" | sha256sum); say hash \"${x%% *}\";; ";
 
-/// `put OFFSET N ENCODING`: takes N bytes of input, and writes what they stand for from the offset on. Where the file
-/// can't be made, the bytes are thrown away, because commands follow them; where writing fails, nobody knows how many
-/// are left, and the session ends.
+/// `put OFFSET N ENCODING`: takes N bytes of input, and writes what they stand for from the offset on; at 0, to a file that
+/// it makes itself. Where the file can't be made, the bytes are thrown away, because commands follow them; where writing
+/// fails, nobody knows how many are left, and the session ends.
 const PUT: &str = concat!(
     "put) e=; if [ $bad = 0 ]; then if [ \"$a\" = 0 ]; then ",
-    "true 2>/dev/null >\"$q\" || { e=$( { : >\"$q\"; } 2>&1 ); bad=1; }; ",
+    "if [ -e \"$q\" ] || [ -L \"$q\" ]; then rm -f \"$q\" 2>/dev/null || ",
+    "{ e=\"$q is in the way, and can not be removed\"; bad=1; }; fi; set -C; ",
+    "[ $bad = 1 ] || true 2>/dev/null >\"$q\" || { e=$( { : >\"$q\"; } 2>&1 ); bad=1; }; set +C; ",
     "else size \"$q\"; if [ \"$a\" -ne \"$z\" ]; then ",
     "e=$(dd if=/dev/null of=\"$q\" bs=1 seek=\"$a\" 2>&1) || bad=1; fi; fi; fi; ",
     "if [ $bad = 1 ]; then head -c \"$b\" >/dev/null; say no \"$e\"; else ",
@@ -73,12 +78,15 @@ const MKDIR: &str = concat!(
     "[ \"$b\" = - ] || chmod \"$b\" \"$p\"; say made; else say no \"$e\"; fi;; "
 );
 
+/// `discard`: removes what was copied of the file.
+const DISCARD: &str = "discard) [ $bad = 1 ] || rm -f \"$q\"; bad=1; say discarded;; ";
+
 const FINISH: &str = "quit) exit 0;; *) say stop \"$op\"; exit 1;; esac; done";
 
 /// The command line that takes files.
 pub fn command(marker: &Marker) -> String {
     let tools = "chmod dd head mv rm sha256sum wc";
-    command_line(&[&prelude(marker, tools), BEGIN, OPEN, HASH, PUT, END, MKDIR, FINISH].concat())
+    command_line(&[&prelude(marker, tools), BEGIN, OPEN, HASH, PUT, END, DISCARD, MKDIR, FINISH].concat())
 }
 
 /// The permissions that a new file gets.
@@ -115,6 +123,8 @@ pub enum Request {
         /// When it was last changed, in seconds since 1970; now, if absent.
         modified_unix: Option<i64>,
     },
+    /// What was copied of the file is to be removed. Answered with [`Answer::Discarded`].
+    Discard,
     /// A directory is to be there. Answered with [`Answer::Made`].
     MakeDirectory {
         /// Which one.
@@ -149,6 +159,7 @@ impl Request {
                 let mode = mode.map_or("-".to_owned(), |mode| format!("{:o}", mode & 0o777));
                 format!("mkdir {} {mode}", path.encoded())
             }
+            Request::Discard => "discard".to_owned(),
             Request::Quit => "quit".to_owned(),
         };
         Bytes::from(format!("{:<5}\n{words}", words.len()))
@@ -215,6 +226,8 @@ pub enum Answer {
     Done,
     /// It is not what was sent, and has been removed: its SHA-256.
     Differs(String),
+    /// Nothing is left of the copy.
+    Discarded,
     /// The directory is there.
     Made,
     /// What was asked for can't be done. The script goes on.
@@ -270,6 +283,7 @@ impl Answers {
             "got" => rest.parse().ok().map(Answer::Got),
             "done" => Some(Answer::Done),
             "differs" => Some(Answer::Differs(rest.to_owned())),
+            "discarded" => Some(Answer::Discarded),
             "made" => Some(Answer::Made),
             "no" => Some(Answer::Failed(Reason::of(rest))),
             "stop" => Some(Answer::Stopped(Reason::of(rest))),

@@ -33,8 +33,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Copy files to or from a node, or many, without ssh
 ///
 /// One side is NODE:PATH, the other a path here or - for standard input or output. The node needs nothing but what any Linux has. Every
-/// file is written beside its destination, checked with SHA-256 and renamed over it; a copy that broke off goes on where it was when it is
-/// started again. A local path with a colon in it is ./PATH.
+/// file is written beside its destination, checked with SHA-256 and renamed over it. A local path with a colon in it is ./PATH.
+///
+/// A copy that broke off is started again with the same line: the file that it was at goes on where it was, if what is there of it is the
+/// same. Files of a directory that were complete are copied again, and those up to 256 KiB on their way to a node begin anew. What comes
+/// from - or from a pipe is read to its end, and begins anew.
 ///
 /// With -t the side on the nodes is :PATH, and the copy goes to or from every node that is chosen: a run like that of `herder exec`, with
 /// its budget, waves and journal, which `herder runs resume` goes on with. What comes from many nodes goes into a directory for each,
@@ -138,6 +141,15 @@ impl Task {
         Ok(task)
     }
 
+    /// Whether what has arrived is gone on with by the next copy.
+    fn goes_on(&self) -> bool {
+        match self {
+            Task::Upload { from: Place::Local(path), .. } => path.is_file() || path.is_dir(),
+            Task::Download { to: Place::Local(_), .. } => true,
+            _ => false,
+        }
+    }
+
     fn node(&self) -> &str {
         match self {
             Task::Upload { node, .. } | Task::Download { node, .. } => node,
@@ -187,7 +199,11 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit
     let result = tokio::select! {
         result = watched(ctx, io, args, (&task, &sessions), said) => result,
         Ok(()) = interrupts.changed() => {
-            Err(Failure::new(Kind::Interrupted, "interrupted; what was copied is kept, and the next copy goes on from there"))
+            let kept = match task.goes_on() && !args.no_resume {
+                true => "interrupted; the same copy goes on with what has arrived",
+                false => "interrupted; the file is not in its place",
+            };
+            Err(Failure::new(Kind::Interrupted, kept))
         }
     };
     // Ends a script that waits for more.

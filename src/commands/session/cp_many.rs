@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
 use crate::ops::copies::{
-    CopiesOptions, CopiesPreview, CopyRecipe, Direction, look_at_source, prepare, preview,
+    CopiesOptions, CopiesPreview, CopyRecipe, Direction, look_at_source, prepare, preview, require_repeatable,
 };
 use crate::ops::exec::Rollout;
 use crate::ops::run::ThrottleEvents;
@@ -101,6 +101,7 @@ fn recipe(args: &SessionCpArgs) -> Result<CopyRecipe, Failure> {
     let (direction, local, remote) = match (place(&args.source)?, place(&args.destination)?) {
         (Place::Local(path), Place::Elsewhere(_)) => {
             check_source(&path, args.recursive)?;
+            require_repeatable(&path)?;
             (Direction::Upload, path, &args.destination)
         }
         (Place::Elsewhere(_), Place::Local(path)) => {

@@ -25,7 +25,7 @@ use herder_core::via::Via;
 use self::job::Around;
 pub(crate) use self::job::CopyJob;
 pub(crate) use self::plan::{CopiesPreview, preview};
-pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState};
+pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState, require_repeatable};
 use super::guards::{Checked, gates};
 use super::preview::idle_guards;
 use super::run::{

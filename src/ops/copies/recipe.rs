@@ -1,7 +1,7 @@
 //! [`CopyRecipe`]: what is copied to or from many nodes, as the journal keeps it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -77,15 +77,13 @@ impl SourceState {
     /// Looks at a file, or at a directory and all that is in it. Blocks for as long as that takes.
     ///
     /// # Errors
-    /// Something can't be looked at.
+    /// Something can't be looked at, or can't be read more than once.
     pub(crate) fn look(path: &Path) -> Result<SourceState, Failure> {
+        require_repeatable(path)?;
         let mut state = SourceState::default();
         let mut to_do = vec![path.to_owned()];
         while let Some(next) = to_do.pop() {
-            state.add(path, &next, &mut to_do).map_err(|error| {
-                let kind = if error.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Local };
-                Failure::new(kind, format!("could not read `{}`", next.display())).caused_by(&error)
-            })?;
+            state.add(path, &next, &mut to_do).map_err(|error| unreadable(&next, &error))?;
         }
         Ok(state)
     }
@@ -108,6 +106,10 @@ impl SourceState {
             to_do.extend(entries.into_iter().map(|entry| entry.path()));
             return Ok(());
         }
+        if !metadata.is_file() {
+            // So it does with pipes and devices.
+            return Ok(());
+        }
         self.amount.files += 1;
         self.amount.bytes += metadata.len();
         let facts = format!("{} {} {}", metadata.len(), metadata.mtime(), metadata.mtime_nsec());
@@ -119,6 +121,36 @@ impl SourceState {
     pub(crate) fn hash(&self, key: &HashKey) -> String {
         key.hash(self.parts.iter().map(Vec::as_slice))
     }
+}
+
+/// Every node gets the same bytes, and each copy reads them: a pipe gives them once, and the files of the kernel others each
+/// time.
+///
+/// # Errors
+/// The source is such a one (usage), or can't be looked at.
+pub(crate) fn require_repeatable(path: &Path) -> Result<(), Failure> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let what = if metadata.is_dir() {
+        return Ok(());
+    } else if !metadata.is_file() {
+        "is no file, and can't be read for each node"
+    } else if metadata.len() == 0 && !is_empty(path).map_err(|error| unreadable(path, &error))? {
+        "has no size, and may be another for each node"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(format!("`{}` {what}", path.display()))
+        .hint("Write what is in it to a file first, and copy that."))
+}
+
+/// Whether a file that says so is.
+fn is_empty(path: &Path) -> io::Result<bool> {
+    Ok(fs::File::open(path)?.read(&mut [0])? == 0)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let kind = if error.kind() == io::ErrorKind::NotFound { Kind::NotFound } else { Kind::Local };
+    Failure::new(kind, format!("could not read `{}`", path.display())).caused_by(error)
 }
 
 impl CopyRecipe {
@@ -186,6 +218,15 @@ mod tests {
         let file = fs::File::options().write(true).open(at("two")).unwrap();
         file.set_modified(std::time::UNIX_EPOCH).unwrap();
         assert_ne!(before.hash(&key), look().hash(&key), "another time");
+        let before = look();
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+        rustix::fs::mknodat(rustix::fs::CWD, at("pipe"), kind, mode, 0).unwrap();
+        assert_eq!(before.hash(&key), look().hash(&key), "pipes in directories are left out");
+        for once in [at("pipe"), "/proc/uptime".into()] {
+            assert_eq!(SourceState::look(&once).unwrap_err().kind, Kind::Usage, "{}", once.display());
+        }
+        fs::write(at("two"), "").unwrap();
+        assert_eq!(SourceState::look(&at("two")).unwrap().amount, Amount { files: 1, bytes: 0 });
         let failure = SourceState::look(&at("nothing")).unwrap_err();
         assert_eq!(failure.kind, Kind::NotFound);
         fs::remove_dir_all(directory.path().with_extension("state")).unwrap();

@@ -193,7 +193,7 @@ pub(crate) fn copy_failure(error: &CopyError, node: &CopyNode<'_>) -> (Option<Re
     };
     let failure = match error {
         CopyError::Session(_) => {
-            failure.hint("Start the same copy again: it goes on where this one broke off.")
+            failure.hint("Start the same copy again: the file that it was at goes on where it was, unless it is a stream.")
         }
         CopyError::Node { reason: Reason::Denied, .. } => {
             failure.hint("The session's user has to be allowed to: copy to /tmp and move the file with sudo, or set another user in Session Manager's preferences.")

@@ -5,8 +5,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::Ordering;
 
 use super::here::Here;
-use super::{NASTY, content, copy, remote};
-use crate::copy::{Copied, CopyError, CopyOptions, Progress, Reason, RemotePath};
+use super::{NASTY, content, copy, make_pipe, remote};
+use crate::copy::incoming::{Finish, Incoming};
+use crate::copy::local::Hash;
+use crate::copy::{
+    Copied, Copier, CopyError, CopyOptions, ExecOutput, ExecSource, Node, Progress, Reason, RemotePath,
+};
+use crate::link::LinkEnded;
 
 fn one(bytes: u64, resumed: u64) -> Copied {
     Copied { files: 1, bytes, resumed, skipped: 0 }
@@ -80,14 +85,19 @@ async fn a_part_of_something_else_is_begun_anew() {
         fs::write(here.home().join("f"), &bytes).unwrap();
         let local = tempfile::tempdir().unwrap();
         let (source, destination) = (RemotePath::new("f").unwrap(), local.path().join("f"));
-        for part in [content(100_000, 2), content(400_000, 4)] {
-            fs::write(local.path().join(".f.herder-part"), part).unwrap();
+        let part = local.path().join(".f.herder-part");
+        let leave = |bytes: &[u8]| {
+            fs::write(&part, bytes).unwrap();
+            fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        for left in [content(100_000, 2), content(400_000, 4)] {
+            leave(&left);
             let (copied, _) =
                 copy(&here, CopyOptions::default(), async |c| c.download(&source, &destination).await).await;
             assert_eq!(copied.unwrap(), one(300_000, 0), "{shell}");
             assert!(fs::read(&destination).unwrap() == bytes);
         }
-        fs::write(local.path().join(".f.herder-part"), &bytes).unwrap();
+        leave(&bytes);
         let (copied, _) =
             copy(&here, CopyOptions::default(), async |c| c.download(&source, &destination).await).await;
         assert_eq!(copied.unwrap(), one(0, 300_000), "{shell}: it was there already");
@@ -189,6 +199,141 @@ async fn a_stream_gets_the_bytes() {
             matches!(copied, Err(CopyError::Node { reason: Reason::NotFound, .. })),
             "{shell}: {copied:?}"
         );
+    }
+}
+
+/// Whoever has made a part, or has another name for it, could read along and change what is checked already.
+#[tokio::test]
+async fn a_part_that_somebody_else_has_is_never_written_to() {
+    let here = Here::new();
+    fs::write(here.home().join("f"), content(200_000, 1)).unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let victim = local.path().join("victim");
+    let (source, destination) = (RemotePath::new("f").unwrap(), local.path().join("f"));
+    let (readable, named_twice, owned, pipe) = (0, 1, 2, 3);
+    for sort in [readable, named_twice, owned, pipe] {
+        if sort == owned && !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give a file away");
+            continue;
+        }
+        let part = local.path().join(".f.herder-part");
+        fs::write(&victim, content(100_000, 1)).unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o600)).unwrap();
+        match sort {
+            n if n == named_twice => fs::hard_link(&victim, &part).unwrap(),
+            n if n == pipe => make_pipe(&part),
+            _ => {
+                fs::copy(&victim, &part).unwrap();
+                let mode = if sort == readable { 0o644 } else { 0o600 };
+                fs::set_permissions(&part, fs::Permissions::from_mode(mode)).unwrap();
+                if sort == owned {
+                    std::os::unix::fs::chown(&part, Some(65_534), None).unwrap();
+                }
+            }
+        }
+        // Open, so that its number is not given to another file.
+        let kept = (sort != pipe).then(|| fs::File::open(&part).unwrap());
+        let (copied, _) =
+            copy(&here, CopyOptions::default(), async |c| c.download(&source, &destination).await).await;
+        assert_eq!(copied.unwrap(), one(200_000, 0), "{sort}: nothing of it is gone on with");
+        assert!(fs::read(&destination).unwrap() == content(200_000, 1), "{sort}");
+        assert!(fs::read(&victim).unwrap() == content(100_000, 1), "{sort}");
+        if let Some(kept) = kept {
+            let (theirs, ours) = (kept.metadata().unwrap(), fs::metadata(&destination).unwrap());
+            assert_ne!(theirs.ino(), ours.ino(), "{sort}: the file is another");
+            assert_eq!(theirs.len(), 100_000, "{sort}");
+        }
+        fs::remove_file(&destination).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_copy_at_a_time_writes_to_a_path() {
+    let here = Here::new();
+    fs::write(here.home().join("f"), b"theirs").unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let (source, destination) = (RemotePath::new("f").unwrap(), local.path().join("f"));
+    let mut first = Incoming::begin(&destination, 0).unwrap();
+    first.add(b"ours").unwrap();
+    for resume in [true, false] {
+        let options = CopyOptions { resume, ..CopyOptions::default() };
+        let (copied, _) = copy(&here, options, async |c| c.download(&source, &destination).await).await;
+        let error = copied.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "another copy to the same path is under way", "{error}");
+    }
+    let mut hash = Hash::new();
+    hash.add(b"ours");
+    first.finish(&hash.shown(), Finish { mode: 0o644, is_exact: false, modified_unix: None }).unwrap();
+    assert_eq!(fs::read(&destination).unwrap(), b"ours");
+    copy(&here, CopyOptions::default(), async |c| c.download(&source, &destination).await).await.0.unwrap();
+    assert_eq!(fs::read(&destination).unwrap(), b"theirs");
+}
+
+/// As `/dev/null`, or what a shell's `>(…)` is.
+#[tokio::test]
+async fn what_is_no_file_here_is_written_to_and_not_replaced() {
+    let here = Here::new();
+    let bytes = content(300_000, 1);
+    fs::write(here.home().join("f"), &bytes).unwrap();
+    let local = tempfile::tempdir().unwrap();
+    let pipe = local.path().join("pipe");
+    make_pipe(&pipe);
+    let reading = tokio::task::spawn_blocking({
+        let pipe = pipe.clone();
+        move || fs::read(pipe).unwrap()
+    });
+    let source = RemotePath::new("f").unwrap();
+    let (copied, _) = copy(&here, CopyOptions::default(), async |c| c.download(&source, &pipe).await).await;
+    assert_eq!(copied.unwrap(), one(300_000, 0));
+    assert!(reading.await.unwrap() == bytes);
+    assert!(!fs::metadata(&pipe).unwrap().is_file());
+}
+
+/// A node whose script answers what it likes.
+struct Answers(String);
+
+struct Printed(Option<String>);
+
+impl ExecSource for Printed {
+    async fn next(&mut self) -> Result<Option<ExecOutput>, LinkEnded> {
+        Ok(self.0.take().map(|text| ExecOutput::Stdout(text.into())))
+    }
+}
+
+impl Node for Answers {
+    type Source = super::here::Screen;
+    type Sink = super::here::Keyboard;
+    type Exec = Printed;
+    type Error = std::io::Error;
+    async fn terminal(&self, _: String) -> Result<(Self::Source, Self::Sink), std::io::Error> {
+        Err(std::io::Error::other("there is none"))
+    }
+    async fn exec(&self, _: String) -> Result<Printed, std::io::Error> {
+        Ok(Printed(Some(self.0.clone())))
+    }
+}
+
+#[tokio::test]
+async fn a_node_does_not_choose_where_bytes_begin() {
+    let local = tempfile::tempdir().unwrap();
+    let (source, destination) = (RemotePath::new("f").unwrap(), local.path().join("f"));
+    let part = local.path().join(".f.herder-part");
+    let marker = crate::copy::Marker::new([0; 16]);
+    let node = |offset: u64| {
+        Answers(format!("{marker} file 9 644 0 {offset}\nMTIzNDU2Nzg5\n{marker} end x\n{marker} over\n"))
+    };
+    for (left, offset) in [(0, 4_u64 << 60), (4, 3), (4, 5)] {
+        fs::write(&part, &b"1234"[..left]).unwrap();
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o600)).unwrap();
+        let node = node(offset);
+        let copier = Copier::new(&node, [0; 16], CopyOptions::default(), &|_| {});
+        let error = copier.download(&source, &destination).await.unwrap_err();
+        let expected = format!("bytes from {offset} on, and {left} are here");
+        assert!(matches!(&error, CopyError::Garbled(said) if *said == expected), "{error}");
+        assert_eq!(fs::metadata(&part).unwrap().len(), left as u64);
+        let error = copier.download_stream(&source, Vec::new()).await.unwrap_err();
+        assert!(matches!(&error, CopyError::Garbled(_)), "{error}");
     }
 }
 

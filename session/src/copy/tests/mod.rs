@@ -45,6 +45,11 @@ fn remote(path: &Path) -> RemotePath {
     RemotePath::new(path.as_os_str().as_bytes()).unwrap()
 }
 
+fn make_pipe(path: &Path) {
+    let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o644));
+    rustix::fs::mknodat(rustix::fs::CWD, path, kind, mode, 0).unwrap();
+}
+
 /// What a copy told while it went on.
 #[derive(Default)]
 struct Told(Mutex<Vec<Progress>>);

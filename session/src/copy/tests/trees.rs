@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use super::here::Here;
-use super::{NASTY, content, copy};
+use super::{NASTY, content, copy, make_pipe};
 use crate::copy::{CopyError, CopyOptions, Encoding, Reason, RemotePath};
 
 /// A directory with everything in it that makes trouble, and how many files that is.
@@ -112,26 +112,39 @@ async fn what_can_t_be_copied_is_skipped_and_told() {
         fs::set_permissions(root.join("secret"), fs::Permissions::from_mode(0o000)).unwrap();
         symlink("dir", root.join("link to a directory")).unwrap();
         symlink("nowhere", root.join("link to nowhere")).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            root.join("pipe"),
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::from_raw_mode(0o644),
-            0,
-        )
-        .unwrap();
+        make_pipe(&root.join("pipe"));
+        // Neither may be looked into: the names in the second can be read, and nothing more.
+        for (name, mode) in [("closed", 0o000), ("names only", 0o444)] {
+            fs::create_dir(root.join(name)).unwrap();
+            fs::write(root.join(name).join("f"), b"x").unwrap();
+            fs::set_permissions(root.join(name), fs::Permissions::from_mode(mode)).unwrap();
+        }
         let local = tempfile::tempdir().unwrap();
         let destination = local.path().join("mine");
         let source = RemotePath::new("tree").unwrap();
         let (copied, told) =
             copy(&here, CopyOptions::default(), async |c| c.download_tree(&source, &destination).await).await;
         let copied = copied.unwrap();
-        assert_eq!((copied.files, copied.skipped), (1, 4), "{shell}: {:?}", told.skipped());
         let mut names: Vec<String> =
             told.skipped().iter().map(|(name, _)| name.rsplit('/').next().unwrap().to_owned()).collect();
         names.sort();
-        assert_eq!(names, ["link to a directory", "link to nowhere", "pipe", "secret"], "{shell}");
-        assert_eq!(tree(&destination).len(), 2);
+        names.retain(|name| name != "f");
+        let skipped = ["closed", "link to a directory", "link to nowhere", "names only", "pipe", "secret"];
+        assert_eq!(names, skipped, "{shell}");
+        assert_eq!(copied.files, 1, "{shell}");
+        assert!(copied.skipped >= 6, "{shell}: {:?}", told.skipped());
+        assert!(tree(&destination).keys().all(|path| path.file_name().is_none_or(|name| name != "f")));
+        let closed = RemotePath::new("tree/closed").unwrap();
+        let (result, _) =
+            copy(&here, CopyOptions::default(), async |c| c.download_tree(&closed, &destination).await).await;
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, CopyError::Node { action: "list", reason: Reason::Denied, .. }),
+            "{shell}: {error}"
+        );
+        for name in ["closed", "names only"] {
+            fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o700)).unwrap();
+        }
 
         let there = RemotePath::new("/nowhere").unwrap();
         let (result, _) =
@@ -153,11 +166,15 @@ async fn a_local_tree_skips_what_is_neither() {
     fs::write(root.join("good"), b"x").unwrap();
     symlink("dir", root.join("link to a directory")).unwrap();
     symlink("nowhere", root.join("link to nowhere")).unwrap();
+    make_pipe(&root.join("pipe"));
+    symlink("/proc/version", root.join("a file that says it is empty")).unwrap();
     let there = RemotePath::new("there").unwrap();
     let (copied, told) =
         copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &there).await).await;
     let copied = copied.unwrap();
-    assert_eq!((copied.files, copied.skipped), (1, 2), "{:?}", told.skipped());
+    assert_eq!((copied.files, copied.skipped), (2, 3), "{:?}", told.skipped());
+    let version = fs::read("/proc/version").unwrap();
+    assert_eq!(fs::read(here.home().join("there/a file that says it is empty")).unwrap(), version);
 }
 
 #[tokio::test]
@@ -179,6 +196,125 @@ async fn directories_keep_their_permissions_if_asked() {
         copy(&here, options, async |c| c.download_tree(&there, &back).await).await.0.unwrap();
         assert_eq!(mode(&back.join("private")), 0o555, "{shell}");
         assert_eq!(fs::read(back.join("private/f")).unwrap(), b"x");
+    }
+}
+
+#[tokio::test]
+async fn directories_that_are_here_keep_their_permissions() {
+    let here = Here::new();
+    for name in ["tree/there", "tree/new"] {
+        fs::create_dir_all(here.home().join(name)).unwrap();
+        fs::set_permissions(here.home().join(name), fs::Permissions::from_mode(0o775)).unwrap();
+        fs::write(here.home().join(name).join("f"), b"x").unwrap();
+    }
+    let local = tempfile::tempdir().unwrap();
+    let (root, there) = (local.path().join("mine"), local.path().join("mine/there"));
+    fs::create_dir_all(&there).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    let source = RemotePath::new("tree/.").unwrap();
+    for preserve in [false, true] {
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+        fs::set_permissions(&there, fs::Permissions::from_mode(0o700)).unwrap();
+        let options = CopyOptions { preserve, ..CopyOptions::default() };
+        copy(&here, options, async |c| c.download_tree(&source, &root).await).await.0.unwrap();
+        assert!(root.join("there/f").exists());
+        let expected = if preserve { [0o755, 0o775, 0o775] } else { [0o700, 0o700, 0o755] };
+        assert_eq!([mode(&root), mode(&there), mode(&root.join("new"))], expected, "-p: {preserve}");
+    }
+}
+
+#[tokio::test]
+async fn a_tree_that_broke_off_goes_on_with_the_file_it_was_at() {
+    for (shell, here) in Here::all() {
+        let root = here.home().join("tree");
+        fs::create_dir_all(root.join("dir")).unwrap();
+        for (n, name) in ["first", "second", "dir/third"].iter().enumerate() {
+            fs::write(root.join(name), content(1_000_000, n as u64)).unwrap();
+        }
+        let local = tempfile::tempdir().unwrap();
+        let (source, destination) = (RemotePath::new("tree").unwrap(), local.path().join("mine"));
+        let download = async |resume| {
+            let options = CopyOptions { resume, ..CopyOptions::default() };
+            copy(&here, options, async |c| c.download_tree(&source, &destination).await).await
+        };
+        // The first session is that of the list: the second is cut.
+        let before = here.sessions.load(Ordering::Relaxed);
+        let cut = async {
+            while here.sessions.load(Ordering::Relaxed) == before {
+                tokio::task::yield_now().await;
+            }
+            here.cut_after.store(700_000, Ordering::Relaxed);
+        };
+        let (broken, ()) = tokio::join!(download(true), cut);
+        assert!(matches!(broken.0, Err(CopyError::Session(_))), "{shell}: {:?}", broken.0);
+        let (copied, told) = download(true).await;
+        let copied = copied.unwrap();
+        assert_eq!((copied.files, copied.skipped), (3, 0), "{shell}: {:?}", told.skipped());
+        assert!(copied.resumed > 300_000, "{shell}: {copied:?}");
+        assert_eq!(copied.bytes + copied.resumed, 3_000_000, "{shell}");
+        assert!(tree(&destination) == tree(&root), "{shell}: it is where it was, and nothing else");
+        assert_eq!(download(true).await.0.unwrap().files, 3);
+        assert!(tree(&destination.join("tree")) == tree(&root), "{shell}: it was complete");
+    }
+}
+
+#[tokio::test]
+async fn a_tree_that_broke_off_on_its_way_there_goes_on_where_it_was() {
+    for (shell, here) in Here::all() {
+        let local = tempfile::tempdir().unwrap();
+        let (root, other) = (local.path().join("tree"), local.path().join("other"));
+        for (n, name) in ["tree/a", "tree/b", "tree/dir/c", "other/d"].iter().enumerate() {
+            fs::create_dir_all(local.path().join(name).parent().unwrap()).unwrap();
+            fs::write(local.path().join(name), content(1_000_000, n as u64)).unwrap();
+        }
+        let there = RemotePath::new("there").unwrap();
+        let upload = async |root: &Path| {
+            copy(&here, CopyOptions::default(), async |c| c.upload_tree(root, &there).await).await.0
+        };
+        here.cut_after.store(1_700_000, Ordering::Relaxed);
+        let broken = upload(&root).await;
+        assert!(matches!(broken, Err(CopyError::Session(_))), "{shell}: {broken:?}");
+        // Of another source it is a directory as any other.
+        upload(&other).await.unwrap();
+        assert!(tree(&here.home().join("there/other")) == tree(&other), "{shell}");
+        fs::remove_dir_all(here.home().join("there/other")).unwrap();
+        let copied = upload(&root).await.unwrap();
+        assert!(copied.resumed > 300_000, "{shell}: {copied:?}");
+        assert!(tree(&here.home().join("there")) == tree(&root), "{shell}: it is where it was");
+        upload(&root).await.unwrap();
+        assert!(tree(&here.home().join("there/tree")) == tree(&root), "{shell}: it was complete");
+    }
+}
+
+/// What is in the way of small files that follow each other without waiting is told, and not that the session ended.
+#[tokio::test]
+async fn a_disk_that_is_full_half_way_through_a_tree_is_told() {
+    for (shell, here) in Here::all() {
+        let count = here.home().join("count");
+        here.replace(
+            "head",
+            &format!(
+                "case $2 in ?????*) echo >>'{0}'; [ \"$(wc -l <'{0}')\" -lt 20 ] || {{ echo 'head: write error: No space left on device' >&2; exit 1; }};; esac; exec {1} \"$@\"",
+                count.display(),
+                if shell == "busybox" { "/usr/bin/busybox head" } else { "/usr/bin/head" },
+            ),
+        );
+        let local = tempfile::tempdir().unwrap();
+        let root = local.path().join("tree");
+        fs::create_dir(&root).unwrap();
+        for n in 0..40 {
+            fs::write(root.join(format!("{n:02}")), content(20_000, n)).unwrap();
+        }
+        let there = RemotePath::new("there").unwrap();
+        let (result, _) =
+            copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &there).await).await;
+        let error = result.unwrap_err();
+        assert!(
+            matches!(&error, CopyError::Node { action: "write", reason: Reason::NoSpace, .. }),
+            "{shell}: {error}"
+        );
+        let arrived = tree(&here.home().join("there"));
+        assert!(arrived.len() >= 19, "{shell}: {} files", arrived.len());
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::Ordering;
 
 use super::here::Here;
-use super::{NASTY, content, copy, remote};
+use super::{NASTY, content, copy, make_pipe, remote};
 use crate::copy::{Copied, CopyError, CopyOptions, Encoding, Node, Progress, Reason, RemotePath};
 
 fn one(bytes: u64, resumed: u64) -> Copied {
@@ -243,6 +243,112 @@ async fn a_stream_of_unknown_length_arrives() {
             }
         }
         assert_eq!(fs::metadata(here.home().join("s")).unwrap().mode() & 0o777, 0o644);
+    }
+}
+
+/// Pipes say that they have no bytes, and so do files of the kernel.
+#[tokio::test]
+async fn what_does_not_say_its_size_arrives_whole() {
+    for (shell, here) in Here::all() {
+        let local = tempfile::tempdir().unwrap();
+        let pipe = local.path().join("pipe");
+        make_pipe(&pipe);
+        let bytes = content(2_500_000, 9);
+        for encoding in [Encoding::Raw, Encoding::Base64] {
+            fs::write(here.home().join("f"), b"old").unwrap();
+            let writing = tokio::task::spawn_blocking({
+                let (pipe, bytes) = (pipe.clone(), bytes.clone());
+                move || fs::write(pipe, bytes).unwrap()
+            });
+            let options = CopyOptions { encoding, ..CopyOptions::default() };
+            let destination = RemotePath::new("f").unwrap();
+            let (copied, told) = copy(&here, options, async |c| c.upload(&pipe, &destination).await).await;
+            assert_eq!(copied.unwrap(), one(2_500_000, 0), "{shell} {encoding}");
+            assert_eq!(told.bytes(), 2_500_000);
+            writing.await.unwrap();
+            assert!(fs::read(here.home().join("f")).unwrap() == bytes, "{shell} {encoding}");
+        }
+        // In a directory it has its own name.
+        let destination = RemotePath::new("./").unwrap();
+        let source = std::path::Path::new("/proc/version");
+        let (copied, _) =
+            copy(&here, CopyOptions::default(), async |c| c.upload(source, &destination).await).await;
+        let version = fs::read(source).unwrap();
+        assert_eq!(copied.unwrap(), one(version.len() as u64, 0), "{shell}");
+        assert_eq!(fs::read(here.home().join("version")).unwrap(), version, "{shell}");
+    }
+}
+
+/// Whoever has made a part, or has another name for it, could read along and change what is checked already.
+#[tokio::test]
+async fn a_part_that_somebody_else_has_is_never_written_to() {
+    for (shell, here) in Here::all() {
+        let local = tempfile::tempdir().unwrap();
+        let source = local.path().join("f");
+        fs::write(&source, content(200_000, 1)).unwrap();
+        let (part, victim) = (here.home().join(".f.herder-part"), here.home().join("victim"));
+        let destination = RemotePath::new("f").unwrap();
+        for sort in ["named twice", "owned", "pipe", "link"] {
+            fs::write(&victim, content(100_000, 1)).unwrap();
+            match sort {
+                "named twice" => fs::hard_link(&victim, &part).unwrap(),
+                "owned" if rustix::process::geteuid().is_root() => {
+                    fs::copy(&victim, &part).unwrap();
+                    std::os::unix::fs::chown(&part, Some(65_534), None).unwrap();
+                }
+                "owned" => {
+                    eprintln!("SKIPPED: only root can give a file away");
+                    continue;
+                }
+                "pipe" => make_pipe(&part),
+                _ => symlink(&victim, &part).unwrap(),
+            }
+            let kept = (sort != "pipe").then(|| fs::File::open(&part).unwrap());
+            let (copied, _) =
+                copy(&here, CopyOptions::default(), async |c| c.upload(&source, &destination).await).await;
+            assert_eq!(copied.unwrap(), one(200_000, 0), "{shell} {sort}: nothing of it is gone on with");
+            assert!(fs::read(here.home().join("f")).unwrap() == content(200_000, 1), "{shell} {sort}");
+            if let Some(kept) = kept {
+                let ours = fs::metadata(here.home().join("f")).unwrap();
+                assert_ne!(kept.metadata().unwrap().ino(), ours.ino(), "{shell} {sort}");
+                assert_eq!(kept.metadata().unwrap().len(), 100_000, "{shell} {sort}");
+            }
+            assert_eq!(names(&here), ["f", "victim"], "{shell} {sort}");
+            fs::remove_file(here.home().join("f")).unwrap();
+        }
+    }
+}
+
+/// In a directory such as `/tmp` nobody can remove what another has made.
+#[tokio::test]
+async fn a_part_that_can_t_be_removed_is_told() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can give a file away");
+        return;
+    }
+    for (shell, here) in Here::all() {
+        let here = here.run_by_nobody();
+        fs::set_permissions(here.home(), fs::Permissions::from_mode(0o1777)).unwrap();
+        let local = tempfile::tempdir().unwrap();
+        let source = local.path().join("f");
+        fs::write(&source, content(2_000, 1)).unwrap();
+        let part = here.home().join(".f.herder-part");
+        for is_pipe in [false, true] {
+            match is_pipe {
+                true => make_pipe(&part),
+                false => fs::write(&part, b"mine").unwrap(),
+            }
+            fs::set_permissions(&part, fs::Permissions::from_mode(0o666)).unwrap();
+            let destination = RemotePath::new("f").unwrap();
+            let (result, _) =
+                copy(&here, CopyOptions::default(), async |c| c.upload(&source, &destination).await).await;
+            let said = result.unwrap_err().to_string();
+            let expected =
+                "the node could not write ./f: ./.f.herder-part is in the way, and can not be removed";
+            assert_eq!(said, expected, "{shell} {is_pipe}");
+            assert!(is_pipe || fs::read(&part).unwrap() == b"mine", "{shell}");
+            fs::remove_file(&part).unwrap();
+        }
     }
 }
 
