@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 use ring::digest::{SHA256, digest};
 use rustix::fs::OFlags;
 
+use super::CopyError;
 use super::local::Hash;
 use super::upload::hex;
-use super::{CopyError, Reason};
 
 /// How often a part is taken that another copy has just put into its place.
 const ATTEMPTS: u32 = 8;
@@ -72,13 +72,9 @@ impl Incoming {
     /// Begins, or goes on after so many bytes of an earlier copy.
     ///
     /// # Errors
-    /// It can't be written, another copy writes to it, or there is something that is no file.
+    /// It can't be written, or another copy writes to it.
     pub(super) fn begin(destination: &Path, offset: u64) -> Result<Incoming, CopyError> {
         let destination = resolved(destination);
-        if is_special(&destination) {
-            let error = io::Error::other(Reason::Special.to_string());
-            return Err(CopyError::local("replace", destination)(error));
-        }
         let part = part_of(&destination);
         let open = || -> io::Result<(Locked, Hash)> {
             let mut file = take_part(&part)?;

@@ -119,60 +119,25 @@ impl<N: Node> Copier<'_, N> {
     }
 
     /// Copies a directory of the node to this machine, with all that is in it: into the directory that the path names, or
-    /// as that path if there is nothing, or what the same copy has left there when it broke off. What can't be read is told of as skipped. A file that an earlier copy has not
-    /// completed is gone on with.
+    /// as that path if there is nothing, or what the same copy has left there when it broke off. What can't be read is told
+    /// of as skipped. A file that an earlier copy has not completed is gone on with.
     ///
     /// # Errors
     /// As with [`Copier::download`]; also, the directory can't be listed. Files that are complete stay.
     pub async fn download_tree(&self, source: &RemotePath, destination: &Path) -> Result<Copied, CopyError> {
         let entries = self.list(source).await?;
         let mark = Mark::of(source.as_bytes());
-        // Otherwise it is the destination itself, now and the next time.
+        // Without a name, it is the destination itself now and the next time.
         let is_new = source.file_name().is_some() && (!destination.is_dir() || mark.is_in(destination)?);
         let root = match is_new {
             true => destination.to_owned(),
             false => local_below(destination.to_owned(), source.file_name()),
         };
-        let mut marked = None;
+        let layout = self.lay_out(&entries, (source, &root), is_new.then_some(mark))?;
         let mut files = Files::new(self);
         files.goes_on = true;
-        let mut wanted = Vec::new();
-        let mut directories = Vec::new();
-        for entry in &entries {
-            let local = root.join(OsStr::from_bytes(&entry.name));
-            let remote = match entry.name.is_empty() {
-                true => Some(source.clone()),
-                false => source.join(&entry.name),
-            };
-            let Some(remote) = remote else { continue };
-            match entry.kind {
-                EntryKind::Closed if entry.name.is_empty() => {
-                    return Err(CopyError::node("list", source, Reason::Denied));
-                }
-                EntryKind::Directory | EntryKind::Closed => {
-                    if entry.kind == EntryKind::Closed {
-                        files.copied.add(self.skip(remote.to_string(), Reason::Denied.to_string()));
-                    }
-                    let is_root = entry.name.is_empty();
-                    if self.make_local_directory(&local, entry)? {
-                        directories.push((local, entry));
-                    }
-                    if is_root && is_new {
-                        marked = Some(mark.put_into(&root)?);
-                    }
-                }
-                EntryKind::Unknown if entries.iter().any(|entry| entry.kind == EntryKind::Closed) => {}
-                EntryKind::Unknown => {
-                    let reason = "the node could not look at it".to_owned();
-                    files.copied.add(self.skip(format!("something in {source}"), reason));
-                }
-                EntryKind::File | EntryKind::Link => wanted.push((remote, local)),
-                EntryKind::Other => {
-                    files.copied.add(self.skip(remote.to_string(), Reason::Special.to_string()));
-                }
-            }
-        }
-        let mut wanted = self.with_parts(wanted).await?.into_iter().peekable();
+        files.copied = layout.skipped;
+        let mut wanted = self.with_parts(layout.wanted).await?.into_iter().peekable();
         while wanted.peek().is_some() {
             let mut length = 0;
             let mut batch = Vec::new();
@@ -185,12 +150,57 @@ impl<N: Node> Copier<'_, N> {
             }
             self.fetch(&batch, &mut files).await?;
         }
-        marked.map_or(Ok(()), Incoming::discard)?;
-        for (path, entry) in directories.iter().rev() {
-            let Some(mode) = entry.mode else { continue };
-            set_permissions(path, mode & 0o777)?;
+        layout.mark.map_or(Ok(()), Incoming::discard)?;
+        for (path, mode) in layout.exact.iter().rev() {
+            set_permissions(path, *mode)?;
         }
         Ok(files.copied)
+    }
+
+    /// Makes the directories of a tree, and sees what is to be fetched into them. The mark is put into the first.
+    fn lay_out(
+        &self,
+        entries: &[Entry],
+        (source, root): (&RemotePath, &Path),
+        mark: Option<Mark>,
+    ) -> Result<Layout, CopyError> {
+        let mut layout = Layout::default();
+        for entry in entries {
+            let local = root.join(OsStr::from_bytes(&entry.name));
+            let remote = match entry.name.is_empty() {
+                true => Some(source.clone()),
+                false => source.join(&entry.name),
+            };
+            let Some(remote) = remote else { continue };
+            match entry.kind {
+                EntryKind::Closed if entry.name.is_empty() => {
+                    return Err(CopyError::node("list", source, Reason::Denied));
+                }
+                EntryKind::Directory | EntryKind::Closed => {
+                    self.make_local_directory(&local, entry)?;
+                    if entry.name.is_empty() && layout.mark.is_none() {
+                        layout.mark = mark.as_ref().map(|mark| mark.put_into(root)).transpose()?;
+                    }
+                    if let (true, Some(mode)) = (self.options.preserve, entry.mode) {
+                        layout.exact.push((local, mode & 0o777));
+                    }
+                    if entry.kind == EntryKind::Closed {
+                        layout.skipped.add(self.skip(remote.to_string(), Reason::Denied.to_string()));
+                    }
+                }
+                // They are what it is about.
+                EntryKind::Unknown if entries.iter().any(|entry| entry.kind == EntryKind::Closed) => {}
+                EntryKind::Unknown => {
+                    let reason = "the node could not look at it".to_owned();
+                    layout.skipped.add(self.skip(format!("something in {source}"), reason));
+                }
+                EntryKind::File | EntryKind::Link => layout.wanted.push((remote, local)),
+                EntryKind::Other => {
+                    layout.skipped.add(self.skip(remote.to_string(), Reason::Special.to_string()));
+                }
+            }
+        }
+        Ok(layout)
     }
 
     /// Files, with what earlier copies have left of them.
@@ -248,18 +258,30 @@ impl<N: Node> Copier<'_, N> {
         Ok(())
     }
 
-    /// Makes a directory, unless it is there, and says whether its permissions are to be set when everything is in it: one
-    /// that is there keeps its own, unless they are to be the node's.
-    fn make_local_directory(&self, path: &Path, entry: &Entry) -> Result<bool, CopyError> {
-        let is_new = match fs::DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => false,
-            made => made.map(|()| true).map_err(CopyError::local("create", path))?,
-        };
-        if let (true, false, Some(mode)) = (is_new, self.options.preserve, entry.mode) {
-            set_permissions(path, mode & 0o777 & !self.options.umask | 0o700)?;
+    /// Makes a directory, unless it is there: one that is keeps its permissions.
+    fn make_local_directory(&self, path: &Path, entry: &Entry) -> Result<(), CopyError> {
+        match fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+            made => made.map_err(CopyError::local("create", path))?,
         }
-        Ok(self.options.preserve)
+        // Exact ones may be such that nothing can be written into it: they come last.
+        match entry.mode.filter(|_| !self.options.preserve) {
+            Some(mode) => set_permissions(path, mode & 0o777 & !self.options.umask | 0o700),
+            None => Ok(()),
+        }
     }
+}
+
+/// What a tree becomes on this machine.
+#[derive(Default)]
+struct Layout {
+    /// Files, from where and to where.
+    wanted: Vec<(RemotePath, PathBuf)>,
+    /// Directories, and the permissions that they get when everything is in them.
+    exact: Vec<(PathBuf, u32)>,
+    skipped: Copied,
+    /// What lies in the first directory until then.
+    mark: Option<Incoming>,
 }
 
 fn set_permissions(directory: &Path, mode: u32) -> Result<(), CopyError> {
@@ -318,6 +340,11 @@ impl<'a, 'b, N> Files<'a, 'b, N> {
 impl<N: Node> Sink for Files<'_, '_, N> {
     async fn begin(&mut self, file: &RemoteFile) -> Result<(), CopyError> {
         let (remote, local) = self.next()?;
+        if is_special(&local) {
+            let error = io::Error::other(Reason::Special.to_string());
+            self.give_up(&remote, CopyError::local("replace", local)(error));
+            return Ok(());
+        }
         let size = (file.size > 0).then_some(file.size);
         (self.copier.progress)(Progress::File { name: remote.to_string(), size, offset: file.offset });
         let offset = file.offset;

@@ -221,6 +221,14 @@ async fn directories_that_are_here_keep_their_permissions() {
         let expected = if preserve { [0o755, 0o775, 0o775] } else { [0o700, 0o700, 0o755] };
         assert_eq!([mode(&root), mode(&there), mode(&root.join("new"))], expected, "-p: {preserve}");
     }
+    // And what is no file here is not replaced by one.
+    fs::remove_file(there.join("f")).unwrap();
+    make_pipe(&there.join("f"));
+    let (copied, told) =
+        copy(&here, CopyOptions::default(), async |c| c.download_tree(&source, &root).await).await;
+    let copied = copied.unwrap();
+    assert_eq!((copied.files, copied.skipped), (1, 1), "{:?}", told.skipped());
+    assert!(!fs::metadata(there.join("f")).unwrap().is_file());
 }
 
 #[tokio::test]
