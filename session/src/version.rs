@@ -77,6 +77,11 @@ impl Version {
         self.is_after([3, 1, 1373, u64::MAX])
     }
 
+    /// Whether this agent keeps a command's streams apart where it is asked to, and tells its exit code then: since 3.1.1511.0.
+    pub fn tells_exit_codes(&self) -> bool {
+        self.is_after([3, 1, 1510, u64::MAX])
+    }
+
     /// Whether this agent knows the flag that ends a session: newer than 2.3.722.0.
     pub fn knows_terminate_flag(&self) -> bool {
         self.is_after([2, 3, 722, 0])
@@ -151,10 +156,11 @@ mod tests {
     #[test]
     fn gates_open_right_after_their_version() {
         type Gate = fn(&Version) -> bool;
-        let gates: [(Gate, &str, &str); 4] = [
+        let gates: [(Gate, &str, &str); 5] = [
             (Version::multiplexes, "3.0.196.0", "3.0.196.1"),
             (|v| !v.wants_keepalive(), "3.1.1511.0", "3.1.1512.0"),
             (Version::forwards_to_remote_hosts, "3.1.1373.9", "3.1.1374.0"),
+            (Version::tells_exit_codes, "3.1.1476.0", "3.1.1511.0"),
             (Version::knows_terminate_flag, "2.3.722.0", "2.3.723.0"),
         ];
         for (gate, last_without, first_with) in gates {

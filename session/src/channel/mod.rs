@@ -16,6 +16,7 @@
 //! says how much waits for room in the window. A caller that stops reading the socket for a while says so with
 //! [`Channel::set_reading`], and it should stop while [`Channel::can_receive`] is false.
 
+mod history;
 mod outbox;
 mod receiver;
 mod round_trip;
@@ -27,12 +28,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::crypto::Sealer;
-use crate::frame::{DigestCheck, Flags, Frame, FrameError, Header, MessageId, MessageType, PayloadType};
+use crate::frame::{
+    DigestCheck, Flags, Frame, FrameError, Header, MessageId, MessageType, PayloadType, declared_digest,
+};
 use crate::payload::{Acknowledge, ChannelClosed, JsonPayload};
 use outbox::Outbox;
 use receiver::Receiver;
 use sender::Sender;
 
+pub use history::NumberReused;
 pub use window::WindowLimit;
 
 /// Which end of a channel this is.
@@ -237,11 +241,12 @@ impl Channel {
     /// # Errors
     /// If it can't be read. It is counted and changes nothing else: a stream message will be sent again.
     pub fn receive(&mut self, now: Duration, wire: Bytes) -> Result<Inbound, FrameError> {
+        let digest = declared_digest(&wire);
         let frame = Frame::decode(wire, self.digest_check).inspect_err(|_| self.invalid_messages += 1)?;
         Ok(match frame.header.message_type {
             message_type if message_type == self.role.receives() => {
                 self.heard();
-                self.receiver.store(now, frame);
+                self.receiver.store(now, frame, &digest);
                 Inbound::Stream
             }
             MessageType::Acknowledge => {
@@ -309,6 +314,13 @@ impl Channel {
     /// Takes the next message of the peer's stream, and acknowledges it.
     pub fn take(&mut self) -> Option<Message> {
         self.receiver.take()
+    }
+
+    /// The number that came with two different messages, if there was one: what was taken may be damaged. Known only where
+    /// digests are compared.
+    #[must_use]
+    pub fn reused(&self) -> Option<NumberReused> {
+        self.receiver.reused()
     }
 
     /// Whether messages are held that wait for one before them.

@@ -3,8 +3,9 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
+use super::history::{Fingerprint, History, NumberReused};
 use super::{AckFlags, ChannelOptions, ChannelStats, Message};
-use crate::frame::{Flags, Frame, Header, MessageId};
+use crate::frame::{DigestCheck, Flags, Frame, Header, MessageId};
 use crate::payload::Acknowledge;
 
 /// A peer that repeats an acknowledged message at least this long after the acknowledgement did not take it.
@@ -22,6 +23,7 @@ pub(super) const MAX_ACKNOWLEDGES: usize = 16 << 10;
 struct Stored {
     message: Message,
     header: Header,
+    print: Fingerprint,
     is_acknowledged: bool,
 }
 
@@ -41,6 +43,10 @@ pub(super) struct Receiver {
     flags: AckFlags,
     current_flags: Flags,
     repeated: Repeated,
+    history: History,
+    /// Whether digests are known to be right, so that messages can be compared.
+    compares: bool,
+    reused: Option<NumberReused>,
     stats: ChannelStats,
 }
 
@@ -68,13 +74,21 @@ impl Receiver {
                 AckFlags::Adaptive => Flags::SYN_FIN,
             },
             repeated: Repeated::default(),
+            history: History::default(),
+            compares: options.digest_check == DigestCheck::Required,
+            reused: None,
             stats: ChannelStats::default(),
         }
     }
 
-    /// Takes a message of the stream: holds it, knows it already, or has no room for it.
-    pub(super) fn store(&mut self, now: Duration, frame: Frame) {
+    /// Takes a message of the stream, with its digest: holds it, knows it already, or has no room for it.
+    pub(super) fn store(&mut self, now: Duration, frame: Frame, digest: &[u8; 32]) {
         let Frame { header, payload } = frame;
+        let print = Fingerprint::new(header.payload_type, payload.len(), digest);
+        if !self.is_one_message(&header, print) {
+            self.reused.get_or_insert(NumberReused(header.sequence));
+            return;
+        }
         let Ok(ahead) = usize::try_from(header.sequence.saturating_sub(self.next)) else {
             // Taken long ago: the acknowledgement was lost. Without another the peer would repeat it for ever.
             if header.sequence >= 0 {
@@ -104,8 +118,27 @@ impl Receiver {
         let message =
             Message { sequence: header.sequence, id: header.id, payload_type: header.payload_type, payload };
         if let Some(slot) = self.slots.get_mut(ahead) {
-            *slot = Some(Stored { message, header, is_acknowledged });
+            *slot = Some(Stored { message, header, print, is_acknowledged });
         }
+    }
+
+    /// Whether nothing else came under this number, and this under no other.
+    fn is_one_message(&self, header: &Header, print: Fingerprint) -> bool {
+        let before = self.next.saturating_sub(header.sequence);
+        if !self.compares || before > 0 {
+            return !self.compares || self.history.is_same(before, print);
+        }
+        match usize::try_from(-before).ok().and_then(|ahead| self.slots.get(ahead)) {
+            Some(Some(stored)) => stored.print == print,
+            // It fills a gap, and may be held already where it does not belong.
+            Some(None) => !self.slots.iter().flatten().any(|stored| stored.header.id == header.id),
+            None => true,
+        }
+    }
+
+    /// The first number that came with two different messages.
+    pub(super) fn reused(&self) -> Option<NumberReused> {
+        self.reused
     }
 
     /// A message came again.
@@ -169,6 +202,9 @@ impl Receiver {
         self.stored_bytes -= stored.message.payload.len();
         if !stored.is_acknowledged {
             self.acknowledge(&stored.header);
+        }
+        if self.compares {
+            self.history.push(stored.print);
         }
         self.stats.received_messages += 1;
         self.stats.received_bytes += stored.message.payload.len() as u64;

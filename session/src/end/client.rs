@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::channel::{Channel, ChannelOptions, ChannelStats, Inbound, Message, PeerSilent};
+use crate::channel::{Channel, ChannelOptions, ChannelStats, Inbound, Message, NumberReused, PeerSilent};
 use crate::crypto::{NONCE_BYTES, NotAuthentic, Opener};
 use crate::frame::{FrameError, PayloadType};
 use crate::handshake::{ClientHandshake, ClientStep, DataKeyRequest, GeneratedKey, HandshakeError, Started};
@@ -89,6 +89,19 @@ pub enum ClientError {
     /// What came can't be decrypted.
     #[error(transparent)]
     NotAuthentic(#[from] NotAuthentic),
+    /// What came may be in the wrong place.
+    #[error(transparent)]
+    NumberReused(#[from] NumberReused),
+    /// A message came that has no meaning here, so that bytes may be missing in what was passed on.
+    #[error(
+        "the agent sent {length} bytes of type {payload_type}, which mean nothing here: bytes may be missing"
+    )]
+    Meaningless {
+        /// The number on the wire.
+        payload_type: u32,
+        /// Bytes of its payload.
+        length: usize,
+    },
 }
 
 /// A client's end of a session.
@@ -178,6 +191,9 @@ impl ClientEnd {
     }
 
     fn take_event(&mut self, now: Duration) -> Result<Option<ClientEvent>, ClientError> {
+        if let Some(reused) = self.channel.reused() {
+            return Err(reused.into());
+        }
         loop {
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
@@ -237,14 +253,19 @@ impl ClientEnd {
             Some(opener) => opener.open(&message.payload),
             None => Ok(message.payload.clone()),
         };
-        Ok(match message.payload_type {
+        let event = match message.payload_type {
             PayloadType::Output => Some(ClientEvent::Output(plain()?)),
             PayloadType::StdErr => Some(ClientEvent::StdErr(plain()?)),
             PayloadType::ExitCode => {
                 ExitCode::from_payload(&plain()?).map(|code| ClientEvent::ExitCode(code.0))
             }
             PayloadType::Flag => SessionFlag::from_payload(&message.payload).map(ClientEvent::Flag),
+            // Agents send nothing else once a session has begun. Passed over it would be a gap that nobody sees.
             _ => None,
+        };
+        event.map(Some).ok_or_else(|| ClientError::Meaningless {
+            payload_type: message.payload_type.into(),
+            length: message.payload.len(),
         })
     }
 

@@ -378,3 +378,43 @@ fn a_close_comes_after_all_that_came_before_it() {
         [ClientEvent::Output("a".into()), ClientEvent::Closed { output: "done".into(), is_cut: true }]
     );
 }
+
+/// The next message of an agent, changed.
+fn changed(agent: &mut AgentEnd, change: impl FnOnce(&mut Frame)) -> Bytes {
+    let mut frame = Frame::decode(agent.transmit(S).unwrap(), Default::default()).unwrap();
+    change(&mut frame);
+    frame.encode()
+}
+
+#[test]
+fn what_means_nothing_ends_the_session_instead_of_leaving_a_gap() {
+    let kinds: [(u32, &'static [u8]); 6] =
+        [(0, b"text"), (2, b"text"), (3, b"text"), (77, b"text"), (10, b"four!"), (12, b"EXIT_CODE: soon")];
+    for (kind, payload) in kinds {
+        let (mut client, mut agent) = (client(), agent(plan(SessionType::NonInteractiveCommands)));
+        talk(&mut client, &mut agent);
+        agent.output("text".into());
+        let wire = changed(&mut agent, |frame| {
+            frame.header.payload_type = PayloadType::from(kind);
+            frame.payload = payload.into();
+        });
+        client.receive(S, wire).unwrap();
+        let error = ClientError::Meaningless { payload_type: kind, length: payload.len() };
+        assert_eq!(client.next_event(S), Err(error));
+    }
+}
+
+#[test]
+fn a_number_that_comes_twice_ends_the_session() {
+    let (mut client, mut agent) = (client(), agent(plan(SessionType::NonInteractiveCommands)));
+    talk(&mut client, &mut agent);
+    agent.output("first".into());
+    let first = agent.transmit(S).unwrap();
+    agent.output("second".into());
+    let sequence = Frame::decode(first.clone(), Default::default()).unwrap().header.sequence;
+    let second = changed(&mut agent, |frame| frame.header.sequence = sequence);
+    client.receive(S, second).unwrap();
+    assert_eq!(client.next_event(S), Ok(Some(ClientEvent::Output("second".into()))));
+    client.receive(S, first).unwrap();
+    assert!(matches!(client.next_event(S), Err(ClientError::NumberReused(reused)) if reused.0 == sequence));
+}

@@ -115,6 +115,11 @@ impl Frame {
     }
 }
 
+/// The digest that a message says its payload has; zeros where it is too short to say.
+pub(crate) fn declared_digest(wire: &[u8]) -> [u8; 32] {
+    header::digest(wire)
+}
+
 /// SHA-256 of some pieces in a row.
 pub(crate) fn sha256(pieces: &[&[u8]]) -> [u8; 32] {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
