@@ -140,7 +140,8 @@ impl Failure {
             Kind::Unknown => Exit::Unknown,
             Kind::Refused => Exit::Refused,
             Kind::Interrupted => Exit::Interrupted,
-            // An unwritable state directory is a matter of configuration (CLI.md, Files).
+            // An unwritable state directory is a matter of configuration (CLI.md, Files); a disk that is full later is none.
+            Kind::Local if self.changed == Changed::Possibly => Exit::Failed,
             Kind::Local => Exit::Usage,
             Kind::Bug => Exit::Bug,
         }

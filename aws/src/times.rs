@@ -4,11 +4,12 @@ use std::str::FromStr;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 
-/// A time of the SDK; `None` where it is out of `jiff`'s range.
+/// A time of the SDK, in whole milliseconds: JSON has seconds as a number with a fraction, and what is behind the third digit is what
+/// binary fractions make of it. `None` where it is out of `jiff`'s range.
 pub(crate) fn timestamp(time: &DateTime) -> Option<Timestamp> {
-    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()?.round(Unit::Millisecond).ok()
 }
 
 /// An optional time of the SDK.
@@ -39,6 +40,8 @@ mod tests {
     fn times_convert() {
         let at: Timestamp = "2026-11-21T09:30:00.25Z".parse().unwrap();
         assert_eq!(timestamp(&DateTime::from_secs_f64(at.as_millisecond() as f64 / 1000.0)), Some(at));
+        let noisy = timestamp(&DateTime::from_secs_f64(1_795_344_172.66)).unwrap();
+        assert_eq!(noisy.to_string(), "2026-11-22T10:42:52.66Z");
         assert_eq!(timestamp(&DateTime::from_secs(i64::MAX)), None);
         assert_eq!(text(Some("2026-11-21T09:30:00.25Z")), Some(at));
         assert_eq!((text(Some("")), text(Some("soon")), text(None)), (None, None, None));

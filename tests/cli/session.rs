@@ -158,7 +158,8 @@ fn own_failures_are_255_and_say_why() {
     let _ = exec(&["web-1", "--", "true"]).says("ssm:StartSession");
     let _ = sim.run(&["session", "web-1"]).exits(4).silent();
     sim.deny(&[]);
-    let _ = sim.run(&["session", "web-1", "--document", "Nope"]).exits(3).says("Nope");
+    let nope = sim.run(&["session", "web-1", "--document", "Nope"]).exits(3).says("Nope");
+    assert_eq!(nope.stderr.matches("hint:").count(), 1, "{nope:?}");
     let _ = sim.run(&["session", "web-1", "list"]).exits(2).says("stands before another command");
     let _ = sim.run(&["session", "name:list"]).exits(3).says("no node matches `list`");
     let _ = sim.run(&["session"]).exits(2);
@@ -173,9 +174,47 @@ fn own_failures_are_255_and_say_why() {
 fn a_node_that_is_not_connected_is_looked_at() {
     let sim = sim("nodes=30,offline=40%");
     let lost = sim.run(&["nodes", "list", "-t", "ping:lost", "-o", "quiet"]).exits(0).text();
-    let output = sim.run(&["session", lost.lines().next().unwrap()]).exits(1).silent();
+    let id = lost.lines().next().unwrap();
+    let nodes = sim.run(&["nodes", "list", "-t", id, "--json"]).exits(0).json();
+    let name = nodes[0]["name"].as_str().unwrap().to_owned();
+    let output = sim.run(&["session", &format!("name:{name} and {id}")]).exits(1).silent();
+    let output = output.says(&format!("on {name} ({id})"));
     assert!(output.stderr.contains("its agent has not reported"), "{output:?}");
     assert!(output.stderr.contains("hint: Check the agent's service"), "{output:?}");
+}
+
+#[test]
+fn a_command_whose_session_somebody_ends_may_still_run() {
+    let sim = sim("nodes=5");
+    let mut running = sim.herder(["session", "exec", "web-1", "--", "echo begun; sleep 600"]).spawn();
+    running.wait_for_stdout("begun");
+    let _ = sim.run(&["session", "stop", &session(&sim)]).exits(0);
+    let output = running.wait().exits(255).never_says("too old");
+    let _ = output.says("the session was ended before the command told its exit code").says("may still run");
+}
+
+/// The one silence that takes its time: a minute.
+#[test]
+fn a_silent_command_whose_agent_dies_is_told_of() {
+    let sim = sim("nodes=5");
+    let mut running = sim.herder(["session", "exec", "web-1", "--", "echo begun; sleep 600"]).spawn();
+    running.wait_for_stdout("begun");
+    sim.control.act(&session(&sim), SessionAct::KillAgent);
+    running.wait_for_stderr("the node's agent is not connected to Session Manager");
+    assert_eq!(sim.calls("GetConnectionStatus").len(), 1);
+    running.signal("TERM");
+    let _ = running.wait().exits(130);
+}
+
+#[test]
+fn a_shell_whose_output_has_no_room_fails() {
+    let sim = sim("nodes=5");
+    let shell = sim.herder(["session", "web-1"]).by_shell("exec \"$@\" </dev/null >/dev/full").run();
+    let _ = shell.exits(1).says("could not write all of standard output").says("No space left");
+    sim.wait_until("the session ends", || sim.control.sessions()[0].status == "Terminated");
+    let words = ["session", "exec", "web-1", "--", "echo out"];
+    let exec = sim.herder(words).by_shell("exec \"$@\" >/dev/full").run().exits(255);
+    let _ = exec.says("could not write all of standard output");
 }
 
 #[test]
@@ -212,12 +251,26 @@ fn sessions_are_listed_and_ended() {
     let own = sim.run(&["session", "list", "--owner", "me", "-t", "web-1", "-o", "quiet"]).exits(0);
     assert_eq!(own.text(), format!("{id}\n"));
     assert_eq!(sim.run(&["session", "list", "-t", "web-2", "--json"]).exits(0).json(), json!([]));
+    let other = sim.herder(["session", "exec", "web-2", "--", "sleep 600"]).spawn();
+    sim.wait_until("another session", || sim.control.sessions().len() == 2);
+    let of = |nodes: &str| sim.run(&["session", "list", "-t", nodes, "-o", "quiet"]).exits(0).text();
+    assert_eq!((of("all").lines().count(), of("web-1")), (2, format!("{id}\n")), "a set of nodes");
+    let _ = sim.run(&["session", "list", "-t", "nope"]).exits(3).says("no node matches");
+    other.signal("TERM");
+    let _ = other.wait().exits(130);
     let _ = sim.run(&["session", "stop", "nobody-0"]).exits(3).says("there is no session `nobody-0`");
-    let _ = sim.run(&["session", "stop", &id]).exits(0).says("is ended");
+    let _ = sim.run(&["session", "stop", "x-0", "y-0"]).exits(3).says("there are no sessions `x-0`, `y-0`");
+    let _ = sim.run(&["session", "stop", &id]).exits(0).says(&format!("{id} ended"));
     let _ = running.wait().exits(255);
     let _ = sim.run(&["session", "stop", &id]).exits(0).says("had ended already");
     let history = sim.run(&["session", "history", "--jsonl"]).exits(0).events();
     assert_eq!((&history[0]["id"], history[0]["ended"].is_string()), (&json!(id), true));
+    for time in ["started", "ended"] {
+        let text = history[0][time].as_str().unwrap();
+        assert!(text.len() <= "2026-11-22T10:42:52.660Z".len(), "{text} has more than milliseconds");
+    }
+    let _ = sim.run(&["session", "list", "-o", "table"]).exits(0).says("No sessions go on.");
+    assert_eq!(sim.run(&["session", "list", "-o", "quiet"]).exits(0).stderr, "");
     let _ = sim.run(&["session", "list", "--columns", "nope"]).exits(2);
 }
 

@@ -69,6 +69,34 @@ fn a_port_is_forwarded_until_ctrl_c() {
 }
 
 #[test]
+fn lines_are_in_the_order_of_the_forwards() {
+    let sim = sim("nodes=5");
+    let words = ["session", "forward", "web-1", "-L", "0:7", "-L", "0:9", "-L", "0:10010", "--json"];
+    let mut running = sim.herder(words).spawn();
+    let remotes: Vec<String> = forwards(&mut running, 3).iter().map(|f| f["remote"].to_string()).collect();
+    assert_eq!(remotes, ["\"web-1:7\"", "\"web-1:9\"", "\"web-1:10010\""]);
+    running.signal("INT");
+    let _ = running.wait().exits(0);
+}
+
+#[test]
+fn a_listener_that_cannot_be_had_has_a_fitting_hint() {
+    let sim = sim("nodes=5");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("{}:80", taken.local_addr().unwrap().port());
+    let nowhere = format!("unix:{}/no/such/x:80", sim.path("").display());
+    for (spec, hint) in [
+        (port.as_str(), "Choose another port, or 0"),
+        (&nowhere, "Choose a path in a directory that exists"),
+        ("8.8.8.8:0:80", "Bind to an address of this machine"),
+    ] {
+        let output = sim.run(&["session", "forward", "web-1", "-L", spec]).exits(2).says(hint);
+        assert_eq!(output.stderr.matches("hint:").count(), 1, "{output:?}");
+    }
+    assert!(sim.control.sessions().is_empty());
+}
+
+#[test]
 fn a_forward_survives_every_close() {
     let sim = sim("nodes=5");
     let mut running = sim.herder(["session", "forward", "web-1", "-L", "0:7", "--json"]).spawn();

@@ -213,7 +213,10 @@ impl Broker {
             self.act(SessionAct::KillAgent, now);
         }
         let times = &self.times;
-        if times.last_activity + times.idle <= now || times.longest.is_some_and(|longest| longest <= now) {
+        if times.longest.is_some_and(|longest| longest <= now) {
+            // The service's own words are not known.
+            self.finish("Your session timed out: it has reached its maximum duration.", End::TimedOut, now);
+        } else if times.last_activity + times.idle <= now {
             self.act(SessionAct::TimeOut, now);
         } else if self.client.is_some() && times.bye.is_some_and(|bye| times.connected_at + bye <= now) {
             self.act(SessionAct::Bye, now);
@@ -350,6 +353,9 @@ impl Broker {
             SessionAct::KillAgent => {
                 if let AgentSide::Real(Some(socket)) = std::mem::replace(&mut self.agent, AgentSide::Dead) {
                     self.dismiss(socket, (1000, ""), now);
+                }
+                if let Some(session) = self.core.state().sessions.get_mut(&self.id) {
+                    session.is_agent_dead = true;
                 }
             }
             SessionAct::Terminate { output } => self.finish(&output, End::Terminated, now),

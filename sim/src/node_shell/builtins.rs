@@ -77,11 +77,42 @@ pub(super) async fn run(shell: &mut Shell, name: &str, arguments: &[String]) -> 
         "jobs" => shell.list_jobs().await,
         "fg" => shell.foreground(words.first().copied()).await,
         "bg" => shell.background(words.first().copied()).await,
+        _ if words.contains(&OWN_NUMBER) => {
+            let signal = signal(&words);
+            // 0 only asks. Shells that somebody types into hang up and are killed, and take nothing else.
+            let is_ignored = signal == 0 || (shell.jobs.is_some() && !matches!(signal, 1 | 9));
+            if !is_ignored {
+                // What a parent sees of a process that a signal ended.
+                shell.at_exit = None;
+                shell.unwind = Some(Unwind::Exit(128 + signal));
+            }
+            0
+        }
         _ => {
             let ended = words.iter().filter(|word| word.starts_with('%')).any(|word| shell.kill_job(word));
             i32::from(words.iter().any(|word| word.starts_with('%')) && !ended)
         }
     })
+}
+
+/// `$$`
+pub(super) const OWN_NUMBER: &str = "4242";
+
+/// The signal that `kill` sends.
+fn signal(words: &[&str]) -> i32 {
+    let named =
+        words.iter().find_map(|word| word.strip_prefix('-').filter(|name| !matches!(*name, "s" | "n" | "-")));
+    let after =
+        words.iter().position(|word| matches!(*word, "-s" | "-n")).and_then(|at| words.get(at + 1).copied());
+    let name = named.or(after).unwrap_or("TERM");
+    match name.trim_start_matches("SIG") {
+        "HUP" => 1,
+        "INT" => 2,
+        "QUIT" => 3,
+        "KILL" => 9,
+        "TERM" => 15,
+        number => number.parse().ok().filter(|number| (0..=64).contains(number)).unwrap_or(15),
+    }
 }
 
 async fn unwind(shell: &mut Shell, name: &str, words: &[&str]) -> i32 {

@@ -158,12 +158,16 @@ const DEVICES: [(&str, &str); 6] = [
     ("/dev/tty", "tty"),
 ];
 
+/// What only root reads.
+const SHADOW: &str = "/etc/shadow";
+
 /// Files that every node has.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "/etc/os-release",
     "/etc/hostname",
     "/etc/hosts",
     "/etc/passwd",
+    SHADOW,
     "/proc/uptime",
     "/proc/loadavg",
     "/proc/meminfo",
@@ -203,7 +207,8 @@ impl Disk {
         }
         if FILES.contains(&path) {
             let text = (self.native)(path).unwrap_or_default();
-            return made(Body::File(Arc::new(Mutex::new(Data::of(text)))), "root", 0o644);
+            let mode = if path == SHADOW { 0o600 } else { 0o644 };
+            return made(Body::File(Arc::new(Mutex::new(Data::of(text)))), "root", mode);
         }
         None
     }

@@ -188,7 +188,7 @@ impl Shell {
     pub(super) fn value(&self, name: &str) -> Option<String> {
         match name {
             "?" => Some(self.last.to_string()),
-            "$" => Some("4242".to_owned()),
+            "$" => Some(super::builtins::OWN_NUMBER.to_owned()),
             "!" => Some(String::new()),
             "#" => Some(self.positional.len().to_string()),
             "0" => Some(self.name.clone()),

@@ -244,7 +244,38 @@ impl Host<'_> {
         self.answer.stdout.extend_from_slice(b"\r\n");
     }
 
+    /// `cmd /c …`: its own few commands, and programs. A code ends the script.
+    fn command_prompt(&mut self, arguments: &[String]) -> Option<i32> {
+        let is_run =
+            arguments.first().is_some_and(|word| matches!(word.to_lowercase().as_str(), "/c" | "/r"));
+        let line = arguments.get(1..).filter(|_| is_run).unwrap_or_default().join(" ");
+        let words: Vec<Word> = statements(&line).into_iter().next().unwrap_or_default();
+        let (first, _) = words.first()?;
+        match first.to_lowercase().as_str() {
+            "exit" => {
+                let code = words.iter().find_map(|(word, _)| word.parse().ok()).unwrap_or(0);
+                Some(code).filter(|code| *code != 0)
+            }
+            // One inside another could go on for as long as the line.
+            "cmd" | "cmd.exe" => None,
+            _ => self.statement(&words),
+        }
+    }
+
+    /// `[Console]::Error.WriteLine('…')` and its like; false for anything else.
+    fn console(&mut self, lower: &str, program: &str) -> bool {
+        let calls = ["[console]::error.writeline(", "[console]::out.writeline(", "[console]::writeline("];
+        let Some(call) = calls.into_iter().find(|call| lower.starts_with(call)) else { return false };
+        let text = program.get(call.len()..).unwrap_or_default().trim_end_matches(')');
+        let to = if call.contains("error") { &mut self.answer.stderr } else { &mut self.answer.stdout };
+        to.extend_from_slice(format!("{text}\r\n").as_bytes());
+        true
+    }
+
     fn cmdlet(&mut self, lower: &str, program: &str, arguments: &[String]) -> Option<i32> {
+        if self.console(lower, program) {
+            return None;
+        }
         let node = self.around.node;
         let plain: Vec<&str> =
             arguments.iter().map(String::as_str).filter(|text| !text.starts_with('-')).collect();
@@ -258,6 +289,7 @@ impl Host<'_> {
                 self.answer.stderr.extend_from_slice(format!("{}\r\n", arguments.join(" ")).as_bytes());
                 return Some(1);
             }
+            "cmd" => return self.command_prompt(arguments),
             "hostname" => self.print(&node.computer_name()),
             "whoami" => self.print("nt authority\\system"),
             "get-date" => {

@@ -61,6 +61,7 @@ pub(super) fn file(path: &str, identity: &Identity) -> Option<String> {
         "/etc/passwd" => {
             "root:x:0:0:root:/root:/bin/bash\nec2-user:x:1000:1000::/home/ec2-user:/bin/bash\nssm-user:x:1001:1001::/home/ssm-user:/bin/sh\n".to_owned()
         }
+        "/etc/shadow" => "root:*:20000:0:99999:7:::\nec2-user:!!:20000:0:99999:7:::\nssm-user:!!:20000:0:99999:7:::\n".to_owned(),
         "/proc/uptime" => {
             let up = up_seconds(identity, identity.at);
             format!("{up}.42 {}.17\n", up * 2)

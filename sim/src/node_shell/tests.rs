@@ -177,6 +177,22 @@ fn ordinary_programs_answer() {
 }
 
 #[test]
+fn a_shell_can_end_itself() {
+    for (script, code) in [
+        ("kill -9 $$; echo alive", 137),
+        ("kill -KILL $$; echo alive", 137),
+        ("kill $$; echo alive", 143),
+        ("kill -s HUP $$; echo alive", 129),
+        ("trap 'echo alive' EXIT; kill -SIGINT $$", 130),
+    ] {
+        let answer = run(script);
+        assert_eq!((answer.code, answer.stdout), (code, Vec::new()), "{script}");
+    }
+    assert_eq!(out("kill -0 $$ && echo alive"), "alive\n");
+    assert_eq!(out("sh -c 'kill -9 $$'; echo $?"), "137\n");
+}
+
+#[test]
 fn powershell_answers() {
     assert!(String::from_utf8(windows("hostname").stdout).unwrap().starts_with("EC2AMAZ-"));
     assert_eq!(windows("Write-Output 'it''s' \"b\"; exit 3").stdout, b"it's b\r\n");
@@ -185,6 +201,11 @@ fn powershell_answers() {
     assert_eq!(windows("$env:A = 'x'; Write-Output $env:A").stdout, b"x\r\n");
     assert_eq!(windows("Get-Nothing").code, 1);
     assert_eq!(windows("Start-Sleep -Seconds 4").asked_seconds, 4.0);
+    let both = windows("[Console]::Error.WriteLine('to  err'); [Console]::WriteLine(\"out\")");
+    assert_eq!((both.stderr, both.stdout, both.code), (b"to  err\r\n".to_vec(), b"out\r\n".to_vec(), 0));
+    let prompt = windows("cmd /c 'echo a b'; cmd.exe /c exit 0; cmd /c \"exit /b 4\"; Write-Output never");
+    assert_eq!((prompt.stdout, prompt.code), (b"a b\r\n".to_vec(), 4));
+    assert_eq!(windows("cmd /c cmd /c cmd /c ver").code, 0);
 }
 
 proptest! {

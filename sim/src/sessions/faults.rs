@@ -31,7 +31,7 @@ pub struct LaneFaults {
     pub delay_ms: u64,
     /// The frame loses its end.
     pub truncate: f64,
-    /// One byte of the frame is another one.
+    /// One byte of the frame is another one; not of the payload's type, which nothing in the protocol protects.
     pub corrupt: f64,
 }
 
@@ -59,6 +59,10 @@ pub(crate) enum FrameFate {
     Corrupt(usize, u8),
 }
 
+/// Where a frame says what its payload is. A digest covers the payload only, and a number that is taken twice shows: but output that
+/// says that it is standard error is as good as any.
+const PAYLOAD_TYPE: std::ops::Range<usize> = 112..116;
+
 /// Most frames that overtake another.
 const OVERTAKERS: u64 = 8;
 
@@ -83,6 +87,8 @@ impl LaneFaults {
             FrameFate::Truncate(draw.below(length as u64) as usize)
         } else if falls_in(self.corrupt) {
             let position = draw.below(length as u64) as usize;
+            let is_type = PAYLOAD_TYPE.contains(&position);
+            let position = if is_type { position - PAYLOAD_TYPE.len() } else { position };
             FrameFate::Corrupt(position, 1 + draw.below(255) as u8)
         } else {
             FrameFate::Pass
@@ -166,6 +172,9 @@ mod tests {
             ))
         );
         assert_eq!(fates(3), fates(3));
+        let hits =
+            |at: usize| fates(1).iter().any(|fate| matches!(fate, FrameFate::Corrupt(hit, _) if *hit == at));
+        assert!((112..116).all(|at| !hits(at)) && hits(111) && hits(116));
         assert!(LaneFaults { delay_ms: 5, ..LaneFaults::default() }.is_none() && !lane.is_none());
     }
 }

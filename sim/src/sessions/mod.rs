@@ -111,6 +111,8 @@ pub(crate) struct Session {
     pub(crate) meter: Arc<Meter>,
     /// What opens the agent's data channel, where the agent is a real one.
     pub(crate) agent_token: Option<Token>,
+    /// Its agent has died.
+    pub(crate) is_agent_dead: bool,
     /// Its client is cut off until then.
     pub(crate) cut_until: At,
     /// Where events for its broker go.
@@ -176,6 +178,7 @@ impl Sessions {
             cell: 0,
             meter: Arc::default(),
             agent_token: None,
+            is_agent_dead: false,
             cut_until: At::default(),
             line: None,
         });

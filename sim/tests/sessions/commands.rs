@@ -21,6 +21,7 @@ async fn streams_and_codes_are_the_commands_own() {
     for (command, out, err, code) in [
         ("sh -c 'echo out; echo err >&2; exit 7'", "out\n", "err\n", 7),
         ("true", "", "", 0),
+        ("cat /etc/shadow", "", "cat: /etc/shadow: Permission denied\n", 1),
         ("sh -c 'kill -9 $$; exit 137'", "", "", 137),
         ("echo $HOME '*' \"a  b\"", "$HOME * a  b\n", "", 0),
         ("sh -c 'cat; echo ended'", "ended\n", "", 0),

@@ -186,7 +186,7 @@ async fn sessions_end_in_several_ways() {
     let long = start("5,windows=0,session_longest=500ms,session_idle=1h").await;
     let mut busy = Client::start(&long, &node(&long), SHELL).await;
     busy.types("while :; do echo x; sleep 0.05; done\r");
-    busy.over().await;
+    assert!(busy.over().await.contains("maximum duration"));
 }
 
 #[tokio::test]

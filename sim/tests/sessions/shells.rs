@@ -118,7 +118,7 @@ async fn files_of_a_node_stay_for_the_next_session() {
     second
         .types_and_sees(
             "cat /home/ssm-user/note; cat /etc/shadow; echo x > /etc/x\r",
-            "kept\r\ncat: /etc/shadow: No such",
+            "kept\r\ncat: /etc/shadow: Permission denied",
         )
         .await;
     second

@@ -18,7 +18,8 @@ use crate::ops::session::{ExecStreams, Launcher, Ran, exec, line_for};
 ///
 /// COMMAND as one argument is a line for the node's shell, as with ssh; several are an exact argv. Both streams come as they are written,
 /// with nothing else on them. The exit code is the command's; herder's own failures are 255. The command has no standard input. Ctrl-C
-/// interrupts it, the second one ends the session. What is run stands in Session Manager's history and in CloudTrail.
+/// interrupts it, the second one ends the session. After a minute without output, and then every few, herder asks whether the node's
+/// agent is connected, and ends when it has not been for 5 minutes. What is run stands in Session Manager's history and in CloudTrail.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
@@ -59,14 +60,20 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionExecArgs) -> Result<Ex
     let streams = streams
         .map_err(|error| Failure::new(Kind::Local, "the standard streams can't be used").caused_by(&error))?;
     let launcher = Launcher::new(ctx, node.open.scope.clone())?;
-    let live = ctx.until_interrupted(launcher.start_on(&node.open, &start)).await?;
+    let live = ctx.until_interrupted(launcher.start_on(&node.open, &start)).await;
+    let live = live.map_err(|failure| node.named(failure))?;
     let ran = exec(&launcher, live, streams, ctx.interrupts.clone(), |text| say(io, text, false)).await?;
     match ran {
         // Windows has codes that no shell has.
         Ran::Code(code) => Ok(Exit::Remote(u8::try_from(code).unwrap_or(255))),
         Ran::Interrupted => Ok(Exit::Interrupted),
-        Ran::WithoutCode => {
-            Err(Failure::new(Kind::Unknown, "the command ended, and its exit code is not known").hint(
+        Ran::WithoutCode { tells_codes: true } => {
+            Err(Failure::new(Kind::Unknown, "the session was ended before the command told its exit code").hint(
+                "The command may still run. Somebody ended the session, or the node's agent stopped: CloudTrail has who called TerminateSession.",
+            ))
+        }
+        Ran::WithoutCode { tells_codes: false } => {
+            Err(Failure::new(Kind::Unknown, "the session ended, and the command's exit code is not known").hint(
                 "The node's agent is too old to tell it: update it with the document AWS-UpdateSSMAgent.",
             ))
         }

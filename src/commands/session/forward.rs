@@ -1,10 +1,12 @@
 //! `herder session forward`: ports of a node on this machine.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write as _};
+use std::ops::Range;
 
 use clap::Args;
 use herder_aws::ssm::StartSession;
-use herder_session::forward::{ForwardSpec, Listener};
+use herder_session::forward::{ForwardSpec, Listen, ListenError, Listener};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -19,8 +21,8 @@ use crate::ops::session::{ForwardNotice, Launcher, Tunnel, forward};
 
 /// Forward ports on this machine to a node, or to hosts that it reaches
 ///
-/// Each forward is written on standard output when it works, as LOCAL<TAB>REMOTE, or as an object a line with --json. A
-/// listener lasts until Ctrl-C: connections go on where they were when the session's connection is lost, and when a session ends the
+/// Each forward is written on standard output when it works, as LOCAL<TAB>REMOTE, or as an object a line with --json: line N is the
+/// Nth -L. A listener lasts until Ctrl-C: connections go on where they were when the session's connection is lost, and when a session ends the
 /// next connection begins another.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -109,7 +111,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result
                 Some(source) => failure.caused_by(source),
                 None => failure,
             };
-            failure.hint("Choose another port, or 0 for any that is free.")
+            failure.hint(hint(&spec.listen, &error))
         })?;
         tunnels.push(Tunnel { spec: spec.clone(), listener });
     }
@@ -127,7 +129,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result
         }
     };
     let mut carrying = std::pin::pin!(forward(&launcher, (&node.open, &target), &tunnels, notices, stop));
-    let mut ready = 0;
+    let (mut ready, mut order) = (0, InOrder::default());
     loop {
         let notice = tokio::select! {
             result = &mut carrying => {
@@ -143,10 +145,10 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result
         match notice {
             ForwardNotice::Said(text) => say(io, &text, false),
             ForwardNotice::Ready(number) => {
-                let Some(tunnel) = tunnels.get(number) else { continue };
-                let forwarding = Forwarding::of(tunnel, &node);
-                written(forwarding.write(io, args.json))?;
                 ready += 1;
+                for tunnel in tunnels.get(order.ready(number)).unwrap_or_default() {
+                    written(Forwarding::of(tunnel, &node).write(io, args.json))?;
+                }
                 if ready == tunnels.len() && io.stderr_style().is_tty {
                     say(
                         io,
@@ -156,5 +158,53 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result
                 }
             }
         }
+    }
+}
+
+/// What is ready, in the order that was asked for.
+#[derive(Debug, Default)]
+struct InOrder {
+    next: usize,
+    early: BTreeSet<usize>,
+}
+
+impl InOrder {
+    /// This one is ready; gives those that have their turn now.
+    fn ready(&mut self, number: usize) -> Range<usize> {
+        self.early.insert(number);
+        let first = self.next;
+        while self.early.remove(&self.next) {
+            self.next += 1;
+        }
+        first..self.next
+    }
+}
+
+/// What to do about a listener that can't be opened.
+fn hint(listen: &Listen, error: &ListenError) -> &'static str {
+    const BIND: &str = "Bind to an address of this machine, or leave it out for localhost.";
+    match (listen, error) {
+        (_, ListenError::NoAddress(_)) => BIND,
+        (_, ListenError::InUse(_) | ListenError::NotASocket(_)) => "Choose another path.",
+        (Listen::Unix(_), ListenError::Refused { .. }) => {
+            "Choose a path in a directory that exists and that you may write to; it may have some 100 bytes."
+        }
+        (Listen::Tcp { .. }, ListenError::Refused { source, .. }) => match source.kind() {
+            ErrorKind::AddrInUse => "Choose another port, or 0 for any that is free.",
+            ErrorKind::PermissionDenied => "Choose a port from 1024 on, or 0 for any that is free.",
+            _ => BIND,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_in_the_order_of_the_forwards() {
+        let mut order = InOrder::default();
+        let turns: Vec<Range<usize>> = [1, 3, 0, 2].into_iter().map(|number| order.ready(number)).collect();
+        assert_eq!(turns, [0..0, 0..0, 0..2, 2..4]);
     }
 }

@@ -1,19 +1,21 @@
 //! `herder session list` and `history`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use clap::Args;
 use herder_aws::ssm::{SessionState, SessionSummary, SessionsQuery};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::node::choose;
-use super::say;
+use super::node::find;
+use super::{say, simulated};
 use crate::args::ListArgs;
 use crate::commands::{say_simulated, written};
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::render::{Column, ListWriter};
+use crate::render::{Column, Format, ListWriter};
 use crate::scopes::OpenScope;
 
 /// List sessions that go on, everybody's
@@ -48,7 +50,7 @@ pub(super) struct SessionHistoryArgs {
 /// Which sessions.
 #[derive(Args, Clone, Debug)]
 struct WhichArgs {
-    /// Only those with this node: an id, a name, or any selector that gives one node
+    /// Only those with these nodes: an id, a name, or any selector
     #[arg(short, long, value_name = "SELECTOR")]
     target: Option<String>,
 
@@ -102,11 +104,57 @@ const ENDED: [Column; 11] = [
 ];
 
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionListArgs) -> Result<Exit, Failure> {
-    list(ctx, io, (SessionState::Active, &ACTIVE), &args.which, &args.list).await
+    let found = list(ctx, io, (SessionState::Active, &ACTIVE), &args.which, &args.list).await?;
+    Ok(found.say_if_none(io, "No sessions go on."))
 }
 
 pub(super) async fn run_history(ctx: &Ctx, io: &Io, args: &SessionHistoryArgs) -> Result<Exit, Failure> {
-    list(ctx, io, (SessionState::History, &ENDED), &args.which, &args.list).await
+    let found = list(ctx, io, (SessionState::History, &ENDED), &args.which, &args.list).await?;
+    Ok(found.say_if_none(io, "No sessions have ended in the last 30 days."))
+}
+
+/// What was listed.
+struct Listed {
+    count: usize,
+    /// Whether it was shown to a person.
+    is_for_people: bool,
+    exit: Exit,
+}
+
+impl Listed {
+    fn say_if_none(self, io: &Io, text: &str) -> Exit {
+        if self.count == 0 && self.is_for_people && self.exit == Exit::Success {
+            say(io, &format!("{text}{}", simulated(io)), false);
+        }
+        self.exit
+    }
+}
+
+/// Where to look, and for sessions with which nodes; all of them where there are none.
+type Place = (OpenScope, BTreeSet<String>);
+
+/// The places of the nodes that are asked about, or all.
+async fn places(ctx: &Ctx, io: &Io, target: Option<&str>) -> Result<(Vec<Place>, Exit), Failure> {
+    let all = async |ids: &[&str]| {
+        let scopes = ctx.until_interrupted(ctx.open_scopes(None)).await?;
+        scopes.warn(io);
+        let ids: BTreeSet<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+        Ok((scopes.iter().map(|open| (open.clone(), ids.clone())).collect(), scopes.exit()))
+    };
+    let Some(selector) = target else { return all(&[]).await };
+    // No selector finds a container.
+    if selector.starts_with("ecs:") {
+        return all(&[selector]).await;
+    }
+    let (scopes, targets) = find(ctx, io, selector).await?;
+    let mut ids: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for target in targets {
+        ids.entry((target.account, target.region)).or_default().insert(target.id);
+    }
+    let places = ids.into_iter().map(|((account, region), ids)| {
+        (scopes.get(&account, &region).unwrap_or_else(|| scopes.first()).clone(), ids)
+    });
+    Ok((places.collect(), scopes.exit()))
 }
 
 async fn list(
@@ -115,35 +163,31 @@ async fn list(
     (state, columns): (SessionState, &[Column]),
     which: &WhichArgs,
     list: &ListArgs,
-) -> Result<Exit, Failure> {
+) -> Result<Listed, Failure> {
     let options = list.options(ctx);
     let mut writer =
         ListWriter::new(io, columns, &options).map_err(|error| Failure::usage(error.to_string()))?;
-    let mut broken = None;
+    let (mut broken, mut count) = (None, 0);
     let mut take = |row: Row| {
+        count += 1;
         if broken.is_none() {
             broken = writer.push(&row).err();
         }
     };
-    let mut exit = Exit::Success;
-    let (places, target) = match &which.target {
-        Some(target) => {
-            let node = choose(ctx, io, target).await?;
-            (vec![node.open], Some(node.id))
-        }
-        None => {
-            let scopes = ctx.until_interrupted(ctx.open_scopes(None)).await?;
-            scopes.warn(io);
-            exit = scopes.exit();
-            (scopes.iter().cloned().collect(), None)
-        }
-    };
-    for open in &places {
+    let (places, mut exit) = places(ctx, io, which.target.as_deref()).await?;
+    for (open, nodes) in &places {
         let owner = match which.owner.as_deref() {
             Some("me") => Some(Box::pin(open.scope.identity()).await?.arn),
             owner => owner.map(str::to_owned),
         };
-        let query = SessionsQuery { owner, target: target.clone(), ..SessionsQuery::default() };
+        // The service's filter takes one.
+        let target = nodes.first().filter(|_| nodes.len() == 1).cloned();
+        let query = SessionsQuery { owner, target, ..SessionsQuery::default() };
+        let mut take = |row: Row| {
+            if nodes.is_empty() || row.target.as_ref().is_some_and(|target| nodes.contains(target)) {
+                take(row);
+            }
+        };
         match ctx.until_interrupted(pages(open, state, &query, &mut take)).await {
             // One that doesn't answer costs its own sessions.
             Err(failure) if places.len() > 1 && failure.kind != Kind::Interrupted => {
@@ -157,8 +201,13 @@ async fn list(
         Some(error) => Err(error),
         None => writer.finish(),
     })?;
-    say_simulated(io, options.format);
-    Ok(if shown == Exit::Success { exit } else { shown })
+    let is_for_people =
+        options.format == Format::Table || (options.format == Format::Auto && io.stdout_style().is_tty);
+    let exit = if shown == Exit::Success { exit } else { shown };
+    if count > 0 || exit != Exit::Success {
+        say_simulated(io, options.format);
+    }
+    Ok(Listed { count, is_for_people, exit })
 }
 
 async fn pages(

@@ -40,7 +40,8 @@ Examples:
   herder session list --owner me
 
 At the beginning of a line `~.` ends the session and `~?` lists the other escapes.
-Exit codes of a shell: 0 when it ended as it should, 1 when the session broke off, 130 after a signal.")]
+Exit codes of a shell: 0 when it ended, 1 when the session timed out or broke off, or output could not be written, 130 after a signal.
+Session Manager tells no client who ended a session: one that somebody else stops looks like one that `exit` ended.")]
 pub(crate) struct SessionArgs {
     #[command(subcommand)]
     verb: Option<SessionVerb>,

@@ -12,7 +12,7 @@ use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::io::Io;
 use crate::ops::targets::{TargetSpec, resolve};
-use crate::scopes::OpenScope;
+use crate::scopes::{OpenScope, Scopes};
 
 /// How the message ends where a selector gives several nodes and nobody can choose.
 pub(super) const WITH_ONE: &str = "and a session is with one";
@@ -48,6 +48,16 @@ impl Chosen {
         }
     }
 
+    /// A failure that names the node by its id, with the name that was typed too.
+    pub(super) fn named(&self, mut failure: Failure) -> Failure {
+        if let Some(name) = &self.name
+            && !failure.message.contains(name.as_str())
+        {
+            failure.message = failure.message.replacen(&self.id, &self.title(), 1);
+        }
+        failure
+    }
+
     /// What people call it.
     pub(super) fn label(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)
@@ -63,6 +73,20 @@ pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen,
         let open = ctx.until_interrupted(ctx.open_scopes(None)).await?.first().clone();
         return Ok(Chosen { id: selector.to_owned(), name: None, platform: None, open });
     }
+    let (scopes, targets) = find(ctx, io, selector).await?;
+    let target = match <[Target; 1]>::try_from(targets) {
+        Ok([one]) => one,
+        Err(several) => pick(ctx, io, selector, several).await?,
+    };
+    let open = scopes.get(&target.account, &target.region).unwrap_or_else(|| scopes.first()).clone();
+    Ok(Chosen { id: target.id, name: target.name, platform: target.platform, open })
+}
+
+/// The nodes that a selector gives, at least one, and where they are.
+///
+/// # Errors
+/// The selector can't be right, or nothing matches (exit 3).
+pub(super) async fn find(ctx: &Ctx, io: &Io, selector: &str) -> Result<(Scopes, Vec<Target>), Failure> {
     let args = TargetArgs { target: vec![selector.to_owned()], ..TargetArgs::default() };
     let spec = TargetSpec::new(&args, None, ctx)?;
     if spec.reads_stdin() {
@@ -78,12 +102,7 @@ pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen,
     for warning in &resolved.warnings {
         super::say(io, &format!("warning: {warning}"), false);
     }
-    let target = match <[Target; 1]>::try_from(resolved.targets) {
-        Ok([one]) => one,
-        Err(several) => pick(ctx, io, selector, several).await?,
-    };
-    let open = scopes.get(&target.account, &target.region).unwrap_or_else(|| scopes.first()).clone();
-    Ok(Chosen { id: target.id, name: target.name, platform: target.platform, open })
+    Ok((scopes, resolved.targets))
 }
 
 async fn pick(ctx: &Ctx, io: &Io, selector: &str, targets: Vec<Target>) -> Result<Target, Failure> {
@@ -153,7 +172,7 @@ impl Picker {
         if self.shown.is_empty() {
             let _ = writeln!(text, "No node matches {:?}.", self.filter);
         }
-        text.push_str("Number, or words to narrow down (Enter for all): ");
+        text.push_str("Number, or words to narrow down (Enter lists all): ");
         text
     }
 

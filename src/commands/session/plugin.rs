@@ -158,7 +158,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionPluginArgs) -> Result<
             let streams = ExecStreams::new(&files.stdout, &files.stderr).map_err(unusable)?;
             // The aws CLI takes any other code than 0 for a plugin that crashed.
             match exec(&launcher, live, streams, ctx.interrupts.clone(), notify).await? {
-                Ran::Code(_) | Ran::WithoutCode => Ok(Exit::Success),
+                Ran::Code(_) | Ran::WithoutCode { .. } => Ok(Exit::Success),
                 Ran::Interrupted => Ok(Exit::Interrupted),
             }
         }

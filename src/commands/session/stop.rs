@@ -18,7 +18,7 @@ use crate::scopes::{OpenScope, Scopes};
 #[command(after_help = "\
 Examples:
   herder session stop ada-0123456789abcdef0
-  herder session list --owner me -o quiet | xargs herder session stop")]
+  herder session list --owner me -o quiet | xargs -r herder session stop")]
 pub(super) struct SessionStopArgs {
     /// Ids, as `herder session list` shows them
     #[arg(value_name = "ID", required = true)]
@@ -37,16 +37,22 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionStopArgs) -> Result<Ex
     let mut unknown: Vec<&str> = Vec::new();
     for id in &args.ids {
         match ctx.until_interrupted(stop_anywhere(&scopes, id)).await? {
-            Stopped::Ended => say(io, &format!("{id} is ended{}", super::simulated(io)), false),
+            Stopped::Ended => say(io, &format!("{id} ended{}", super::simulated(io)), false),
             Stopped::HadEnded => say(io, &format!("{id} had ended already"), false),
             Stopped::Unknown => unknown.push(id),
         }
     }
     match unknown.as_slice() {
         [] => Ok(Exit::Success),
-        ids => Err(Failure::new(Kind::NotFound, format!("there is no session `{}`", ids.join("`, `")))
-            .hint("List those that go on with `herder session list`, and check --region and --profile.")),
+        ids => {
+            Err(Failure::new(Kind::NotFound, format!("{} `{}`", there_is_no(ids.len()), ids.join("`, `")))
+                .hint("List those that go on with `herder session list`, and check --region and --profile."))
+        }
     }
+}
+
+fn there_is_no(count: usize) -> &'static str {
+    if count == 1 { "there is no session" } else { "there are no sessions" }
 }
 
 /// Ids say nothing of where a session is.

@@ -82,6 +82,9 @@ fn ask<'a>(scope: &'a Scope, action: &str) -> Option<Asking<'a>> {
             let query = SessionsQuery::default();
             scope.ssm().describe_sessions(SessionState::Active, &query, None).await.map(|_| ())
         }),
+        "ssm:GetConnectionStatus" => {
+            Box::pin(async move { scope.ssm().connection_status(NO_INSTANCE).await.map(|_| ()) })
+        }
         "cloudwatch:DescribeAlarms" => {
             Box::pin(
                 async move { scope.cloudwatch().describe_alarms(&[NO_NAME.to_owned()]).await.map(|_| ()) },

@@ -187,7 +187,13 @@ impl Group {
                 ),
             ],
             Group::Keys => &[("kms:GenerateDataKey", Only("accounts whose sessions are encrypted with KMS"))],
-            Group::Sessions => &[("ssm:DescribeSessions", Only("session list and history"))],
+            Group::Sessions => &[
+                ("ssm:DescribeSessions", Only("session list and history")),
+                (
+                    "ssm:GetConnectionStatus",
+                    Better("a silent session exec does not notice that the agent is gone"),
+                ),
+            ],
         }
     }
 

@@ -7,9 +7,11 @@ use bytes::Bytes;
 use herder_core::fanout::Interrupt;
 use herder_session::client::SessionEvent;
 use herder_session::terminal::Output;
+use herder_session::version::Version;
 use tokio::sync::watch;
 use tokio::time::{Duration, timeout};
 
+use super::vigil::{Finding, Presence, Vigil};
 use super::{Launcher, Live, Notices, failed};
 use crate::failure::{Failure, Kind};
 
@@ -68,7 +70,11 @@ pub(crate) enum Ran {
     /// With this exit code.
     Code(i32),
     /// The session ended as it should, and told no code: where streams come together, agents don't.
-    WithoutCode,
+    WithoutCode {
+        /// Whether the agent tells codes where streams are apart. Then one that is missing means that the session ended before the
+        /// command did.
+        tells_codes: bool,
+    },
     /// The second Ctrl-C, or SIGTERM.
     Interrupted,
 }
@@ -85,9 +91,11 @@ pub(crate) async fn run(
     interrupts: watch::Receiver<Interrupt>,
     notify: impl FnMut(&str),
 ) -> Result<Ran, Failure> {
-    let id = live.id.clone();
+    let (id, target) = (live.id.clone(), live.target.clone());
+    let vigil = Vigil::new(|| launcher.presence(&target));
     let notices = Notices::default();
-    let mut carrier = Carrier { live, interrupts, notify, notices, has_interrupted: false };
+    let mut carrier =
+        Carrier { live, interrupts, notify, notices, vigil, has_interrupted: false, tells_codes: false };
     let step = carrier.carry(&mut streams).await;
     let Carrier { live: Live { handle, mut events, .. }, .. } = carrier;
     handle.close();
@@ -107,38 +115,58 @@ pub(crate) async fn run(
     Ok(ran)
 }
 
-struct Carrier<N> {
+struct Carrier<N, A> {
     live: Live,
     interrupts: watch::Receiver<Interrupt>,
     notify: N,
     notices: Notices,
+    vigil: Vigil<A>,
     /// The command got an interrupt.
     has_interrupted: bool,
+    /// The agent is new enough to tell exit codes.
+    tells_codes: bool,
 }
 
-impl<N: FnMut(&str)> Carrier<N> {
+impl<N, A, F> Carrier<N, A>
+where
+    N: FnMut(&str),
+    A: FnMut() -> F,
+    F: Future<Output = Presence>,
+{
     async fn carry(&mut self, streams: &mut ExecStreams) -> Result<Ran, Failure> {
         loop {
             let event = tokio::select! {
-                event = self.live.events.next() => event,
+                biased;
                 Ok(()) = self.interrupts.changed() => {
                     if self.interrupted().await {
                         return Ok(Ran::Interrupted);
                     }
                     continue;
                 }
+                event = self.live.events.next() => event,
+                finding = self.vigil.next() => {
+                    self.found(finding)?;
+                    continue;
+                }
             };
+            if event.as_ref().is_some_and(is_of_the_node) && self.vigil.heard() {
+                self.found(Finding::Back)?;
+            }
             let is_over = match event {
                 Some(SessionEvent::Output(bytes)) => self.write(&mut streams.out, bytes).await,
                 Some(SessionEvent::StdErr(bytes)) => self.write(&mut streams.err, bytes).await,
                 Some(SessionEvent::ExitCode(code)) => return Ok(self.ended(code)),
                 Some(SessionEvent::Closed(end)) => {
                     return match super::ended(&end) {
-                        Ok(()) => Ok(Ran::WithoutCode),
+                        Ok(()) => Ok(Ran::WithoutCode { tells_codes: self.tells_codes }),
                         Err(_) => Err(failed(&end)),
                     };
                 }
                 Some(other) => {
+                    if let SessionEvent::Started(started) = &other {
+                        self.tells_codes =
+                            started.agent_version.as_ref().is_some_and(Version::tells_exit_codes);
+                    }
                     if let Some(notice) = self.notices.of(&other) {
                         (self.notify)(&notice);
                     }
@@ -157,7 +185,11 @@ impl<N: FnMut(&str)> Carrier<N> {
         let mut writing = std::pin::pin!(sink.write(&bytes));
         loop {
             tokio::select! {
-                () = &mut writing => return false,
+                () = &mut writing => {
+                    // A reader that was slow is nobody's silence.
+                    self.vigil.heard();
+                    return false;
+                }
                 Ok(()) = self.interrupts.changed() => {
                     if self.interrupted().await {
                         return true;
@@ -165,6 +197,28 @@ impl<N: FnMut(&str)> Carrier<N> {
                 }
             }
         }
+    }
+
+    /// Says what was found of a node that is silent.
+    fn found(&mut self, finding: Finding) -> Result<(), Failure> {
+        match finding {
+            Finding::Away => (self.notify)(
+                "nothing is heard of the command, and the node's agent is not connected to Session Manager",
+            ),
+            Finding::Back => (self.notify)("the node's agent is connected again"),
+            Finding::Lost(away) => {
+                let message = format!(
+                    "the node's agent has not been connected for {} min, and nothing is heard of the command",
+                    away.as_secs() / 60
+                );
+                let hint = format!(
+                    "The command may still run. Look at the node with `herder nodes check -t {}`.",
+                    self.live.target
+                );
+                return Err(Failure::new(Kind::Unknown, message).hint(hint));
+            }
+        }
+        Ok(())
     }
 
     /// Agents tell -1 of a command that a signal ended.
@@ -183,4 +237,17 @@ impl<N: FnMut(&str)> Carrier<N> {
         let _ = self.live.handle.send_input(Bytes::from_static(CTRL_C)).await;
         false
     }
+}
+
+/// Whether an event comes from the node, and not from the connection to the service.
+fn is_of_the_node(event: &SessionEvent) -> bool {
+    matches!(
+        event,
+        SessionEvent::Started(_)
+            | SessionEvent::Output(_)
+            | SessionEvent::StdErr(_)
+            | SessionEvent::Flag(_)
+            | SessionEvent::Resumed
+            | SessionEvent::Answered
+    )
 }

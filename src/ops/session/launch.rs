@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use herder_aws::ssm::{SessionSlot, StartError, StartSession};
-use herder_aws::{Scope, Trust};
+use herder_aws::ssm::{Connection, SessionSlot, StartError, StartSession};
+use herder_aws::{CallErrorKind, Scope, Trust};
 use herder_core::target::Reach;
 use herder_session::client::{
     DialError, DialOptions, Opened, Session, SessionEnd, SessionError, SessionEvents, SessionHandle,
@@ -13,6 +13,7 @@ use herder_session::client::{
 };
 
 use super::control::ScopeControl;
+use super::vigil::Presence;
 use crate::ctx::Ctx;
 use crate::failure::{Changed, Failure, Kind};
 use crate::ops::nodes::fetch;
@@ -28,6 +29,8 @@ const TERMINATE_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Live {
     /// Its id.
     pub(crate) id: String,
+    /// The node's id, or the `ecs:` string of a container.
+    pub(crate) target: String,
     /// For what goes in.
     pub(crate) handle: SessionHandle,
     /// For what comes out.
@@ -113,9 +116,9 @@ impl Launcher {
             quiet_start_after: self.quiet_start_after,
             ..SessionOptions::new(self.dial.clone(), wall_clock, self.seed())
         };
-        let id = opened.session_id.clone();
+        let (id, target) = (opened.session_id.clone(), opened.target.clone());
         let Session { handle, events } = Session::open(opened, ScopeControl(self.scope.clone()), options);
-        Live { id, handle, events }
+        Live { id, target, handle, events }
     }
 
     /// Random bytes of a session's own.
@@ -151,13 +154,13 @@ impl Launcher {
                 let is_other_type = error.message.contains("Document type");
                 let document = start.document.clone().unwrap_or_default();
                 let mut failure = Failure { kind: Kind::NotFound, ..Failure::from(error) };
+                failure.hints.clear();
                 // Where it is looked for is right: what is wrong is the document.
                 if is_other_type {
                     failure.kind = Kind::Usage;
                     failure.message = format!("the document `{document}` is none that starts a session");
-                    failure.hints.clear();
                 }
-                failure.hint("Name a document of type Session that fits the node: `aws ssm list-documents --filters Key=DocumentType,Values=Session` lists them.")
+                failure.hint("Name a document of type Session in this account and region that fits the node: `aws ssm list-documents --filters Key=DocumentType,Values=Session` lists them.")
             }
             StartError::InvalidParameters(error) => {
                 let failure = Failure { kind: Kind::Usage, ..Failure::from(error) };
@@ -197,6 +200,21 @@ impl Launcher {
                 .hint("The agent reports to Systems Manager and has no connection to Session Manager: check that the node reaches the ssmmessages endpoint, that its role allows ssmmessages:*, and that the agent is 2.3.672 or newer."),
             (None, None, Ok(_)) => failure.hint("Look for the node with `herder nodes list`, and check --region and --profile."),
             (None, None, Err(_)) => failure.hint("Check that the node runs, and that its agent reaches the ssmmessages endpoint."),
+        }
+    }
+
+    /// Whether the node's agent is connected to Session Manager, as far as it is told.
+    pub(super) async fn presence(&self, target: &str) -> Presence {
+        // Containers have no connection of their own to ask about.
+        if target.starts_with("ecs:") {
+            return Presence::Untold;
+        }
+        // Boxed: the SDK's futures are nested deeply.
+        match Box::pin(async { self.scope.ssm().connection_status(target).await }).await {
+            Ok(Connection::Connected) => Presence::Connected,
+            Ok(Connection::NotConnected) => Presence::Away,
+            Err(error) if matches!(error.kind, CallErrorKind::AccessDenied { .. }) => Presence::Untold,
+            Err(_) => Presence::Unknown,
         }
     }
 
@@ -272,6 +290,14 @@ fn with_hints(failure: Failure) -> Failure {
         true => failure.hint("The idle time is set in Session Manager's preferences: 1 to 60 minutes."),
         false => failure,
     };
+    // The service's words for it are not documented.
+    let is_about_length = failure.causes.iter().any(|cause| cause.to_lowercase().contains("max"));
+    let failure = match is_about_length && !is_about_time {
+        true => failure.hint(
+            "The longest duration is set in Session Manager's preferences: none, or 1 to 1440 minutes.",
+        ),
+        false => failure,
+    };
     let is_about_keys = failure.causes.iter().any(|cause| {
         let cause = cause.to_lowercase();
         cause.contains("kms") || cause.contains("generatedatakey")
@@ -303,6 +329,9 @@ mod tests {
         assert!(ended(&SessionEnd::Ended { output: "\n".into(), is_cut: false }).is_ok());
         let cut = failed(&SessionEnd::Ended { output: String::new(), is_cut: true });
         assert_eq!(cut.causes, ["its last bytes did not arrive"]);
+        let hints = |said: &str| failed(&SessionEnd::Ended { output: said.into(), is_cut: false }).hints;
+        assert!(hints("Your session timed out: it has reached its maximum duration.")[0].contains("1440"));
+        assert!(hints("Your session timed out due to inactivity.")[0].contains("1 to 60"));
         let denied = "Error: kms:Decrypt is denied".to_owned();
         let failure = failed(&SessionEnd::Ended { output: denied, is_cut: false });
         assert!(failure.hints[0].contains("kms:GenerateDataKey"), "{failure:?}");

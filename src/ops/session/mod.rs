@@ -10,6 +10,7 @@ mod line;
 mod notice;
 mod proxy;
 mod shell;
+mod vigil;
 
 pub(crate) use copying::{CopyNode, Refusal, copy_failure};
 pub(crate) use exec::{ExecStreams, Ran, run as exec};

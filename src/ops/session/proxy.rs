@@ -57,7 +57,7 @@ pub(crate) async fn proxy(
     pipe: Pipe,
     notify: impl FnMut(&str),
 ) -> Result<Exit, Failure> {
-    let Live { id, handle, events } = live;
+    let Live { id, handle, events, .. } = live;
     let Pipe { mut input, output, mut signals } = pipe;
     let carrying =
         Down { events, output, notify, notices: Notices::default() }.carry(send(&handle, &mut input));

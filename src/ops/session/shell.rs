@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{Live, Notices};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Changed, Failure, Kind};
 use crate::io::Descriptors;
 
 /// What ends the input of a terminal: Ctrl-D.
@@ -99,7 +99,7 @@ impl Shell {
         mut notify: impl FnMut(&str, bool),
     ) -> Result<ShellEnd, Failure> {
         let Shell { options, files, mut input, output, mut signals, is_terminal } = self;
-        let Live { id, handle, mut events } = live;
+        let Live { id, target, handle, mut events } = live;
         let size = match (signals.size(), is_terminal) {
             (Some(size), _) => size,
             (None, true) => SIZE_OF_SILENT_TERMINAL,
@@ -116,7 +116,7 @@ impl Shell {
         let is_shell =
             matches!(first.session_type, SessionType::StandardStream | SessionType::InteractiveCommands);
         if !is_shell {
-            return Ok(ShellEnd::NotAShell(first, Live { id, handle, events }));
+            return Ok(ShellEnd::NotAShell(first, Live { id, target, handle, events }));
         }
         let recorder = match &options.record {
             Some(path) => {
@@ -184,6 +184,11 @@ async fn stopped(signals: &mut Signals) {
     while !matches!(signals.next().await, TerminalSignal::Stop(_)) {}
 }
 
+/// Something here failed when the node had a shell already.
+fn after_the_shell(message: impl Into<String>) -> Failure {
+    Failure { changed: Changed::Possibly, ..Failure::new(Kind::Local, message) }
+}
+
 /// The recording, if there is one.
 struct Recording {
     recorder: RefCell<Option<Recorder>>,
@@ -203,9 +208,9 @@ impl Recording {
             Ok(recorded) if recorded.left_out == 0 => Ok(()),
             Ok(recorded) => {
                 let message = format!("{} bytes are missing in the recording", recorded.left_out);
-                Err(Failure::new(Kind::Local, message).hint("Record to a faster disk."))
+                Err(after_the_shell(message).hint("Record to a faster disk."))
             }
-            Err(error) => Err(Failure::new(Kind::Local, "the recording ends early").caused_by(&error)),
+            Err(error) => Err(after_the_shell("the recording ends early").caused_by(&error)),
         }
     }
 }
@@ -349,14 +354,17 @@ impl<N: FnMut(&str, bool)> View<'_, N> {
         handle: &SessionHandle,
         signals: &mut Signals,
     ) -> Result<Option<ShellEnd>, Failure> {
-        let recording = self.recording;
+        let (recording, is_raw) = (self.recording, self.is_raw);
         let mut writing = std::pin::pin!(self.output.write_all(bytes));
         loop {
             tokio::select! {
                 written = &mut writing => return match written {
                     Ok(()) => Ok(None),
-                    // Nobody looks any more.
-                    Err(_) => Ok(Some(ShellEnd::Stopped)),
+                    Err(error) if is_gone(&error, is_raw) => Ok(Some(ShellEnd::Stopped)),
+                    Err(error) => {
+                        let message = "could not write all of standard output; the session is ended";
+                        Err(after_the_shell(message).caused_by(&error))
+                    }
                 },
                 signal = signals.next() => match signal {
                     TerminalSignal::Resized(size) => {
@@ -367,5 +375,28 @@ impl<N: FnMut(&str, bool)> View<'_, N> {
                 },
             }
         }
+    }
+}
+
+/// Whether nobody looks any more: a reader that has gone, or a terminal.
+fn is_gone(error: &io::Error, is_terminal: bool) -> bool {
+    /// `EIO`, on every Unix.
+    const HUNG_UP: i32 = 5;
+    error.kind() == io::ErrorKind::BrokenPipe || (is_terminal && error.raw_os_error() == Some(HUNG_UP))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_reader_that_went() {
+        let of = io::Error::from_raw_os_error;
+        for (error, is_terminal, expected) in
+            [(32, false, true), (5, true, true), (5, false, false), (28, false, false)]
+        {
+            assert_eq!(is_gone(&of(error), is_terminal), expected, "{error}");
+        }
+        assert_eq!(after_the_shell("x").exit(), crate::exit::Exit::Failed);
     }
 }

@@ -270,6 +270,12 @@ pub(super) fn connection(ssm: &Ssm<'_>, body: &Map<String, Value>) -> Result<Val
     let mut checked = Checked::new(body);
     let target = checked.required("Target", (1, 400));
     checked.finish()?;
-    let connected = ssm.region.fleet.get(&target).is_some_and(|node| is_connected(node, ssm.now));
+    let is_there = ssm.region.fleet.get(&target).is_some_and(|node| is_connected(node, ssm.now));
+    // An agent that has died is there again with the next session.
+    let sessions = ssm.sessions.all().iter().rev();
+    let last = sessions
+        .map(|session| session.id.as_str())
+        .find_map(|id| own(ssm, id).filter(|s| s.order.target == target));
+    let connected = is_there && !last.is_some_and(|session| session.is_agent_dead);
     Ok(json!({"Target": target, "Status": if connected { "connected" } else { "notconnected" }}))
 }
