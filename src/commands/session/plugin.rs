@@ -208,7 +208,7 @@ async fn forward(
     started: &Started,
     live: Live,
 ) -> Result<Exit, Failure> {
-    let Live { id, handle, events } = live;
+    let Live { id, handle, events, .. } = live;
     let listener = match Listener::open(&listen(started)?).await {
         Ok(listener) => listener,
         Err(error) => {
