@@ -282,8 +282,8 @@ Register-ArgumentCompleter -Native -CommandName 'herder' -ScriptBlock {
             break
         }
         'herder;session;list' {
-            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only those with this node: an id, a name, or any selector that gives one node')
-            [CompletionResult]::new('--target', '--target', [CompletionResultType]::ParameterName, 'Only those with this node: an id, a name, or any selector that gives one node')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only those with these nodes: an id, a name, or any selector')
+            [CompletionResult]::new('--target', '--target', [CompletionResultType]::ParameterName, 'Only those with these nodes: an id, a name, or any selector')
             [CompletionResult]::new('--owner', '--owner', [CompletionResultType]::ParameterName, 'Only those of this principal: an ARN, or `me`')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
@@ -308,8 +308,8 @@ Register-ArgumentCompleter -Native -CommandName 'herder' -ScriptBlock {
             break
         }
         'herder;session;history' {
-            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only those with this node: an id, a name, or any selector that gives one node')
-            [CompletionResult]::new('--target', '--target', [CompletionResultType]::ParameterName, 'Only those with this node: an id, a name, or any selector that gives one node')
+            [CompletionResult]::new('-t', '-t', [CompletionResultType]::ParameterName, 'Only those with these nodes: an id, a name, or any selector')
+            [CompletionResult]::new('--target', '--target', [CompletionResultType]::ParameterName, 'Only those with these nodes: an id, a name, or any selector')
             [CompletionResult]::new('--owner', '--owner', [CompletionResultType]::ParameterName, 'Only those of this principal: an ARN, or `me`')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Format of the results on stdout')

@@ -270,8 +270,8 @@ set edit:completion:arg-completer[herder] = {|@words|
             cand --version 'Print version'
         }
         &'herder;session;list'= {
-            cand -t 'Only those with this node: an id, a name, or any selector that gives one node'
-            cand --target 'Only those with this node: an id, a name, or any selector that gives one node'
+            cand -t 'Only those with these nodes: an id, a name, or any selector'
+            cand --target 'Only those with these nodes: an id, a name, or any selector'
             cand --owner 'Only those of this principal: an ARN, or `me`'
             cand -o 'Format of the results on stdout'
             cand --output 'Format of the results on stdout'
@@ -295,8 +295,8 @@ set edit:completion:arg-completer[herder] = {|@words|
             cand --version 'Print version'
         }
         &'herder;session;history'= {
-            cand -t 'Only those with this node: an id, a name, or any selector that gives one node'
-            cand --target 'Only those with this node: an id, a name, or any selector that gives one node'
+            cand -t 'Only those with these nodes: an id, a name, or any selector'
+            cand --target 'Only those with these nodes: an id, a name, or any selector'
             cand --owner 'Only those of this principal: an ARN, or `me`'
             cand -o 'Format of the results on stdout'
             cand --output 'Format of the results on stdout'

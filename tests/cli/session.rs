@@ -263,7 +263,7 @@ fn sessions_are_listed_and_ended() {
     let _ = sim.run(&["session", "stop", &id]).exits(0).says(&format!("{id} ended"));
     let _ = running.wait().exits(255);
     let _ = sim.run(&["session", "stop", &id]).exits(0).says("had ended already");
-    let history = sim.run(&["session", "history", "--jsonl"]).exits(0).events();
+    let history = sim.run(&["session", "history", "-t", "web-1", "--jsonl"]).exits(0).events();
     assert_eq!((&history[0]["id"], history[0]["ended"].is_string()), (&json!(id), true));
     for time in ["started", "ended"] {
         let text = history[0][time].as_str().unwrap();
