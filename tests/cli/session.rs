@@ -221,6 +221,30 @@ fn sessions_are_listed_and_ended() {
     let _ = sim.run(&["session", "list", "--columns", "nope"]).exits(2);
 }
 
+/// CLI.md: 3 and 4 mean that nothing was done.
+#[test]
+fn what_can_not_be_ended_keeps_no_other_session() {
+    let sim = sim("nodes=5");
+    let start = |n: usize| {
+        let running = sim.herder(["session", "exec", "web-1", "--", "sleep 600"]).spawn();
+        sim.wait_until("it begins", || sim.control.sessions().iter().filter(|s| s.connects > 0).count() > n);
+        (running, sim.control.sessions().last().unwrap().id.clone())
+    };
+    let (first, a) = start(0);
+    let (_second, b) = start(1);
+    let (_third, c) = start(2);
+    let stopped = sim.run(&["session", "stop", "nobody-0", &a, "nobody-1"]).exits(1);
+    let _ = stopped.says(&format!("{a} is ended")).says("there is no session `nobody-0`, `nobody-1`");
+    let _ = first.wait().exits(255);
+    sim.deny(&["TerminateSession"]);
+    let denied = sim.run(&["session", "stop", &b, "nobody-0", &c]).exits(4);
+    let denied = denied.says(&format!("{b} was not ended")).says(&format!("{c} was not ended"));
+    let _ = denied.says("3 sessions were not ended").says("there is no session `nobody-0`");
+    let _ = sim.run(&["session", "stop", &b]).exits(4).never_says("was not ended");
+    sim.deny(&[]);
+    let _ = sim.run(&["session", "stop", &c, &b]).exits(0);
+}
+
 #[test]
 fn a_document_has_to_start_a_shell() {
     let sim = sim("nodes=5");

@@ -1,7 +1,7 @@
 //! `herder session forward` and `proxy`: bytes through ports, exact whatever happens to the connection.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use herder_sim::SessionAct;
@@ -125,7 +125,101 @@ fn what_can_not_be_forwarded_is_told() {
     assert_eq!(nothing, b"");
     running.wait_for_stderr("the node could not connect to the port");
     running.signal("TERM");
+    let _ = running.wait().exits(130);
+}
+
+/// What is not complete must not look as if it were.
+#[test]
+fn what_is_under_way_at_ctrl_c_is_reset() {
+    let sim = sim("nodes=5");
+    let mut running = sim.herder(["session", "forward", "web-1", "-L", "0:19", "--json"]).spawn();
+    let ready = forwards(&mut running, 1);
+    let mut endless = connect(&ready[0]);
+    endless.read_exact(&mut [0; 100_000]).unwrap();
+    running.signal("INT");
+    assert_eq!(endless.read_to_end(&mut Vec::new()).unwrap_err().kind(), ErrorKind::ConnectionReset);
     let _ = running.wait().exits(0);
+}
+
+#[test]
+fn a_client_that_waits_for_nothing_is_reset_and_told_of() {
+    let sim = sim("nodes=5");
+    let words = ["session", "forward", "web-1", "-L", "0:9", "-L", "0:80", "--json", "--answer-within", "2s"];
+    let mut running = sim.herder(words).spawn();
+    let ready = forwards(&mut running, 2);
+    let to = |port: &str| ready.iter().find(|forward| forward["remote"] == format!("web-1:{port}")).unwrap();
+    let mut discards = connect(to("9"));
+    discards.write_all(b"x").unwrap();
+    discards.shutdown(Shutdown::Write).unwrap();
+    let mut answers = connect(to("80"));
+    answers.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    answers.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    answers.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("web-1 is well\n"), "{answer}");
+    assert_eq!(discards.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    running
+        .wait_for_stderr("connection 1 was reset: its client had closed its half, and nothing came for 2s");
+    running.signal("INT");
+    let _ = running.wait().exits(0);
+    let _ = sim.run(&["session", "forward", "web-1", "-L", "0:9", "--answer-within", "0s"]).exits(2);
+}
+
+/// A session that broke off on this side goes on at the service until it is ended.
+#[test]
+fn no_session_is_left_behind() {
+    let sim = sim("nodes=5");
+    let mut running = sim.herder(["session", "forward", "web-1", "-L", "0:7", "--json"]).spawn();
+    let ready = forwards(&mut running, 1);
+    let id = sim.control.sessions()[0].id.clone();
+    sim.deny(&["ResumeSession"]);
+    assert!(sim.control.act(&id, SessionAct::Drop));
+    running.wait_for_stderr("the next connection starts another session");
+    assert_ne!(sim.control.sessions()[0].status, "Terminated", "nobody has ended it");
+    assert_eq!(echoed(connect(&ready[0]), b"again"), b"again");
+    let sessions = sim.control.sessions();
+    assert_eq!((sessions.len(), sessions[0].status.as_str()), (2, "Terminated"));
+    running.signal("INT");
+    let _ = running.wait().exits(0);
+    assert_eq!(sim.control.sessions()[1].status, "Terminated");
+    let ended = sim.calls("TerminateSession").len();
+    assert_eq!(ended, 2, "each is ended once");
+}
+
+#[test]
+fn a_proxy_ends_with_its_port() {
+    let sim = sim("nodes=5");
+    let request = "GET / HTTP/1.0\r\n\r\n";
+    let answer = sim.herder(["session", "proxy", "web-1", "80"]).stdin(request).run().exits(0);
+    assert!(answer.text().ends_with("web-1 is well\n"), "{answer:?}");
+    assert_eq!(answer.stderr, "");
+}
+
+#[test]
+fn a_proxy_that_gives_up_says_so() {
+    let sim = sim("nodes=5");
+    let words = ["session", "proxy", "web-1", "--answer-within", "1s"];
+    let banner = sim.herder(words).stdin("").run().exits(5);
+    assert!(banner.text().starts_with("SSH-2.0-"), "{banner:?}");
+    let _ = banner.says("nothing came for 1s after the end of what was sent").says("--answer-within");
+    sim.wait_until("it is ended", || sim.control.sessions()[0].status == "Terminated");
+    // An answer may take longer than anybody can wait without a word.
+    let mut running = sim.herder(["session", "proxy", "web-1", "9"]).stdin("x").spawn();
+    running.wait_for_stderr("waiting for the port to close, or for 10m without an answer");
+    running.signal("TERM");
+    let _ = running.wait().exits(130).silent();
+}
+
+#[test]
+fn a_signal_is_no_success_but_that_of_ssh() {
+    let sim = sim("nodes=5");
+    for (n, (signal, code)) in [("INT", 130), ("TERM", 130), ("HUP", 0)].into_iter().enumerate() {
+        let mut running = sim.herder(["session", "proxy", "web-1"]).endless_stdin().spawn();
+        running.wait_for_stdout("SSH-2.0-");
+        running.signal(signal);
+        let _ = running.wait().exits(code);
+        assert_eq!(sim.control.sessions()[n].status, "Terminated");
+    }
 }
 
 #[test]
@@ -147,8 +241,6 @@ fn a_proxy_is_byte_exact() {
         running.signal("TERM");
         drop(running);
     }
-    let banner = sim.herder(["session", "proxy", "web-1"]).stdin("").run();
-    assert!(banner.text().starts_with("SSH-2.0-"), "{banner:?}");
 }
 
 #[test]

@@ -159,23 +159,20 @@ impl Listener {
     ///
     /// # Errors
     /// The system gave none: too many files are open, or the client was gone already. The listener goes on.
-    pub async fn accept(&self) -> io::Result<(Connection, String)> {
+    pub(super) async fn accept(&self) -> io::Result<(Connection, String)> {
         poll_fn(|context| {
             for socket in &self.sockets {
                 let accepted = match socket {
                     Socket::Tcp(listener) => listener
                         .poll_accept(context)
-                        .map_ok(|(stream, from)| (Connection::Tcp(stream), from.to_string())),
+                        .map_ok(|(stream, from)| (Connection::tcp(stream), from.to_string())),
                     Socket::Unix(listener) => listener
                         .poll_accept(context)
-                        .map_ok(|(stream, _)| (Connection::Unix(stream), "unix".to_owned())),
+                        .map_ok(|(stream, _)| (Connection::unix(stream), "unix".to_owned())),
                 };
-                let Poll::Ready(accepted) = accepted else { continue };
-                if let Ok((Connection::Tcp(stream), _)) = &accepted {
-                    // It works without, only slower for what is typed.
-                    let _ = stream.set_nodelay(true);
+                if accepted.is_ready() {
+                    return accepted;
                 }
-                return Poll::Ready(accepted);
             }
             Poll::Pending
         })

@@ -26,14 +26,15 @@
 mod connection;
 mod half_close;
 mod listener;
+mod peer;
 mod serve;
 mod single;
 mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use connection::Connection;
+use connection::Connection;
 pub use half_close::Carried;
 pub use listener::{ListenError, Listener};
-pub use serve::{ConnectionEnd, ForwardEvent, ForwardOptions, PortKind, PortLink, serve};
+pub use serve::{ANSWER_WITHIN, ConnectionEnd, ForwardEvent, ForwardOptions, PortKind, PortLink, serve};
 pub use spec::{Bind, ForwardSpec, Listen, SpecError};

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::half_close::{Break, carry};
+use super::half_close::{Break, Patience, carry};
 use super::single::single;
 use super::{Carried, Connection, Listener};
 use crate::link::{LinkEnded, LinkSink, LinkSource};
@@ -23,6 +24,10 @@ type Connections = JoinSet<(u64, (Carried, Option<Break>))>;
 
 /// How long nothing is accepted after the system could not give a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the answer to what was sent to its end is waited for unless somebody says otherwise, from the last byte on: longer than
+/// anything that is at work stays silent, and shorter than the 20 min after which the service ends an idle session.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(600);
 
 /// How an agent takes connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +52,20 @@ pub struct PortLink<R, W> {
 }
 
 /// How connections are carried.
+///
+/// A client that has closed its half waits for an answer whose end an agent that multiplexes tells, and others don't. It is waited for
+/// as long as this says, from the last byte on, and broken off then. One that has closed its connection altogether is noticed: at once on
+/// a Unix socket and on the same Linux, else after about a minute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForwardOptions {
-    /// How long the answer of a client that has closed its half is waited for, from the last byte on.
+    /// How long the answer of a client that has closed its half is waited for.
     pub grace: Duration,
-    /// The same where connections are taken one after the other, and the next ones wait.
+    /// The same while there are as many connections as there may be.
+    pub crowded_grace: Duration,
+    /// The same where connections are taken one after the other: there the end of an answer is never told.
     pub single_grace: Duration,
+    /// The same there while the next one waits.
+    pub single_crowded_grace: Duration,
     /// How long what comes is thrown away after a disconnect, where connections are taken one after the other: bytes
     /// of the last one may be on their way.
     pub settle: Duration,
@@ -61,8 +74,11 @@ pub struct ForwardOptions {
 impl Default for ForwardOptions {
     fn default() -> ForwardOptions {
         ForwardOptions {
-            grace: Duration::from_secs(30),
-            single_grace: Duration::from_secs(2),
+            grace: ANSWER_WITHIN,
+            crowded_grace: Duration::from_secs(30),
+            // Long enough to notice first who is gone.
+            single_grace: Duration::from_secs(90),
+            single_crowded_grace: Duration::from_secs(2),
             settle: Duration::from_millis(250),
         }
     }
@@ -72,8 +88,13 @@ impl Default for ForwardOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectionEnd {
-    /// The destination was done; or the client was, and nothing came any more.
+    /// Both sides were done.
     Orderly,
+    /// The client had closed its half, and nothing came for so long, while the destination had not closed.
+    Unanswered {
+        /// How long it was waited for since the last byte.
+        silent_for: Duration,
+    },
     /// The node could not connect to the destination.
     ConnectFailed,
     /// The local client went away.
@@ -159,7 +180,8 @@ impl<N: Fn(ForwardEvent)> Work<'_, N> {
 
     pub(super) fn finished(&self, connection: u64, carried: Carried, broken: Option<Break>) {
         let end = match broken {
-            None | Some(Break::Silent) => ConnectionEnd::Orderly,
+            None => ConnectionEnd::Orderly,
+            Some(Break::Silent(silent_for)) => ConnectionEnd::Unanswered { silent_for },
             Some(Break::Local(error)) => ConnectionEnd::ClientGone(error),
             Some(Break::Stream(StreamError::ConnectFailed)) => ConnectionEnd::ConnectFailed,
             Some(Break::Stream(StreamError::Stalled { .. })) => ConnectionEnd::Stalled,
@@ -178,7 +200,7 @@ fn is_passing(error: &io::Error) -> bool {
 /// begins a session; it is called at once, and again with the first connection after a session's end, so that an idle
 /// listener costs nothing. Whether and how long it tries is its own affair: connections wait meanwhile.
 ///
-/// Dropped, it breaks its connections off.
+/// Dropped, it breaks its connections off, as it does at its end.
 pub async fn serve<D, F, R, W, E>(
     listener: &Listener,
     options: &ForwardOptions,
@@ -197,12 +219,8 @@ where
     loop {
         let PortLink { source, sink, kind } = match dial().await {
             Ok(link) => link,
-            Err(error) => {
-                if let Some((_, connection)) = waiting {
-                    Connection::abort(connection);
-                }
-                return error;
-            }
+            // A connection that waits is broken off, as those that are carried are.
+            Err(error) => return error,
         };
         (work.notify)(ForwardEvent::Ready);
         let ended = match kind {
@@ -211,20 +229,27 @@ where
                 // A task of its own: carrying bytes does not wait for accepting.
                 let mut driving = JoinSet::new();
                 driving.spawn(driver.run());
-                let many = Many { handle, max_streams: options.max_streams, connections: &mut connections };
+                let max_streams = options.max_streams.max(1);
+                let patience = Patience::new(work.options.grace, work.options.crowded_grace);
+                let patience = Arc::new(patience);
+                let many = Many { handle, max_streams, patience, connections: &mut connections };
                 many.carry(&work, waiting.take(), driving).await
             }
-            PortKind::Single => single(&work, waiting.take(), source, sink).await,
+            PortKind::Single => single(&work, &mut waiting, source, sink).await,
         };
         (work.notify)(ForwardEvent::SessionEnded { reason: ended.reason });
-        waiting = Some(work.accept_after(&mut connections).await);
+        if waiting.is_none() {
+            waiting = Some(work.accept_after(&mut connections).await);
+        }
     }
 }
 
 /// Many connections at a time over one session.
 struct Many<'a> {
     handle: MuxHandle,
+    /// At least one.
     max_streams: usize,
+    patience: Arc<Patience>,
     /// Some may be left of the session before.
     connections: &'a mut Connections,
 }
@@ -237,16 +262,18 @@ impl Many<'_> {
         first: Option<(u64, Connection)>,
         mut driving: JoinSet<LinkEnded>,
     ) -> LinkEnded {
-        let Many { handle, max_streams, connections } = self;
+        let Many { handle, max_streams, patience, connections } = self;
         let mut next = first;
         let ended = loop {
             if let Some((number, connection)) = next.take() {
-                let (handle, grace) = (handle.clone(), work.options.grace);
-                connections.spawn(async move { (number, one(connection, &handle, grace).await) });
+                let (handle, patience) = (handle.clone(), Arc::clone(&patience));
+                connections.spawn(async move { (number, one(connection, &handle, &patience).await) });
             }
+            let is_full = connections.len() >= max_streams;
+            patience.is_crowded.store(is_full, Ordering::Relaxed);
             tokio::select! {
                 ended = driving.join_next() => break driven(ended),
-                accepted = work.accept(), if connections.len() < max_streams.max(1) => next = Some(accepted),
+                accepted = work.accept(), if !is_full => next = Some(accepted),
                 Some(Ok((number, (carried, broken)))) = connections.join_next() => {
                     work.finished(number, carried, broken);
                 }
@@ -272,15 +299,14 @@ fn driven(ended: Option<Result<LinkEnded, tokio::task::JoinError>>) -> LinkEnded
     }
 }
 
-async fn one(connection: Connection, handle: &MuxHandle, grace: Duration) -> (Carried, Option<Break>) {
+async fn one(connection: Connection, handle: &MuxHandle, patience: &Patience) -> (Carried, Option<Break>) {
     loop {
         match handle.open() {
-            Ok(stream) => return carry(connection, stream, grace).await,
+            Ok(stream) => return carry(connection, stream, patience).await,
             // A stream that is closed keeps its place until that is said; others may be about to.
             Err(OpenError::TooMany(_)) => handle.stream_gone().await,
             Err(error @ OpenError::NoIds) => {
                 handle.close();
-                connection.abort();
                 let reason = error.to_string();
                 return (Carried::default(), Some(Break::Stream(StreamError::SessionEnded { reason })));
             }

@@ -1,15 +1,18 @@
 //! Connections one after the other, for agents that don't multiplex: the link carries the bytes of one connection at a
 //! time, and a flag says that it is closed.
 
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep_until};
 
-use super::half_close::Break;
+use super::connection::{ReadHalf, WriteHalf};
+use super::half_close::{Break, Patience, Progress, SharedProgress, give, given_up};
 use super::serve::Work;
-use super::{Carried, Connection, ForwardEvent};
+use super::{Carried, Connection, ForwardEvent, ForwardOptions};
 use crate::link::{Incoming, LinkEnded, LinkSink, LinkSource};
 use crate::mux::StreamError;
 use crate::payload::SessionFlag;
@@ -19,17 +22,18 @@ const GREETING: usize = 64 << 10;
 
 const READ: usize = 32 << 10;
 
-/// Carries connections one after the other, until the session ends.
+/// Carries connections one after the other, until the session ends. `waiting` is the first one, if there is one already; afterwards
+/// one that is left for the next session.
 pub(super) async fn single<N: Fn(ForwardEvent)>(
     work: &Work<'_, N>,
-    mut first: Option<(u64, Connection)>,
+    waiting: &mut Option<(u64, Connection)>,
     mut source: impl LinkSource,
     mut sink: impl LinkSink,
 ) -> LinkEnded {
     let mut greeting = BytesMut::new();
     loop {
-        let (number, mut connection) = match first.take() {
-            Some(first) => first,
+        let (number, mut connection) = match waiting.take() {
+            Some(next) => next,
             None => match next(work, &mut source, &mut greeting).await {
                 Ok(next) => next,
                 Err(ended) => return ended,
@@ -37,18 +41,13 @@ pub(super) async fn single<N: Fn(ForwardEvent)>(
         };
         let mut carried = Carried::default();
         let greeting = greeting.split().freeze();
-        let grace = work.options.single_grace;
         let ends = One { connection: &mut connection, source: &mut source, sink: &mut sink };
-        match ends.carry(greeting, &mut carried, grace).await {
-            Ok(broken) => {
-                match broken {
-                    Some(Break::Local(_)) => connection.abort(),
-                    _ => drop(connection),
-                }
-                work.finished(number, carried, broken);
-            }
+        let result = ends.carry(Waiting { work, next: waiting }, greeting, &mut carried).await;
+        // Whatever it was, the destination had not closed as far as anybody knows: the connection breaks off.
+        drop(connection);
+        match result {
+            Ok(broken) => work.finished(number, carried, Some(broken)),
             Err(ended) => {
-                connection.abort();
                 let reason = ended.reason.clone();
                 let broken = Break::Stream(StreamError::SessionEnded { reason });
                 work.finished(number, carried, Some(broken));
@@ -101,6 +100,23 @@ async fn disconnect(
     }
 }
 
+/// Who comes next.
+struct Waiting<'a, 'b, N> {
+    work: &'a Work<'b, N>,
+    next: &'a mut Option<(u64, Connection)>,
+}
+
+impl<N: Fn(ForwardEvent)> Waiting<'_, '_, N> {
+    /// Lets the next one come, and says that it waits.
+    async fn come(self, patience: &Patience) -> Infallible {
+        if self.next.is_none() {
+            *self.next = Some(self.work.accept().await);
+        }
+        patience.is_crowded.store(true, Ordering::Relaxed);
+        std::future::pending().await
+    }
+}
+
 struct One<'a, R, W> {
     connection: &'a mut Connection,
     source: &'a mut R,
@@ -108,75 +124,79 @@ struct One<'a, R, W> {
 }
 
 impl<R: LinkSource, W: LinkSink> One<'_, R, W> {
-    /// Carries one connection until its client is gone. Nothing tells when the destination is done.
-    async fn carry(
+    /// Carries one connection until its client is gone, or is taken for gone: nothing tells when the destination is done.
+    async fn carry<N: Fn(ForwardEvent)>(
         self,
+        waiting: Waiting<'_, '_, N>,
         greeting: Bytes,
         carried: &mut Carried,
-        grace: Duration,
-    ) -> Result<Option<Break>, LinkEnded> {
+    ) -> Result<Break, LinkEnded> {
         let One { connection, source, sink } = self;
-        let (mut read, mut write) = tokio::io::split(connection);
-        let Carried { sent, received } = carried;
-        let local = |error: std::io::Error| Ok(Some(Break::Local(error.to_string())));
-        if let Err(error) = write.write_all(&greeting).await {
-            return local(error);
-        }
-        *received += greeting.len() as u64;
-        let up = async {
-            let mut buffer = BytesMut::new();
-            loop {
-                buffer.reserve(READ);
-                match read.read_buf(&mut buffer).await {
-                    Ok(0) => return Ok(None),
-                    Ok(count) => *sent += count as u64,
-                    Err(error) => return local(error),
+        let ForwardOptions { single_grace, single_crowded_grace, .. } = *waiting.work.options;
+        let patience = Patience::new(single_grace, single_crowded_grace);
+        let progress = Progress::begin();
+        let (mut read, mut write) = connection.split();
+        let result = {
+            let mut down = std::pin::pin!(downwards(&mut write, source, greeting, &progress));
+            let first = {
+                let up = std::pin::pin!(upwards(&mut read, sink, &mut carried.sent));
+                tokio::select! {
+                    result = up => result,
+                    result = &mut down => result.map(Some),
                 }
-                sink.send(buffer.split().freeze()).await?;
+            };
+            match first {
+                Ok(None) => {
+                    read.watch();
+                    tokio::select! {
+                        result = &mut down => result,
+                        broken = given_up(&progress, &read, &patience) => Ok(broken),
+                        never = waiting.come(&patience) => match never {},
+                    }
+                }
+                Ok(Some(broken)) => Ok(broken),
+                Err(ended) => Err(ended),
             }
         };
-        let mut up = std::pin::pin!(up);
-        // After the end of what the client sends: until when its answer is waited for.
-        let mut until: Option<Instant> = None;
-        loop {
-            let incoming = tokio::select! {
-                result = &mut up, if until.is_none() => match result? {
-                    None => {
-                        until = Some(Instant::now() + grace);
-                        continue;
-                    }
-                    broken => return Ok(broken),
-                },
-                incoming = within(until, source) => match incoming {
-                    Some(incoming) => incoming?,
-                    None => return Ok(None),
-                },
-            };
-            let Incoming::Bytes(bytes) = incoming else { continue };
-            let mut writing = std::pin::pin!(write.write_all(&bytes));
-            // A client may send while it is slow to take what it gets.
-            let written = loop {
-                tokio::select! {
-                    written = &mut writing => break written,
-                    result = &mut up, if until.is_none() => match result? {
-                        None => until = Some(Instant::now() + grace),
-                        broken => return Ok(broken),
-                    },
-                }
-            };
-            if let Err(error) = written {
-                return local(error);
-            }
-            *received += bytes.len() as u64;
-            until = until.map(|_| Instant::now() + grace);
-        }
+        carried.received = Progress::received(&progress);
+        result
     }
 }
 
-/// What comes next; none after `until`.
-async fn within(until: Option<Instant>, source: &mut impl LinkSource) -> Option<Result<Incoming, LinkEnded>> {
-    match until {
-        None => Some(source.next().await),
-        Some(until) => timeout_at(until, source.next()).await.ok(),
+/// Sends what comes from the client, to its end; then there is nothing broken.
+async fn upwards(
+    read: &mut ReadHalf<'_>,
+    sink: &mut impl LinkSink,
+    sent: &mut u64,
+) -> Result<Option<Break>, LinkEnded> {
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(READ);
+        match read.read_buf(&mut buffer).await {
+            Ok(0) => return Ok(None),
+            Ok(count) => *sent += count as u64,
+            Err(error) => return Ok(Some(Break::local(&error))),
+        }
+        sink.send(buffer.split().freeze()).await?;
+    }
+}
+
+/// Gives the client what comes, until it takes nothing any more.
+async fn downwards(
+    write: &mut WriteHalf<'_>,
+    source: &mut impl LinkSource,
+    greeting: Bytes,
+    progress: &SharedProgress,
+) -> Result<Break, LinkEnded> {
+    let mut bytes = greeting;
+    loop {
+        if let Err(broken) = give(write, &bytes, progress).await {
+            return Ok(broken);
+        }
+        bytes = loop {
+            if let Incoming::Bytes(bytes) = source.next().await? {
+                break bytes;
+            }
+        };
     }
 }

@@ -1,21 +1,23 @@
 //! `herder session forward`: ports of a node on this machine.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use clap::Args;
 use herder_aws::ssm::StartSession;
-use herder_session::forward::{ForwardSpec, Listener};
+use herder_core::fanout::Interrupt;
+use herder_session::forward::{ForwardOptions, ForwardSpec, Listener};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::node::{Chosen, ReasonArgs, choose};
-use super::{say, simulated};
+use super::{answer_within, say, simulated};
 use crate::commands::written;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
-use crate::ops::session::{ForwardNotice, Launcher, Tunnel, forward};
+use crate::ops::session::{ForwardNotice, Launcher, Tunnel, Ways, forward};
 
 /// Forward ports on this machine to a node, or to hosts that it reaches
 ///
@@ -29,7 +31,12 @@ Examples:
   herder session forward bastion-1 -L 5432:db.internal:5432 -L 6379:cache.internal:6379
   herder session forward web-1 -L 0.0.0.0:8080:80
   herder session forward db-1 -L unix:/tmp/db.sock:5432
-  port=$(herder session forward web-1 -L 0:80 --json | head -1 | jq .port)")]
+  port=$(herder session forward web-1 -L 0:80 --json | head -1 | jq .port)
+
+The node can't be told that a client has closed only the half it sends on. Its connection stays open for the answer; when nothing comes for
+the time of --answer-within, it is reset and that is said.
+
+Exit codes: 0 after Ctrl-C, which is how a forward ends; 130 after SIGTERM, or where nothing was forwarded yet.")]
 pub(super) struct SessionForwardArgs {
     /// The node: an id, a name, or any selector that gives one node
     #[arg(value_name = "TARGET")]
@@ -43,6 +50,10 @@ pub(super) struct SessionForwardArgs {
         required = true
     )]
     forwards: Vec<ForwardSpec>,
+
+    /// How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given
+    #[arg(long, value_name = "DURATION", value_parser = answer_within)]
+    answer_within: Option<Duration>,
 
     #[command(flatten)]
     reason: ReasonArgs,
@@ -99,6 +110,14 @@ impl<'a> Forwarding<'a> {
     }
 }
 
+fn options(answer_within: Option<Duration>) -> ForwardOptions {
+    let usual = ForwardOptions::default();
+    match answer_within {
+        Some(grace) => ForwardOptions { grace, single_grace: grace, ..usual },
+        None => usual,
+    }
+}
+
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result<Exit, Failure> {
     let node = choose(ctx, io, &args.target).await?;
     let mut tunnels = Vec::with_capacity(args.forwards.len());
@@ -122,19 +141,24 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result
     let (notices, mut said) = mpsc::unbounded_channel();
     let mut interrupts = ctx.interrupts.clone();
     let stop = async move {
-        if interrupts.changed().await.is_err() {
-            std::future::pending().await
+        match interrupts.changed().await {
+            // As it is now: another Ctrl-C while sessions are ended makes it no other signal.
+            Ok(()) => *interrupts.borrow(),
+            Err(_) => std::future::pending().await,
         }
     };
-    let mut carrying = std::pin::pin!(forward(&launcher, (&node.open, &target), &tunnels, notices, stop));
+    let options = options(args.answer_within);
+    let ways = Ways { launcher: &launcher, open: &node.open, target: &target, options: &options };
+    let mut carrying = std::pin::pin!(forward(ways, &tunnels, notices, stop));
     let mut ready = 0;
     loop {
         let notice = tokio::select! {
             result = &mut carrying => {
                 return match (result, ready) {
-                    (Ok(()), 0) => Err(Failure::new(Kind::Interrupted, "interrupted; nothing was forwarded")),
+                    (Ok(_), 0) => Err(Failure::new(Kind::Interrupted, "interrupted; nothing was forwarded")),
                     // Ctrl-C is how a forward ends.
-                    (Ok(()), _) => Ok(Exit::Success),
+                    (Ok(Interrupt::Drain), _) => Ok(Exit::Success),
+                    (Ok(_), _) => Ok(Exit::Interrupted),
                     (Err(failure), _) => Err(failure),
                 };
             }

@@ -14,8 +14,10 @@ mod ssh_config;
 mod stop;
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use herder_core::time::{Bounds, parse_duration};
 
 pub(crate) use self::cp_many::Copying;
 use crate::ctx::Ctx;
@@ -90,6 +92,12 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: SessionArgs) -> Result<Exit, F
         SessionVerb::Stop(args) => stop::run(ctx, io, &args).await,
         SessionVerb::Plugin(args) => plugin::run(ctx, io, &args).await,
     }
+}
+
+/// `--answer-within`: for ever would be longer than a session lasts.
+fn answer_within(text: &str) -> Result<Duration, String> {
+    let bounds = Bounds { min: Duration::from_secs(1), max: Duration::from_secs(24 * 3600) };
+    parse_duration(text, bounds).map_err(|error| error.to_string())
 }
 
 /// Says something to people, on a line of its own; on a raw terminal too.

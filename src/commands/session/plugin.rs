@@ -1,19 +1,23 @@
 //! herder as the aws CLI's `session-manager-plugin`: the CLI starts the session, this carries it.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use herder_aws::{Environment, Meter, MeterOptions, Scope, ScopeOptions};
+use herder_core::fanout::Interrupt;
+use herder_core::time::written;
 use herder_session::client::{Opened, SessionEvent, StreamPolicy};
 use herder_session::forward::{
-    Bind, ConnectionEnd, ForwardEvent, ForwardOptions, Listen, Listener, PortLink, serve,
+    ANSWER_WITHIN, Bind, ConnectionEnd, ForwardEvent, ForwardOptions, Listen, Listener, PortLink, serve,
 };
 use herder_session::handshake::Started;
 use herder_session::payload::SessionType;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::say;
 use super::shell::conclude;
@@ -31,6 +35,8 @@ use crate::ops::session::{
 const NAME: &str = "session-manager-plugin";
 /// What the name of the variable begins with that holds the response of `StartSession`.
 const VARIABLE: &str = "AWS_SSM_START_SESSION_RESPONSE";
+/// How long clients that are slow are waited for when the session is over, for what has come for them before.
+const LAST_BYTES: Duration = Duration::from_secs(5);
 
 /// Stand in for the aws CLI's session-manager-plugin
 ///
@@ -148,21 +154,27 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionPluginArgs) -> Result<
         end => return conclude(io, &launcher, &id, end, is_terminal).await,
     };
     let notify = |text: &str| say(io, text, false);
-    match started.session_type {
+    let carried = match started.session_type {
         SessionType::Port if forwards(&started) => forward(ctx, io, &launcher, &started, live).await,
-        SessionType::Port => {
-            let pipe = Pipe::new(&files.stdin, &files.stdout).map_err(unusable)?;
-            proxy(&launcher, live, pipe, notify).await
-        }
-        _ => {
-            let streams = ExecStreams::new(&files.stdout, &files.stderr).map_err(unusable)?;
+        SessionType::Port => match Pipe::new(&files.stdin, &files.stdout) {
+            Ok(pipe) => proxy(&launcher, live, pipe, ANSWER_WITHIN, notify).await,
+            Err(error) => Err(unusable(error)),
+        },
+        _ => match ExecStreams::new(&files.stdout, &files.stderr) {
             // The aws CLI takes any other code than 0 for a plugin that crashed.
-            match exec(&launcher, live, streams, ctx.interrupts.clone(), notify).await? {
-                Ran::Code(_) | Ran::WithoutCode => Ok(Exit::Success),
-                Ran::Interrupted => Ok(Exit::Interrupted),
-            }
-        }
+            Ok(streams) => match exec(&launcher, live, streams, ctx.interrupts.clone(), notify).await {
+                Ok(Ran::Code(_) | Ran::WithoutCode) => Ok(Exit::Success),
+                Ok(Ran::Interrupted) => Ok(Exit::Interrupted),
+                Err(failure) => Err(failure),
+            },
+            Err(error) => Err(unusable(error)),
+        },
+    };
+    // Whatever failed here may have left it open; ending it twice does nothing.
+    if carried.is_err() {
+        launcher.terminate(&id).await;
     }
+    carried
 }
 
 /// The scope that the aws CLI used.
@@ -200,7 +212,28 @@ fn listen(started: &Started) -> Result<Listen, Failure> {
     Ok(Listen::Tcp { bind: Bind::Localhost, port })
 }
 
-/// Carries connections over the one session that there is, and says so in the words that programs wait for.
+/// What a listener has come to.
+#[derive(Debug, Default)]
+struct Course {
+    /// Connections that are not over.
+    open: usize,
+    /// Why the session is over.
+    ended: Option<String>,
+}
+
+impl Course {
+    fn follow(&mut self, event: &ForwardEvent) {
+        match event {
+            ForwardEvent::Accepted { .. } => self.open += 1,
+            ForwardEvent::Finished { .. } => self.open = self.open.saturating_sub(1),
+            ForwardEvent::SessionEnded { reason } => self.ended = Some(reason.clone()),
+            _ => {}
+        }
+    }
+}
+
+/// Carries connections over the one session that there is, and says so in the words that programs wait for. A failure may leave the
+/// session open.
 async fn forward(
     ctx: &Ctx,
     io: &Io,
@@ -209,19 +242,14 @@ async fn forward(
     live: Live,
 ) -> Result<Exit, Failure> {
     let Live { id, handle, events } = live;
-    let listener = match Listener::open(&listen(started)?).await {
-        Ok(listener) => listener,
-        Err(error) => {
-            launcher.terminate(&id).await;
-            return Err(Failure::usage("the port can't be forwarded").caused_by(&error));
-        }
-    };
+    let listener = Listener::open(&listen(started)?)
+        .await
+        .map_err(|error| Failure::usage("the port can't be forwarded").caused_by(&error))?;
     let kind = port_kind(started, false)?;
     let (tell_end, mut end) = mpsc::unbounded_channel();
     let mut notices = Notices::default();
     let talk = io.clone();
     let tell = move |event: SessionEvent| match event {
-        // The reason why serve wants another session: there is none.
         SessionEvent::Closed(end) => drop(tell_end.send(end)),
         event => {
             if let Some(text) = notices.of(&event) {
@@ -235,27 +263,58 @@ async fn forward(
     };
     write_out(io, format!("{opened}Waiting for connections...\n").as_bytes())?;
     let mut link = Some(PortLink { source: events.into_link(tell), sink: handle, kind });
+    // When the session is over there is no other one: who connects then waits for the end.
+    let dial = || {
+        let link = link.take();
+        async move {
+            match link {
+                Some(link) => Ok::<_, Infallible>(link),
+                None => std::future::pending().await,
+            }
+        }
+    };
     let options = ForwardOptions::default();
+    let (course, mut followed) = watch::channel(Course::default());
+    let serving = serve(&listener, &options, dial, |event| {
+        connected(io, &id, &event);
+        course.send_modify(|course| course.follow(&event));
+    });
+    let over = async {
+        let reason = followed.wait_for(|course| course.ended.is_some()).await;
+        let reason = reason.ok().and_then(|course| course.ended.clone()).unwrap_or_default();
+        // What has come is the clients', who may be slow to take it.
+        let _ = tokio::time::timeout(LAST_BYTES, followed.wait_for(|course| course.open == 0)).await;
+        reason
+    };
     let mut interrupts = ctx.interrupts.clone();
-    let dial = || std::future::ready(link.take().ok_or(()));
-    let serving = serve(&listener, &options, dial, |event| connected(io, &id, &event));
-    // When the session is over there is no other one: the last connections have been told by then.
-    let end = tokio::select! {
-        () = serving => None,
-        Some(end) = end.recv() => Some(end),
+    let result = tokio::select! {
+        never = serving => match never {},
+        reason = over => match end.try_recv() {
+            Ok(end) => ended(&end).map(|()| Exit::Success),
+            Err(_) => Err(Failure { causes: vec![reason], ..Failure::new(Kind::Service, "the session ended early") }),
+        },
         Ok(()) = interrupts.changed() => {
+            // Ctrl-C is how a forward ends; the aws CLI would call another code than 0 a crash.
+            let is_usual = *interrupts.borrow() == Interrupt::Drain;
             launcher.terminate(&id).await;
-            None
+            Ok(if is_usual { Exit::Success } else { Exit::Interrupted })
         }
     };
     // Whoever waited for these words has read them.
     let _ = write_out(io, format!("\nExiting session with sessionId: {id}.\n\n").as_bytes());
-    end.map_or(Ok(()), |end| ended(&end)).map(|()| Exit::Success)
+    result
 }
 
 fn connected(io: &Io, id: &str, event: &ForwardEvent) {
     let text = match event {
         ForwardEvent::Accepted { connection: 1, .. } => format!("\nConnection accepted for session [{id}]\n"),
+        ForwardEvent::Finished { connection, end: ConnectionEnd::Unanswered { silent_for }, .. } => {
+            let text = format!(
+                "connection {connection} was reset: its client had closed its half, and nothing came for {} from the port, which had not closed",
+                written(*silent_for)
+            );
+            return say(io, &text, false);
+        }
         ForwardEvent::Finished { end: ConnectionEnd::ConnectFailed, .. } => {
             "Connection to destination port failed, check SSM Agent logs.\n".to_owned()
         }

@@ -37,8 +37,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionSshArgs) -> Result<Exi
     let herder = std::env::current_exe()
         .map_err(|error| Failure::new(Kind::Local, "herder does not find itself").caused_by(&error))?;
     let mut command = tokio::process::Command::new("ssh");
-    let proxy = format!("ProxyCommand={} session proxy %h %p", quote_sh(&herder.to_string_lossy()));
-    command.arg("-o").arg(proxy);
+    command.arg("-o").arg(proxy_command(&herder.to_string_lossy()));
     command.arg(match user {
         Some(user) => format!("{user}@{}", node.id),
         None => node.id.clone(),
@@ -56,6 +55,12 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionSshArgs) -> Result<Exi
     })?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(Exit::Interrupted, Exit::Remote))
+}
+
+/// The option that makes ssh go through this herder.
+fn proxy_command(herder: &str) -> String {
+    // A percent sign is ssh's own.
+    format!("ProxyCommand={} session proxy %h %p", quote_sh(herder).replace('%', "%%"))
 }
 
 fn split(target: &str) -> (Option<&str>, &str) {
@@ -97,6 +102,15 @@ fn environment(ctx: &Ctx, open: &OpenScope) -> Vec<(&'static str, Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ssh_takes_nothing_in_the_path_for_its_own() {
+        assert_eq!(proxy_command("/usr/bin/herder"), "ProxyCommand=/usr/bin/herder session proxy %h %p");
+        assert_eq!(
+            proxy_command("/opt/50%h off/herder"),
+            "ProxyCommand='/opt/50%%h off/herder' session proxy %h %p"
+        );
+    }
 
     #[test]
     fn the_user_stands_before_the_node() {

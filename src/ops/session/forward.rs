@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{LocalBoxFuture, select_all};
 use herder_aws::ssm::{StartError, StartSession};
-use herder_session::client::{EventLink, SessionEvent, SessionHandle};
+use herder_core::time::written;
+use herder_session::client::{EventLink, SessionEnd, SessionEvent, SessionEvents, SessionHandle};
 use herder_session::forward::{
     ConnectionEnd, ForwardEvent, ForwardOptions, ForwardSpec, Listener, PortKind, PortLink, serve,
 };
@@ -42,7 +43,7 @@ pub(crate) enum ForwardNotice {
     Said(String),
 }
 
-/// The sessions that are open, to be ended when this is.
+/// The sessions that the service may think open, each tunnel's last one: to be ended when this is.
 #[derive(Clone, Debug, Default)]
 struct OpenSessions(Arc<Mutex<BTreeMap<usize, String>>>);
 
@@ -50,57 +51,71 @@ impl OpenSessions {
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// A tunnel's session is over. Where that is the service's own word, there is nothing to end any more.
+    fn over(&self, number: usize, end: &SessionEnd) {
+        if matches!(end, SessionEnd::Ended { .. } | SessionEnd::TimedOut | SessionEnd::Gone) {
+            self.lock().remove(&number);
+        }
+    }
 }
 
 type Link = PortLink<EventLink<Box<dyn FnMut(SessionEvent) + Send>>, SessionHandle>;
 
-/// Carries connections until `stop` is ready, or a tunnel can't go on: then gives the reason. The sessions are ended at the end.
+/// How sessions for tunnels are had, and what goes for their connections.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways<'a> {
+    /// What starts them.
+    pub(crate) launcher: &'a Launcher,
+    /// The account and region of the node.
+    pub(crate) open: &'a OpenScope,
+    /// What every session has in common.
+    pub(crate) target: &'a StartSession,
+    /// How connections are carried.
+    pub(crate) options: &'a ForwardOptions,
+}
+
+/// Carries connections until `stop` is ready, and gives what that gave, or a tunnel can't go on: then gives the reason. Connections
+/// that are open then break off, and the sessions are ended.
 ///
 /// # Errors
 /// A session can't be had.
-pub(crate) async fn forward(
-    launcher: &Launcher,
-    (open, target): (&OpenScope, &StartSession),
+pub(crate) async fn forward<T>(
+    ways: Ways<'_>,
     tunnels: &[Tunnel],
     notices: UnboundedSender<ForwardNotice>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), Failure> {
+    stop: impl Future<Output = T>,
+) -> Result<T, Failure> {
     let sessions = OpenSessions::default();
-    let options = ForwardOptions::default();
     let works: Vec<LocalBoxFuture<'_, Failure>> = tunnels
         .iter()
         .enumerate()
         .map(|(number, tunnel)| {
             let dialer = Dialer {
-                launcher,
-                open,
-                target,
+                ways,
                 number,
                 spec: &tunnel.spec,
                 sessions: sessions.clone(),
                 notices: notices.clone(),
             };
-            let options = &options;
-            let work: LocalBoxFuture<'_, Failure> = Box::pin(dialer.serve(&tunnel.listener, options));
+            let work: LocalBoxFuture<'_, Failure> = Box::pin(dialer.serve(&tunnel.listener));
             work
         })
         .collect();
     let result = tokio::select! {
         (failure, ..) = select_all(works) => Err(failure),
-        () = stop => Ok(()),
+        stopped = stop => Ok(stopped),
     };
     let left: Vec<String> = sessions.lock().values().cloned().collect();
     for id in left {
-        launcher.terminate(&id).await;
+        ways.launcher.terminate(&id).await;
     }
     result
 }
 
 /// Gets sessions for one tunnel.
 struct Dialer<'a> {
-    launcher: &'a Launcher,
-    open: &'a OpenScope,
-    target: &'a StartSession,
+    ways: Ways<'a>,
     number: usize,
     spec: &'a ForwardSpec,
     sessions: OpenSessions,
@@ -113,7 +128,7 @@ impl Dialer<'_> {
         let _ = self.notices.send(ForwardNotice::Said(text.into()));
     }
 
-    async fn serve(self, listener: &Listener, options: &ForwardOptions) -> Failure {
+    async fn serve(self, listener: &Listener) -> Failure {
         let has_worked = std::sync::atomic::AtomicBool::new(false);
         let dial = || async {
             let is_first = !has_worked.load(std::sync::atomic::Ordering::Relaxed);
@@ -123,7 +138,7 @@ impl Dialer<'_> {
             }
             Ok(link)
         };
-        serve(listener, options, dial, |event| self.tell(event)).await
+        serve(listener, self.ways.options, dial, |event| self.tell(event)).await
     }
 
     fn tell(&self, event: ForwardEvent) {
@@ -144,6 +159,12 @@ impl Dialer<'_> {
                 ConnectionEnd::Stalled => {
                     self.say(format!(
                         "{to}: connection {connection} was closed: nothing was read from it while others waited"
+                    ));
+                }
+                ConnectionEnd::Unanswered { silent_for } => {
+                    self.say(format!(
+                        "{to}: connection {connection} was reset: its client had closed its half, and nothing came for {} from the port, which had not closed",
+                        written(silent_for)
                     ));
                 }
                 ConnectionEnd::SessionEnded(reason) => {
@@ -176,23 +197,45 @@ impl Dialer<'_> {
         }
     }
 
+    /// Starts a session. Whatever comes of it, no other one of this tunnel stays open.
     async fn attempt(&self) -> Result<Link, Failure> {
-        let start = request(self.target, self.spec);
-        let live = match self.launcher.start(&start).await {
+        self.end_last().await;
+        let start = request(self.ways.target, self.spec);
+        let live = match self.ways.launcher.start(&start).await {
             Ok(live) => live,
             Err(error) => {
                 let is_old = matches!(&*error, StartError::InvalidDocument(_)) && self.spec.host.is_some();
-                let failure = self.launcher.explain(self.open, &start, *error).await;
+                let failure = self.ways.launcher.explain(self.ways.open, &start, *error).await;
                 return Err(if is_old { failure.hint(OLD_AGENT) } else { failure });
             }
         };
-        let (id, handle, mut events) = (live.id, live.handle, live.events);
-        self.sessions.lock().insert(self.number, id);
+        self.sessions.lock().insert(self.number, live.id);
+        let link = self.link(live.handle, live.events).await;
+        if link.is_err() {
+            self.end_last().await;
+        }
+        link
+    }
+
+    /// Ends this tunnel's last session, if the service has not: it broke off on this side only, and would stay open.
+    async fn end_last(&self) {
+        let last = self.sessions.lock().get(&self.number).cloned();
+        if let Some(id) = last {
+            self.ways.launcher.terminate(&id).await;
+            self.sessions.lock().remove(&self.number);
+        }
+    }
+
+    /// Waits until a session has begun.
+    async fn link(&self, handle: SessionHandle, mut events: SessionEvents) -> Result<Link, Failure> {
         let mut notices = Notices::default();
         let started = loop {
             match events.next().await {
                 Some(SessionEvent::Started(started)) => break started,
-                Some(SessionEvent::Closed(end)) => return Err(failed(&end)),
+                Some(SessionEvent::Closed(end)) => {
+                    self.sessions.over(self.number, &end);
+                    return Err(failed(&end));
+                }
                 Some(other) => {
                     if let Some(notice) = notices.of(&other) {
                         self.say(notice);
@@ -202,8 +245,11 @@ impl Dialer<'_> {
             }
         };
         let kind = port_kind(&started, self.spec.host.is_some())?;
-        let say = self.notices.clone();
+        let (say, sessions, number) = (self.notices.clone(), self.sessions.clone(), self.number);
         let tell: Box<dyn FnMut(SessionEvent) + Send> = Box::new(move |event| {
+            if let SessionEvent::Closed(end) = &event {
+                sessions.over(number, end);
+            }
             if let Some(notice) = notices.of(&event) {
                 let _ = say.send(ForwardNotice::Said(notice));
             }

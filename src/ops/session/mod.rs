@@ -13,7 +13,7 @@ mod shell;
 
 pub(crate) use copying::{CopyNode, Refusal, copy_failure};
 pub(crate) use exec::{ExecStreams, Ran, run as exec};
-pub(crate) use forward::{ForwardNotice, Tunnel, forward, port_kind};
+pub(crate) use forward::{ForwardNotice, Tunnel, Ways, forward, port_kind};
 pub(crate) use launch::{Launcher, Live, ended, failed};
 pub(crate) use line::line_for;
 pub(crate) use notice::Notices;

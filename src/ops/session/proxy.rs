@@ -4,16 +4,17 @@ use std::io;
 use std::os::fd::AsFd;
 
 use bytes::Bytes;
+use herder_core::time::written;
 use herder_session::client::{SessionEvent, SessionEvents, SessionHandle};
-use herder_session::terminal::{Input, Output, Signals, TerminalSignal};
+use herder_session::terminal::{Input, Output, Signals, StopSignal, TerminalSignal};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{Launcher, Live, Notices, ended};
 use crate::exit::Exit;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Changed, Failure, Kind};
 
-/// How long the answer is waited for after the end of what is sent, from the last byte on. The node can't be told of the end.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long nothing has to come, after the end of what is sent, until a person is told what is waited for.
+const TOLD_AFTER: Duration = Duration::from_secs(10);
 
 /// What is connected with the port.
 #[derive(Debug)]
@@ -41,38 +42,44 @@ impl Pipe {
 enum Over {
     /// One side is done.
     Done,
-    /// A signal, or a reader that is gone: nobody wants more.
+    /// The reader is gone: nobody wants more.
     Left,
+    /// A signal.
+    Stopped(StopSignal),
     /// It failed.
     Failed(Failure),
 }
 
-/// Carries bytes until one side is done. `notify` is told what a person should know.
+/// Carries bytes until one side is done. After the end of what is sent an answer is waited for as long as something comes within
+/// `answer_within`: the node can't be told of that end. `notify` is told what a person should know.
 ///
 /// # Errors
-/// The session failed, or the streams did.
+/// The session failed, or the streams did; or nothing came for that long, and the port had not closed.
 pub(crate) async fn proxy(
     launcher: &Launcher,
     live: Live,
     pipe: Pipe,
+    answer_within: Duration,
     notify: impl FnMut(&str),
 ) -> Result<Exit, Failure> {
     let Live { id, handle, events } = live;
     let Pipe { mut input, output, mut signals } = pipe;
+    let wait = Wait::new(answer_within);
     let carrying =
-        Down { events, output, notify, notices: Notices::default() }.carry(send(&handle, &mut input));
+        Down { events, output, wait, notify, notices: Notices::default() }.carry(send(&handle, &mut input));
     let over = tokio::select! {
         over = carrying => over,
-        () = stop(&mut signals) => Over::Left,
+        signal = stop(&mut signals) => Over::Stopped(signal),
     };
     handle.close();
-    match over {
-        Over::Done => return Ok(Exit::Success),
-        Over::Left | Over::Failed(_) => launcher.terminate(&id).await,
+    if !matches!(over, Over::Done) {
+        launcher.terminate(&id).await;
     }
     match over {
         Over::Failed(failure) => Err(failure),
-        Over::Done | Over::Left => Ok(Exit::Success),
+        // ssh sends this one when it is done.
+        Over::Done | Over::Left | Over::Stopped(StopSignal::Hangup) => Ok(Exit::Success),
+        Over::Stopped(_) => Ok(Exit::Interrupted),
     }
 }
 
@@ -92,14 +99,63 @@ async fn send(handle: &SessionHandle, input: &mut Input) -> Result<(), Failure> 
     }
 }
 
-/// Waits for a signal that ends the process: ssh sends one when it is done.
-async fn stop(signals: &mut Signals) {
-    while !matches!(signals.next().await, TerminalSignal::Stop(_)) {}
+/// Waits for a signal that ends the process.
+async fn stop(signals: &mut Signals) -> StopSignal {
+    loop {
+        if let TerminalSignal::Stop(signal) = signals.next().await {
+            return signal;
+        }
+    }
+}
+
+/// Waiting for an answer after the end of what is sent.
+struct Wait {
+    within: Duration,
+    /// Since the last byte, once it has begun.
+    since: Option<Instant>,
+    has_told: bool,
+}
+
+impl Wait {
+    fn new(within: Duration) -> Wait {
+        Wait { within, since: None, has_told: false }
+    }
+
+    /// Waits until a person is to be told, which is once at most, or it has been long enough: then gives the failure.
+    async fn over(&mut self) -> Result<String, Failure> {
+        let Some(since) = self.since else { return std::future::pending().await };
+        if !self.has_told && self.within > TOLD_AFTER {
+            sleep_until(since + TOLD_AFTER).await;
+            self.has_told = true;
+            return Ok(format!(
+                "everything is sent, which the node can't be told; waiting for the port to close, or for {} without an answer",
+                written(self.within)
+            ));
+        }
+        sleep_until(since + self.within).await;
+        let message = format!(
+            "nothing came for {} after the end of what was sent, and the port had not closed",
+            written(self.within)
+        );
+        let failure = Failure::new(Kind::Unknown, message);
+        Err(Failure { changed: Changed::Possibly, ..failure })
+    }
+
+    /// The end of what is sent has arrived.
+    fn begin(&mut self) {
+        self.since = Some(Instant::now());
+    }
+
+    /// Something came.
+    fn again(&mut self) {
+        self.since = self.since.map(|_| Instant::now());
+    }
 }
 
 struct Down<N> {
     events: SessionEvents,
     output: Output,
+    wait: Wait,
     notify: N,
     notices: Notices,
 }
@@ -108,20 +164,25 @@ impl<N: FnMut(&str)> Down<N> {
     /// Carries what the port says, beside `up`, which carries what it is told.
     async fn carry(mut self, up: impl Future<Output = Result<(), Failure>>) -> Over {
         let mut up = std::pin::pin!(up);
-        // After the end of what is sent: until when an answer is waited for.
-        let mut until: Option<Instant> = None;
         loop {
+            let is_sending = self.wait.since.is_none();
             let event = tokio::select! {
-                sent = &mut up, if until.is_none() => match sent {
+                sent = &mut up, if is_sending => match sent {
                     Ok(()) => {
-                        until = Some(Instant::now() + GRACE);
+                        self.wait.begin();
                         continue;
                     }
                     Err(failure) => return Over::Failed(failure),
                 },
                 event = self.events.next() => event,
                 () = self.output.closed() => return Over::Left,
-                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return Over::Left,
+                told = self.wait.over() => match told {
+                    Ok(notice) => {
+                        (self.notify)(&notice);
+                        continue;
+                    }
+                    Err(failure) => return Over::Failed(failure),
+                },
             };
             let bytes = match event {
                 Some(SessionEvent::Output(bytes)) => bytes,
@@ -145,8 +206,8 @@ impl<N: FnMut(&str)> Down<N> {
             let written = loop {
                 tokio::select! {
                     written = &mut writing => break written,
-                    sent = &mut up, if until.is_none() => match sent {
-                        Ok(()) => until = Some(Instant::now() + GRACE),
+                    sent = &mut up, if self.wait.since.is_none() => match sent {
+                        Ok(()) => self.wait.begin(),
                         Err(failure) => return Over::Failed(failure),
                     },
                 }
@@ -154,7 +215,7 @@ impl<N: FnMut(&str)> Down<N> {
             if let Some(over) = written {
                 return over;
             }
-            until = until.map(|_| Instant::now() + GRACE);
+            self.wait.again();
         }
     }
 }

@@ -64,7 +64,7 @@ async fn a_unix_socket_is_for_its_owner_and_goes_with_its_listener() {
     let (mut connection, peer) = listener.accept().await.unwrap();
     assert_eq!(peer, "unix");
     client.write_all(b"x").await.unwrap();
-    assert_eq!(connection.read_u8().await.unwrap(), b'x');
+    assert_eq!(connection.split().0.read_u8().await.unwrap(), b'x');
     drop(listener);
     assert!(path.symlink_metadata().is_err());
 }

@@ -195,32 +195,91 @@ async fn a_client_that_stands_still_holds_up_no_new_session() {
     assert!(matches!(end, ForwardEvent::Finished { end: ConnectionEnd::SessionEnded(_), .. }), "{end:?}");
 }
 
+/// What has closed its connection sends the same FIN as what has closed its half, and is not waited for.
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_client_that_is_gone_lets_go_of_its_stream() {
-    let forward = forward(echo, |options, _| options.grace = Duration::from_millis(50)).await;
-    drop(client(forward.port).await);
+    let forward = forward(echo, |_, _| {}).await;
+    let mut leaves = client(forward.port).await;
+    leaves.write_all(b"hello").await.unwrap();
+    assert_eq!(read(&mut leaves, 5).await, b"hello");
+    leaves.shutdown().await.unwrap();
+    // As long as it holds its half open it stays, and is answered.
+    sleep(Duration::from_millis(1500)).await;
+    assert!(forward.events.try_iter().all(|event| !finished(1)(&event)));
+    drop(leaves);
     let end = event(&forward.events, finished(1)).await;
-    assert!(matches!(end, ForwardEvent::Finished { end: ConnectionEnd::Orderly, .. }), "{end:?}");
+    assert!(matches!(end, ForwardEvent::Finished { end: ConnectionEnd::ClientGone(_), .. }), "{end:?}");
 }
 
-/// News within the grace keep a half-closed connection, for as long as they come.
+fn silent(_: MuxHandle, stream: MuxStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move { while let Ok(Some(_)) = stream.recv().await {} })
+}
+
+/// Five times, and then nothing more, without an end.
+fn slow(_: MuxHandle, stream: MuxStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        for _ in 0..5 {
+            sleep(Duration::from_millis(100)).await;
+            if stream.send(Bytes::from_static(b"news")).await.is_err() {
+                return;
+            }
+        }
+        while let Ok(Some(_)) = stream.recv().await {}
+    })
+}
+
+/// News within the grace keep a half-closed connection, for as long as they come. Then it breaks off: what is not complete must not
+/// look as if it were.
 #[tokio::test]
 async fn a_half_closed_connection_lives_as_long_as_something_comes() {
-    fn slow(_: MuxHandle, stream: MuxStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move {
-            for _ in 0..10 {
-                sleep(Duration::from_millis(60)).await;
-                if stream.send(Bytes::from_static(b"news")).await.is_err() {
-                    return;
-                }
-            }
-            std::future::pending::<()>().await;
-        })
-    }
     let forward = forward(slow, |options, _| options.grace = Duration::from_millis(400)).await;
+    let mut client = client(forward.port).await;
+    client.write_all(b"x").await.unwrap();
+    client.shutdown().await.unwrap();
+    assert_eq!(read(&mut client, 20).await, b"news".repeat(5));
     let began = Instant::now();
-    assert_eq!(ask(forward.port, b"x").await.unwrap(), b"news".repeat(10));
-    assert!(began.elapsed() >= Duration::from_millis(1000), "{:?}", began.elapsed());
+    let error = timeout(BOUND, client.read(&mut [0; 8])).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert!(began.elapsed() >= Duration::from_millis(300), "{:?}", began.elapsed());
+    let ForwardEvent::Finished { carried, end, .. } = event(&forward.events, finished(1)).await else {
+        panic!()
+    };
+    assert_eq!(end, ConnectionEnd::Unanswered { silent_for: Duration::from_millis(400) });
+    assert_eq!((carried.sent, carried.received), (1, 20));
+}
+
+/// Who holds the last place and waits for nothing but an answer gives way.
+#[tokio::test]
+async fn a_half_closed_connection_waits_for_less_long_when_there_is_no_place_left() {
+    let forward = forward(silent, |options, mux| {
+        mux.max_streams = 2;
+        options.crowded_grace = Duration::from_millis(50);
+    })
+    .await;
+    let mut first = client(forward.port).await;
+    first.write_all(b"x").await.unwrap();
+    first.shutdown().await.unwrap();
+    let mut still = [0; 1];
+    let waits = timeout(Duration::from_millis(1500), first.read(&mut still)).await;
+    assert!(waits.is_err(), "there is a place left: {waits:?}");
+    let _second = client(forward.port).await;
+    let error = timeout(BOUND, first.read(&mut still)).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let end = event(&forward.events, finished(1)).await;
+    assert!(matches!(end, ForwardEvent::Finished { end: ConnectionEnd::Unanswered { .. }, .. }), "{end:?}");
+}
+
+/// What is under way when the listener ends has not come to its end.
+#[tokio::test]
+async fn a_listener_that_ends_breaks_its_connections_off() {
+    let forward = forward(echo, |_, _| {}).await;
+    let mut client = client(forward.port).await;
+    client.write_all(b"hello").await.unwrap();
+    assert_eq!(read(&mut client, 5).await, b"hello");
+    forward.serving.abort();
+    let error = timeout(BOUND, client.read(&mut [0; 8])).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
@@ -260,10 +319,11 @@ async fn a_unix_socket_is_carried_as_well() {
     let listener = crate::forward::Listener::open(&crate::forward::Listen::Unix(path.clone())).await.unwrap();
     let ((source, sink), _tasks) = agent(answer);
     let mut link = Some(PortLink { source, sink, kind: PortKind::Mux(MuxOptions::new(Role::Client)) });
+    let (tell, events) = mpsc::channel();
     let serving = tokio::spawn(async move {
         let options = ForwardOptions::default();
         let dial = || std::future::ready(link.take().ok_or(()));
-        serve(&listener, &options, dial, |_| {}).await
+        serve(&listener, &options, dial, |event| drop(tell.send(event))).await
     });
     let mut client = tokio::net::UnixStream::connect(&path).await.unwrap();
     client.write_all(b"hi\n").await.unwrap();
@@ -271,6 +331,10 @@ async fn a_unix_socket_is_carried_as_well() {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).await.unwrap();
     assert!(answer == b"hi\n".repeat(20_000));
+    let _waits = tokio::net::UnixStream::connect(&path).await.unwrap();
+    drop(tokio::net::UnixStream::connect(&path).await.unwrap());
+    let end = event(&events, finished(3)).await;
+    assert!(matches!(end, ForwardEvent::Finished { end: ConnectionEnd::ClientGone(_), .. }), "{end:?}");
     serving.abort();
     assert!(serving.await.unwrap_err().is_cancelled());
     assert!(!path.exists(), "the socket goes with its listener");

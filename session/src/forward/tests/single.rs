@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::{BOUND, any_port, ask, client, event, read};
+use super::{BOUND, any_port, client, event, read};
 use crate::forward::{ConnectionEnd, ForwardEvent, ForwardOptions, PortKind, PortLink, serve};
 use crate::link::{Incoming, LinkEnded, LinkSink, LinkSource};
 use crate::payload::SessionFlag;
@@ -47,7 +47,8 @@ async fn disconnect(source: &mut MemorySource) {
 
 #[tokio::test]
 async fn connections_follow_each_other_and_don_t_mix() {
-    let (port, events, mut source, mut sink) = forward(|_| {}).await;
+    let (port, events, mut source, mut sink) =
+        forward(|options| options.single_grace = Duration::from_millis(300)).await;
     for n in 0..3 {
         let mut first = client(port).await;
         let request = format!("request {n}");
@@ -64,8 +65,11 @@ async fn connections_follow_each_other_and_don_t_mix() {
         sink.send("later, but on its way before the agent had closed".into()).await.unwrap();
         drop(second);
         disconnect(&mut source).await;
-        event(&events, |event| matches!(event, ForwardEvent::Finished { end: ConnectionEnd::Orderly, .. }))
-            .await;
+        event(
+            &events,
+            |event| matches!(event, ForwardEvent::Finished { connection, .. } if *connection == 2 * n + 2),
+        )
+        .await;
     }
     let mut last = client(port).await;
     last.write_all(b"x").await.unwrap();
@@ -74,18 +78,71 @@ async fn connections_follow_each_other_and_don_t_mix() {
     assert_eq!(read(&mut last, 4).await, b"mine");
 }
 
+/// Nothing tells when the answer is complete, so its client is not told that it is.
 #[tokio::test]
 async fn an_answer_after_the_end_of_the_request_arrives() {
-    let (port, _events, mut source, mut sink) =
+    let (port, events, mut source, mut sink) =
         forward(|options| options.single_grace = Duration::from_millis(300)).await;
-    let asking = tokio::spawn(async move { ask(port, b"request").await });
+    let mut client = client(port).await;
+    client.write_all(b"request").await.unwrap();
+    client.shutdown().await.unwrap();
     assert_eq!(bytes(&mut source, 7).await, b"request");
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(150)).await;
         sink.send("part ".into()).await.unwrap();
     }
-    assert_eq!(asking.await.unwrap().unwrap(), b"part part part ");
+    assert_eq!(read(&mut client, 15).await, b"part part part ");
+    let error = timeout(BOUND, client.read(&mut [0; 8])).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     disconnect(&mut source).await;
+    let end = event(&events, |event| matches!(event, ForwardEvent::Finished { .. })).await;
+    let silent_for = Duration::from_millis(300);
+    assert!(
+        matches!(end, ForwardEvent::Finished { end: ConnectionEnd::Unanswered { silent_for: n }, .. } if n == silent_for),
+        "{end:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_half_closed_connection_waits_for_less_long_when_another_one_waits() {
+    let (port, _events, mut source, _sink) =
+        forward(|options| options.single_crowded_grace = Duration::from_millis(50)).await;
+    let mut first = client(port).await;
+    first.write_all(b"x").await.unwrap();
+    first.shutdown().await.unwrap();
+    assert_eq!(bytes(&mut source, 1).await, b"x");
+    let mut none = [0; 1];
+    let waits = timeout(Duration::from_millis(1500), first.read(&mut none)).await;
+    assert!(waits.is_err(), "nobody else is there: {waits:?}");
+    let mut second = client(port).await;
+    second.write_all(b"y").await.unwrap();
+    let error = timeout(BOUND, first.read(&mut none)).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    disconnect(&mut source).await;
+    assert_eq!(bytes(&mut source, 1).await, b"y");
+}
+
+#[tokio::test]
+async fn who_waits_when_the_session_ends_is_for_the_next_one() {
+    let (port, events, mut source, sink) = forward(|options| options.single_crowded_grace = BOUND).await;
+    let mut first = client(port).await;
+    first.write_all(b"x").await.unwrap();
+    first.shutdown().await.unwrap();
+    assert_eq!(bytes(&mut source, 1).await, b"x");
+    let mut second = client(port).await;
+    event(&events, |event| matches!(event, ForwardEvent::Accepted { connection: 2, .. })).await;
+    drop((source, sink));
+    for client in [&mut first, &mut second] {
+        let error = timeout(BOUND, client.read(&mut [0; 1])).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    }
+    // Here there is none, and that is the end of the listener.
+    let ends = async {
+        while !matches!(events.try_recv(), Err(mpsc::TryRecvError::Disconnected)) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(BOUND, ends).await.expect("another session was asked for");
 }
 
 /// The agent connects when the session begins: who speaks first has spoken by the time that somebody listens.
