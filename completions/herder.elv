@@ -155,6 +155,7 @@ set edit:completion:arg-completer[herder] = {|@words|
         &'herder;session;forward'= {
             cand -L 'What to forward; port 0 picks a free one (can be repeated)'
             cand --local 'What to forward; port 0 picks a free one (can be repeated)'
+            cand --answer-within 'How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given'
             cand --reason 'Why, for the audit'
             cand --profile 'AWS profile'
             cand --region 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled'
@@ -190,6 +191,7 @@ set edit:completion:arg-completer[herder] = {|@words|
             cand --version 'Print version'
         }
         &'herder;session;proxy'= {
+            cand --answer-within 'How long nothing may come after the end of what is sent, until it is given up'
             cand --reason 'Why, for the audit'
             cand --profile 'AWS profile'
             cand --region 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled'
