@@ -51,7 +51,8 @@ pub(super) struct SessionForwardArgs {
     )]
     forwards: Vec<ForwardSpec>,
 
-    /// How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given
+    /// How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given, 90s where
+    /// the agent is too old to tell that a port has closed
     #[arg(long, value_name = "DURATION", value_parser = answer_within)]
     answer_within: Option<Duration>,
 
