@@ -162,7 +162,7 @@ Register-ArgumentCompleter -Native -CommandName 'herder' -ScriptBlock {
         'herder;session;forward' {
             [CompletionResult]::new('-L', '-L ', [CompletionResultType]::ParameterName, 'What to forward; port 0 picks a free one (can be repeated)')
             [CompletionResult]::new('--local', '--local', [CompletionResultType]::ParameterName, 'What to forward; port 0 picks a free one (can be repeated)')
-            [CompletionResult]::new('--answer-within', '--answer-within', [CompletionResultType]::ParameterName, 'How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given')
+            [CompletionResult]::new('--answer-within', '--answer-within', [CompletionResultType]::ParameterName, 'How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given, 90s where the agent is too old to tell that a port has closed')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for the audit')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'AWS profile')
             [CompletionResult]::new('--region', '--region', [CompletionResultType]::ParameterName, 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled')

@@ -155,7 +155,7 @@ set edit:completion:arg-completer[herder] = {|@words|
         &'herder;session;forward'= {
             cand -L 'What to forward; port 0 picks a free one (can be repeated)'
             cand --local 'What to forward; port 0 picks a free one (can be repeated)'
-            cand --answer-within 'How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given'
+            cand --answer-within 'How long nothing may come for a client that has closed the half it sends on, until it is given up; 10m unless given, 90s where the agent is too old to tell that a port has closed'
             cand --reason 'Why, for the audit'
             cand --profile 'AWS profile'
             cand --region 'AWS region, several of them (eu-west-1,us-east-1), or `all` that are enabled'
