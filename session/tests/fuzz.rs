@@ -162,6 +162,7 @@ fn frames() {
 fn payloads() {
     rounds("payloads", |rng| {
         for _ in 0..5000 {
+            made();
             let document = random_document(rng);
             let _readable = (
                 Acknowledge::from_json(&document).is_ok(),
@@ -361,6 +362,7 @@ fn copies() {
         let mut listing = Listing::new(marker.clone(), RemotePath::new("x").unwrap());
         let mut answers = Answers::new(marker.clone());
         for _ in 0..50 {
+            made();
             let mut printed = Vec::new();
             for _ in 0..rng.random_range(0..6) {
                 match rng.random_range(0..4) {
