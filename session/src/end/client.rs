@@ -92,9 +92,9 @@ pub enum ClientError {
     /// What came may be in the wrong place.
     #[error(transparent)]
     NumberReused(#[from] NumberReused),
-    /// A message came that has no meaning here, so that bytes may be missing in what was passed on.
+    /// An exit code or a flag can't be read, so that it is not what the agent sent.
     #[error(
-        "the agent sent {length} bytes of type {payload_type}, which mean nothing here: bytes may be missing"
+        "the agent sent {length} bytes of type {payload_type} that can't be read: it is not what it meant to send"
     )]
     Meaningless {
         /// The number on the wire.
@@ -260,8 +260,8 @@ impl ClientEnd {
                 ExitCode::from_payload(&plain()?).map(|code| ClientEvent::ExitCode(code.0))
             }
             PayloadType::Flag => SessionFlag::from_payload(&message.payload).map(ClientEvent::Flag),
-            // Agents send nothing else once a session has begun. Passed over it would be a gap that nobody sees.
-            _ => None,
+            // Of a later agent, or of no use here; acknowledged like all others.
+            _ => return Ok(None),
         };
         event.map(Some).ok_or_else(|| ClientError::Meaningless {
             payload_type: message.payload_type.into(),
