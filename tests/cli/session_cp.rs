@@ -209,3 +209,11 @@ fn what_can_not_be_copied_is_told() {
     sim.deny(&["StartSession"]);
     let _ = cp(&["f", &at("/tmp/")]).exits(4).says("ssm:StartSession");
 }
+
+#[test]
+fn a_full_disk_here_is_a_failure_and_no_usage_error() {
+    let sim = Sim::start("nodes=5,windows=0");
+    let copy =
+        sim.herder(["session", "cp", "web-1:/etc/hosts", "-"]).by_shell("exec \"$@\" >/dev/full").run();
+    let _ = copy.exits(1).says("could not write").says("No space left on device");
+}

@@ -10,7 +10,7 @@ use herder_session::copy::{CopyError, EventExec, Node, Reason};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{Launcher, Notices};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Changed, Failure, Kind};
 use crate::scopes::OpenScope;
 
 type Tell = Box<dyn FnMut(SessionEvent) + Send>;
@@ -186,7 +186,11 @@ pub(crate) fn copy_failure(error: &CopyError, node: &CopyNode<'_>) -> (Option<Re
         CopyError::Local { .. } => Kind::Local,
         _ => Kind::Service,
     };
-    let failure = Failure::new(kind, error.to_string());
+    let mut failure = Failure::new(kind, error.to_string());
+    if kind == Kind::Local {
+        // A part of it may be there.
+        failure.changed = Changed::Possibly;
+    }
     let failure = match std::error::Error::source(error) {
         Some(source) => failure.caused_by(source),
         None => failure,
