@@ -12,7 +12,7 @@ use herder_core::fanout::Interrupt;
 use herder_core::time::written;
 use herder_session::client::{Opened, SessionEvent, StreamPolicy};
 use herder_session::forward::{
-    ANSWER_WITHIN, Bind, ConnectionEnd, ForwardEvent, ForwardOptions, Listen, Listener, PortLink, serve,
+    Bind, ConnectionEnd, ForwardEvent, ForwardOptions, Listen, Listener, PortLink, serve,
 };
 use herder_session::handshake::Started;
 use herder_session::payload::SessionType;
@@ -35,6 +35,8 @@ use crate::ops::session::{
 const NAME: &str = "session-manager-plugin";
 /// What the name of the variable begins with that holds the response of `StartSession`.
 const VARIABLE: &str = "AWS_SSM_START_SESSION_RESPONSE";
+/// How long the last answer of a port is waited for after the end of what is sent.
+const LAST_ANSWER: Duration = Duration::from_secs(10);
 /// How long clients that are slow are waited for when the session is over, for what has come for them before.
 const LAST_BYTES: Duration = Duration::from_secs(5);
 
@@ -157,7 +159,14 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionPluginArgs) -> Result<
     let carried = match started.session_type {
         SessionType::Port if forwards(&started) => forward(ctx, io, &launcher, &started, live).await,
         SessionType::Port => match Pipe::new(&files.stdin, &files.stdout) {
-            Ok(pipe) => proxy(&launcher, live, pipe, ANSWER_WITHIN, notify).await,
+            Ok(pipe) => match proxy(&launcher, live, pipe, LAST_ANSWER, notify).await {
+                // The official plugin ends with its input, and what calls it expects that.
+                Err(failure) if failure.kind == Kind::Unknown => {
+                    launcher.terminate(&id).await;
+                    Ok(Exit::Success)
+                }
+                ended => ended,
+            },
             Err(error) => Err(unusable(error)),
         },
         _ => match ExecStreams::new(&files.stdout, &files.stderr) {
