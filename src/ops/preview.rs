@@ -160,8 +160,17 @@ pub(crate) fn bad_line(bad_before: &[u64], max_errors: u64) -> Option<String> {
     })
 }
 
+/// How long it takes to send everything, as far as that is known beforehand: `calls` seconds of quota, `--rate`, and the soaks
+/// between waves. `sizes` are targets of each wave.
+pub(crate) fn until_sent(calls: f64, rollout: &Rollout, sizes: &[usize]) -> Duration {
+    let targets: usize = sizes.iter().sum();
+    let paced = rollout.rate.map_or(0.0, |rate| targets as f64 / rate);
+    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+    seconds(calls.max(paced)) + rollout.soak().saturating_mul(pauses)
+}
+
 /// A year at the most: what is longer is no different to a person, and may be more than a duration holds.
-pub(crate) fn seconds(count: f64) -> Duration {
+fn seconds(count: f64) -> Duration {
     const YEAR: f64 = 365.0 * 86_400.0;
     Duration::try_from_secs_f64(count.min(YEAR)).unwrap_or(Duration::ZERO)
 }

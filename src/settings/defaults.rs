@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Id};
-
 use herder_core::target::suggest;
 
 use super::file::FileDefault;

@@ -31,5 +31,7 @@ mod tests {
         assert_eq!(suggest("platfrom", kinds), Some("platform"));
         assert_eq!(suggest("whatever", kinds), None);
         assert_eq!(suggest("", kinds), None);
+        assert_eq!(suggest("max_errors", ["concurrency", "max-errors"]), Some("max-errors"));
+        assert_eq!(suggest("zzz", ["utc", "region"]), None);
     }
 }

@@ -9,7 +9,7 @@ use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{CopiesOptions, Direction, directory_of, shown};
-use crate::ops::preview::{Comes, bad_line, idle_guards, seconds, waves_line, weak_canary};
+use crate::ops::preview::{Comes, bad_line, idle_guards, until_sent, waves_line, weak_canary};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -79,9 +79,7 @@ pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> CopiesPreview
     // Each account and region has its own quota: the fullest decides.
     let most = sessions_in.into_values().max().unwrap_or(0);
     let rollout = &options.recipe.rollout;
-    let paced = rollout.rate.map_or(0.0, |rate| targets.len() as f64 / rate);
-    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    let takes = seconds((most as f64 / DEFAULT_RATE).max(paced)) + rollout.soak().saturating_mul(pauses);
+    let takes = until_sent(most as f64 / DEFAULT_RATE, rollout, &sizes);
     let sessions = targets.iter().filter(|target| target.judged.is_none()).count() as u64;
     let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
     let comes = comes.warning(&options.resolved.warnings).sending(sessions, Some(takes));

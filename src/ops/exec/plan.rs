@@ -9,11 +9,11 @@ use herder_core::time::for_people;
 use herder_core::via::Via;
 use serde::Serialize;
 
-use super::{ExecOptions, Rollout, payloads};
+use super::{ExecOptions, payloads};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
-use crate::ops::preview::{Comes, bad_line, idle_guards, seconds, waves_line, weak_canary};
+use crate::ops::preview::{Comes, bad_line, idle_guards, until_sent, waves_line, weak_canary};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -122,7 +122,7 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     }
     let rollout = &options.recipe.rollout;
     let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
-    let takes = takes(slowest, rollout, &sizes);
+    let takes = until_sent(slowest.map_or(0.0, |pace| pace.seconds), rollout, &sizes);
     let comes = comes.warning(&resolved.warnings).sending(sends, Some(takes).filter(|_| via == Via::Client));
     Ok(Preview {
         via,
@@ -136,19 +136,11 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     })
 }
 
-/// How long it takes to send everything, as far as that is known beforehand.
-fn takes(slowest: Option<Pace>, rollout: &Rollout, sizes: &[usize]) -> Duration {
-    let targets: usize = sizes.iter().sum();
-    let paced = rollout.rate.map_or(0.0, |rate| targets as f64 / rate);
-    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    seconds(slowest.map_or(0.0, |pace| pace.seconds).max(paced)) + rollout.soak().saturating_mul(pauses)
-}
-
 impl Preview {
     fn time(&self, options: &ExecOptions) -> String {
         let unknown = Pace { seconds: 0.0, rate: DEFAULT_RATE, is_learned: false };
-        let Pace { rate, is_learned, .. } = self.slowest.unwrap_or(unknown);
-        let total = takes(self.slowest, &options.recipe.rollout, &self.waves);
+        let Pace { seconds: calls, rate, is_learned } = self.slowest.unwrap_or(unknown);
+        let total = until_sent(calls, &options.recipe.rollout, &self.waves);
         let origin = if is_learned { "learned" } else { "assumed, none is learned yet" };
         format!(
             "  takes about {} at {rate:.1} sends a second ({origin}), and the command's own time in each wave",
