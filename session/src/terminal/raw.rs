@@ -8,7 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use rustix::process::{Signal, getpgid, getpgrp, getppid, getsid, kill_current_process_group};
+use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid};
+use rustix::process::{Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// The terminal that is in raw mode, and how it was.
@@ -83,7 +84,7 @@ fn restore_before_panics_are_shown() {
 /// Whether this process may change the terminal without being stopped for it: it is in the foreground, or the terminal
 /// has nothing to do with its job.
 fn is_in_foreground(terminal: &OwnedFd) -> bool {
-    tcgetpgrp(terminal).map_or(true, |group| group == getpgrp())
+    tcgetpgrp(terminal).map_or(true, |group| group.as_raw_pid() == getpgrp().as_raw())
 }
 
 /// Gives the terminal the settings back that it had before raw mode; does nothing if none is in raw mode, or if it is another
@@ -108,22 +109,30 @@ pub(super) fn resume() {
     }
 }
 
-/// Whether no shell of this session waits for this job: what a terminal was opened for (`tmux new-window 'herder …'`,
-/// `ssh -t host herder …`, `docker run -it`), or whose shell is gone. Stopped, it would stay so for ever. The system itself lets
-/// SIGTSTP do nothing then; it does not look after SIGSTOP like that, and SIGTSTP is caught here.
-fn is_orphaned() -> bool {
-    let group = getpgrp();
-    let Ok(session) = getsid(None) else { return true };
-    // Where there is job control, the shell leads the session and each job has a group of its own.
-    if group == session {
-        return true;
+/// A process's place among the jobs of a terminal. An id is 0 where the group or the session was begun outside of the
+/// container that the process runs in (pid_namespaces(7)); `nix` says so, where `rustix` takes 0 for impossible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Job {
+    group: Pid,
+    session: Pid,
+}
+
+impl Job {
+    fn of(process: Option<Pid>) -> nix::Result<Job> {
+        Ok(Job { group: getpgid(process)?, session: getsid(process)? })
     }
-    let Some(parent) = getppid() else { return true };
-    match (getpgid(Some(parent)), getsid(Some(parent))) {
-        // A script that started this process: it is part of the job, and its shell waits for both.
-        (Ok(of_parent), _) if of_parent == group => false,
-        (_, Ok(of_parent)) => of_parent != session,
-        (_, Err(_)) => true,
+
+    /// Whether no shell of this session waits for this job, whose process `parent` started: what a terminal was opened for
+    /// (`tmux new-window 'herder …'`, `ssh -t host herder …`, `docker run -it`), or whose shell is gone. Stopped, it would stay
+    /// so for ever. The system itself lets SIGTSTP do nothing then; it does not look after SIGSTOP like that, and SIGTSTP
+    /// is caught here.
+    fn is_orphaned(self, parent: Option<Job>) -> bool {
+        // Where there is job control, the shell leads the session and each job has a group of its own.
+        self.group == self.session
+            || parent.is_none_or(|parent| {
+                // A script that started this process is part of the job, and its shell waits for both.
+                parent.group != self.group && parent.session != self.session
+            })
     }
 }
 
@@ -133,7 +142,7 @@ fn is_orphaned() -> bool {
 /// # Errors
 /// Nobody could continue them, or the system refused to stop them; the terminal is in raw mode as before.
 pub fn suspend() -> io::Result<()> {
-    if is_orphaned() {
+    if Job::of(None).map_or(true, |job| job.is_orphaned(Job::of(Some(getppid())).ok())) {
         return Err(io::Error::other("no shell with job control waits for this job"));
     }
     restore();
@@ -141,4 +150,35 @@ pub fn suspend() -> io::Result<()> {
         resume();
         error.into()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(group: i32, session: i32) -> Job {
+        Job { group: Pid::from_raw(group), session: Pid::from_raw(session) }
+    }
+
+    #[test]
+    fn a_job_is_stopped_only_where_a_shell_can_continue_it() {
+        let cases = [
+            ("the job of a shell", job(20, 10), Some(job(10, 10)), false),
+            ("started by a script of that job", job(20, 10), Some(job(20, 10)), false),
+            ("what the terminal was opened for", job(20, 20), Some(job(10, 10)), true),
+            ("started by what the terminal was opened for", job(20, 20), Some(job(20, 20)), true),
+            ("its shell is gone, init has it", job(20, 10), Some(job(1, 1)), true),
+            ("its parent is outside of the container", job(20, 10), None, true),
+            ("entered a container as it was", job(0, 0), Some(job(0, 0)), true),
+            ("a job of a shell that entered a container", job(20, 0), Some(job(10, 0)), false),
+        ];
+        for (what, job, parent, orphaned) in cases {
+            assert_eq!(job.is_orphaned(parent), orphaned, "{what}");
+        }
+    }
+
+    #[test]
+    fn this_process_has_a_place() {
+        Job::of(None).unwrap();
+    }
 }

@@ -78,7 +78,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 fn has_stopped(child: &Child) -> bool {
     let status = waitpid(Some(pid(child)), WaitOptions::UNTRACED | WaitOptions::NOHANG).unwrap();
-    status.is_some_and(|(_, status)| status.stopped())
+    status.is_some_and(|(_, status)| {
+        assert!(status.stopped(), "it ended: {status:?}");
+        true
+    })
 }
 
 fn wait(child: &mut Child) -> ExitStatus {
