@@ -8,8 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic;
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use nix::unistd::{Pid, getpgid, getpgrp, getppid, getsid};
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{RawPid, Signal, kill_current_process_group};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// The terminal that is in raw mode, and how it was.
@@ -84,7 +83,7 @@ fn restore_before_panics_are_shown() {
 /// Whether this process may change the terminal without being stopped for it: it is in the foreground, or the terminal
 /// has nothing to do with its job.
 fn is_in_foreground(terminal: &OwnedFd) -> bool {
-    tcgetpgrp(terminal).map_or(true, |group| group.as_raw_pid() == getpgrp().as_raw())
+    tcgetpgrp(terminal).map_or(true, |group| Job::here().is_none_or(|job| job.group == group.as_raw_pid()))
 }
 
 /// Gives the terminal the settings back that it had before raw mode; does nothing if none is in raw mode, or if it is another
@@ -110,16 +109,44 @@ pub(super) fn resume() {
 }
 
 /// A process's place among the jobs of a terminal. An id is 0 where the group or the session was begun outside of the
-/// container that the process runs in (pid_namespaces(7)); `nix` says so, where `rustix` takes 0 for impossible.
+/// container that the process runs in (pid_namespaces(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Job {
-    group: Pid,
-    session: Pid,
+    parent: RawPid,
+    group: RawPid,
+    session: RawPid,
 }
 
 impl Job {
-    fn of(process: Option<Pid>) -> nix::Result<Job> {
-        Ok(Job { group: getpgid(process)?, session: getsid(process)? })
+    /// That of this process; `None` where the system does not tell.
+    fn here() -> Option<Job> {
+        Job::of(None)
+    }
+
+    /// From proc(5): `rustix` takes an id of 0 for impossible, and what it then does is undefined.
+    #[cfg(target_os = "linux")]
+    fn of(process: Option<RawPid>) -> Option<Job> {
+        let name = process.map_or("self".to_owned(), |process| process.to_string());
+        let line = std::fs::read_to_string(format!("/proc/{name}/stat")).ok()?;
+        // The second of its fields is the program's name in parentheses, which may hold anything.
+        let (_, fields) = line.rsplit_once(')')?;
+        let mut ids = fields.split_whitespace().skip(1).map_while(|field| field.parse().ok());
+        Some(Job { parent: ids.next()?, group: ids.next()?, session: ids.next()? })
+    }
+
+    /// Where there are no containers, there is no such id.
+    #[cfg(not(target_os = "linux"))]
+    fn of(process: Option<RawPid>) -> Option<Job> {
+        use rustix::process::{Pid, getpgid, getppid, getsid};
+        let parent = if process.is_none() { Pid::as_raw(getppid()) } else { 0 };
+        let process = process.and_then(Pid::from_raw);
+        let (group, session) = (getpgid(process).ok()?, getsid(process).ok()?);
+        Some(Job { parent, group: group.as_raw_pid(), session: session.as_raw_pid() })
+    }
+
+    /// That of the process that started this one.
+    fn parent(self) -> Option<Job> {
+        if self.parent > 0 { Job::of(Some(self.parent)) } else { None }
     }
 
     /// Whether no shell of this session waits for this job, whose process `parent` started: what a terminal was opened for
@@ -142,7 +169,7 @@ impl Job {
 /// # Errors
 /// Nobody could continue them, or the system refused to stop them; the terminal is in raw mode as before.
 pub fn suspend() -> io::Result<()> {
-    if Job::of(None).map_or(true, |job| job.is_orphaned(Job::of(Some(getppid())).ok())) {
+    if Job::here().is_none_or(|job| job.is_orphaned(job.parent())) {
         return Err(io::Error::other("no shell with job control waits for this job"));
     }
     restore();
@@ -157,7 +184,7 @@ mod tests {
     use super::*;
 
     fn job(group: i32, session: i32) -> Job {
-        Job { group: Pid::from_raw(group), session: Pid::from_raw(session) }
+        Job { parent: 1, group, session }
     }
 
     #[test]
@@ -179,6 +206,8 @@ mod tests {
 
     #[test]
     fn this_process_has_a_place() {
-        Job::of(None).unwrap();
+        let here = Job::here().unwrap();
+        assert_eq!(here, Job::of(Some(std::process::id() as RawPid)).unwrap());
+        assert!(here.parent == 0 || here.parent().is_some());
     }
 }
