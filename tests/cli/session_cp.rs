@@ -196,6 +196,8 @@ fn what_can_not_be_copied_is_told() {
     let windows = sim.ids(Some("Windows")).remove(0);
     let cp = |words: &[&str]| sim.run(&[&["session", "cp"], words].concat());
     let _ = cp(&["f", &format!("{windows}:/f")]).exits(2).says("Windows");
+    let _ = cp(&["f", ":/f", "-t", "platform:windows"]).exits(2).says("these nodes are all Windows nodes");
+    assert!(sim.run(&["runs", "list", "--json"]).exits(0).json().as_array().unwrap().is_empty());
     let linux = sim.ids(Some("Linux")).remove(0);
     let at = |path: &str| format!("{linux}:{path}");
     let _ = cp(&["f", "g"]).exits(2).says("neither side");

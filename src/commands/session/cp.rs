@@ -181,11 +181,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit
             false => failure,
         })?;
     if node.platform == Some(Platform::Windows) {
-        return Err(Failure::usage(format!(
-            "{} is a Windows node, and cp is not for those yet",
-            node.title()
-        ))
-        .hint("Copy through S3 with `herder exec`."));
+        return Err(for_no_windows(&format!("{} is a Windows node", node.title())));
     }
     let launcher = Launcher::new(ctx, node.open.scope.clone())?.with_quiet_start();
     let target = StartSession {
@@ -213,6 +209,11 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit
         say(io, &summary(&copied, &node, simulated(io)), false);
     }
     Ok(if copied.skipped > 0 { Exit::Failed } else { Exit::Success })
+}
+
+/// What a copy needs is on no Windows node.
+pub(super) fn for_no_windows(what: &str) -> Failure {
+    Failure::usage(format!("{what}, and cp is not for those yet")).hint("Copy through S3 with `herder exec`.")
 }
 
 fn summary(copied: &Copied, node: &Chosen, simulated: &str) -> String {

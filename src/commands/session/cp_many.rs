@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use herder_core::target::{Platform, Target};
 use herder_session::copy::Place;
 
-use super::cp::{KEYWORDS, SessionCpArgs, check_source};
+use super::cp::{KEYWORDS, SessionCpArgs, check_source, for_no_windows};
 use crate::args::{RolloutArgs, ViaChoice};
 use crate::commands::exec::{Launch, Piped, blocking, read_stdin};
 use crate::commands::while_looking;
@@ -63,6 +64,10 @@ impl Copying<'_> {
     /// Shows the plan, or asks and carries it out.
     pub(crate) async fn run(&self, recipe: CopyRecipe, resolved: Resolved) -> Result<Exit, Failure> {
         let Launch { ctx, scopes, throttles, .. } = *self.launch;
+        let is_windows = |target: &Target| target.platform == Some(Platform::Windows);
+        if !resolved.targets.is_empty() && resolved.targets.iter().all(is_windows) {
+            return Err(for_no_windows("these nodes are all Windows nodes"));
+        }
         let (rollout, waves) = self.rollout.resolve(resolved.targets.len() as u64)?;
         let recipe = CopyRecipe { rollout, ..recipe };
         let looked_at = recipe.clone();

@@ -249,30 +249,36 @@ fn rollout(args: &RolloutArgs) -> Outcome<Report> {
     Ok(report)
 }
 
-/// What a person writes in herder's place.
-enum Script {
-    /// On the aws CLI.
-    Bash(&'static str),
-    /// On boto3.
-    Python(&'static str),
+/// How a script's `aws` comes about.
+#[derive(Clone, Copy)]
+enum Aws {
+    /// As everywhere: each call starts it.
+    Ordinary,
+    /// One process has loaded it and forks for each call, so that a call costs little more than itself, as on a machine with cores
+    /// to spare.
+    Started,
 }
 
-/// How long a script takes.
-fn seconds_of(script: &Script, python: &Path, simulator: &Simulator) -> Outcome<f64> {
+impl Aws {
+    /// The function that the script calls.
+    fn function(self, python: &Path) -> String {
+        let python = python.display();
+        match self {
+            Aws::Ordinary => format!("aws() {{ '{python}' -m awscli \"$@\"; }}"),
+            Aws::Started => {
+                let served = include_str!("started_aws.py").replace('\'', "'\\''");
+                let called = include_str!("started_aws.sh");
+                format!("coproc AWS {{ exec '{python}' -c '{served}'; }}\n{called}")
+            }
+        }
+    }
+}
+
+/// How long a script takes that a person writes in herder's place.
+fn seconds_of(script: &str, aws: Aws, python: &Path, simulator: &Simulator) -> Outcome<f64> {
     let begun = std::time::Instant::now();
-    let mut program = match script {
-        Script::Bash(script) => {
-            let mut bash = Command::new("bash");
-            let aws = format!("aws() {{ '{}' -m awscli \"$@\"; }}\n{script}", python.display());
-            isolate(&mut bash).arg("-c").arg(aws);
-            bash
-        }
-        Script::Python(script) => {
-            let mut program = Command::new(python);
-            isolate(&mut program).arg("-c").arg(script);
-            program
-        }
-    };
+    let mut program = Command::new("bash");
+    isolate(&mut program).arg("-c").arg(format!("{}\n{script}", aws.function(python)));
     program.envs(simulator.variables.iter().cloned());
     program.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
     program
