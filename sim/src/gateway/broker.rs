@@ -3,6 +3,7 @@
 
 use super::lane::Lane;
 use super::line::{Event, SessionAct};
+use super::overheard;
 use super::socket::{Received, Socket};
 use crate::agent::{Outlook, StandIn};
 use crate::clock::At;
@@ -27,6 +28,10 @@ const ROUNDS: u32 = 64;
 const FRAMES: u32 = 128;
 /// How long the gateway waits for a client to close what it closed.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a real agent may be gone before its client is told. The official agent closes its connection some milliseconds
+/// before it says on its control channel that the session is over; after a break it is back within a second. What AWS's
+/// gateway waits is not known.
+const ABSENCE: Duration = Duration::from_secs(1);
 
 /// What a session's agent is.
 pub(crate) enum AgentSide {
@@ -46,6 +51,8 @@ struct Times {
     longest: Option<Duration>,
     bye: Option<Duration>,
     agent_dies: Option<Duration>,
+    /// When a real agent's connection was lost, until its client is told.
+    agent_left: Option<Duration>,
     last_activity: Duration,
     connected_at: Duration,
     frozen_until: Duration,
@@ -99,6 +106,7 @@ impl Broker {
             longest: options.longest.map(scaled),
             bye: options.bye.map(scaled),
             agent_dies: dies.map(scaled),
+            agent_left: None,
             last_activity: Duration::ZERO,
             connected_at: Duration::ZERO,
             frozen_until: Duration::ZERO,
@@ -188,7 +196,8 @@ impl Broker {
         }
         let bye = times.bye.filter(|_| self.client.is_some()).map(|bye| times.connected_at + bye);
         let ends = [Some(times.last_activity + times.idle), times.longest, times.agent_dies, bye, leaving];
-        let mut soonest = ends.into_iter().flatten().min();
+        let absent = times.agent_left.map(|left| left + ABSENCE);
+        let mut soonest = ends.into_iter().chain([absent]).flatten().min();
         if now < times.frozen_until {
             return soonest.into_iter().chain([times.frozen_until]).min();
         }
@@ -212,6 +221,10 @@ impl Broker {
             times.agent_dies = None;
             self.act(SessionAct::KillAgent, now);
         }
+        if self.times.agent_left.is_some_and(|left| left + ABSENCE <= now) {
+            self.times.agent_left = None;
+            self.tell_client(MessageType::PausePublication);
+        }
         let times = &self.times;
         if times.longest.is_some_and(|longest| longest <= now) {
             // The service's own words are not known.
@@ -233,6 +246,7 @@ impl Broker {
                 Event::Agent(socket) => {
                     if let AgentSide::Real(agent) = &mut self.agent {
                         let before = agent.replace(socket);
+                        self.times.agent_left = None;
                         if let Some(before) = before {
                             self.dismiss(before, (1000, ""), now);
                         }
@@ -420,6 +434,9 @@ impl Broker {
                     if frame.get(4..21) == Some(b"input_stream_data") {
                         self.times.last_activity = now;
                     }
+                    if matches!(self.agent, AgentSide::Real(_)) {
+                        overheard::from_client(&frame, &self.meter);
+                    }
                     self.up.push(frame, now, &self.meter);
                 }
                 Received::Text(_) => {}
@@ -471,11 +488,14 @@ impl Broker {
                 Received::Frame(frame) if frame.get(4..23) == Some(b"agent_session_state") => {
                     self.agent_says(frame)
                 }
-                Received::Frame(frame) => self.down.push(frame, now, &self.meter),
+                Received::Frame(frame) => {
+                    overheard::from_agent(&frame, &self.meter);
+                    self.down.push(frame, now, &self.meter);
+                }
                 Received::Text(_) => {}
                 Received::Closed(_) | Received::Gone | Received::TooLarge => {
                     self.agent = AgentSide::Real(None);
-                    self.tell_client(MessageType::PausePublication);
+                    self.times.agent_left = Some(now);
                 }
             }
         }

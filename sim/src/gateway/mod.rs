@@ -7,7 +7,8 @@ pub(crate) mod broker;
 pub(crate) mod control;
 mod lane;
 pub(crate) mod line;
-mod signature;
+mod overheard;
+pub(crate) mod signature;
 mod socket;
 
 use crate::accounts;

@@ -237,6 +237,65 @@ async fn a_client_that_is_first_hears_of_its_agent_and_of_its_return() {
     drop((agent, control));
 }
 
+/// The official agent closes its data channel, and says that the session is over a moment later: that is an end, and no absence.
+#[tokio::test]
+async fn an_agent_that_is_done_is_not_away() {
+    let server = secure(&format!("5,windows=0,agents={AGENT}")).await;
+    let mut control = register(&server).await;
+    let opened = open(&server, AGENT, ("", Value::Null)).await;
+    let mut client = crate::client::dial(&server, &opened.url).await.unwrap();
+    client.send(first_word(&opened.token)).await.unwrap();
+    until("the client's arrival", || record(&server, &opened.id).connects == 1).await;
+    let agent = attach(&server, &opened.id).await;
+    assert_eq!(frame(&mut client).await.header.message_type, MessageType::StartPublication);
+    drop(agent);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let complete = json!({"SchemaVersion": 1, "TaskId": opened.id, "Topic": "t", "FinalTaskStatus": "Failed", "Output": "no key"});
+    control.send(message(MessageType::AgentTaskComplete, complete)).await.unwrap();
+    let last = frame(&mut client).await;
+    assert_eq!(last.header.message_type, MessageType::ChannelClosed);
+    assert!(String::from_utf8_lossy(&last.payload).contains("no key"));
+}
+
+#[tokio::test]
+async fn the_record_of_a_session_has_what_its_agent_and_client_said() {
+    let server = secure(&format!("5,windows=0,agents={AGENT}")).await;
+    let control = register(&server).await;
+    let opened = open(&server, AGENT, ("AWS-StartSSHSession", json!({}))).await;
+    let mut client = crate::client::dial(&server, &opened.url).await.unwrap();
+    client.send(first_word(&opened.token)).await.unwrap();
+    until("the client's arrival", || record(&server, &opened.id).connects == 1).await;
+    let mut agent = attach(&server, &opened.id).await;
+    let said = |payload_type, payload: Value| {
+        let message_type = if payload_type == PayloadType::HandshakeRequest {
+            MessageType::OutputStreamData
+        } else {
+            MessageType::InputStreamData
+        };
+        let header = Header {
+            message_type,
+            schema_version: 1,
+            created_ms: 1_790_000_000_000,
+            sequence: 0,
+            flags: Flags::NONE,
+            id: MessageId::from_u64_pair(1, 2),
+            payload_type,
+        };
+        Message::Binary(Frame { header, payload: payload.to_string().into() }.encode())
+    };
+    let request = json!({"AgentVersion": "3.2.1.0", "RequestedClientActions": []});
+    agent.send(said(PayloadType::HandshakeRequest, request)).await.unwrap();
+    let response = json!({"ClientVersion": "1.2.3.0", "Errors": null, "ProcessedClientActions": [
+        {"ActionType": "KMSEncryption", "ActionStatus": 1, "ActionResult": null, "Error": ""}]});
+    client.send(said(PayloadType::HandshakeResponse, response)).await.unwrap();
+    until("the record", || {
+        let record = record(&server, &opened.id);
+        record.agent_version == "3.2.1.0" && record.client_version == "1.2.3.0" && record.encrypted
+    })
+    .await;
+    drop((agent, control));
+}
+
 #[tokio::test]
 async fn strangers_do_not_become_agents() {
     let server = secure(&format!("5,windows=0,agents={AGENT}")).await;
