@@ -10,7 +10,8 @@ use crate::hold::{Held, Holds, Release, When};
 use crate::outage::{Down, Outages};
 use crate::quota::Quotas;
 use crate::request_log::{Outcome, RequestLog, RequestRecord};
-use crate::service::{self, ec2};
+use crate::service::ssm::registration;
+use crate::service::{self, ec2, messages};
 use crate::sessions::Sessions;
 use crate::sessions::faults::FrameFaults;
 use crate::spec::Spec;
@@ -214,6 +215,9 @@ impl Core {
         if self.hold(call, When::Before).await == Release::Drop {
             return (None, Outcome::DroppedBefore, false);
         }
+        if call.service == Service::Messages {
+            tokio::time::sleep(messages::WAIT.div_f64(self.spec.speed)).await;
+        }
         let (reply, outcome) = match self.effect(call, &principal) {
             Ok(reply) => (reply, Outcome::Accepted),
             Err(error) => {
@@ -265,7 +269,10 @@ impl Core {
             Some(Down::Unavailable) => return refuse(ApiError::unavailable(call.service)),
             None => {}
         }
-        let Some(scope) = &call.scope else { return refuse(auth::missing(call.service)) };
+        let is_agents = registration::is_agents(call.service, &call.api);
+        if call.scope.is_none() && !is_agents {
+            return refuse(auth::missing(call.service));
+        }
         if ec2::is_closed(&self.spec, &call.region) {
             return refuse(auth::unknown(call.service));
         }
@@ -278,10 +285,21 @@ impl Core {
         {
             return refuse(error);
         }
-        let principal = match state.credentials.principal(&scope.access_key, now) {
+        let caller = match &call.scope {
+            scope if is_agents => {
+                registration::caller(&state.agents.registrations, &call.api, (&call.incoming, scope.as_ref()))
+            }
+            Some(scope) => {
+                state.credentials.principal(&scope.access_key, now).map_err(|refused| match refused {
+                    Refused::Unknown => auth::unknown(call.service),
+                    Refused::Expired => auth::expired(call.service),
+                })
+            }
+            None => Err(auth::missing(call.service)),
+        };
+        let principal = match caller {
             Ok(principal) => principal,
-            Err(Refused::Unknown) => return refuse(auth::unknown(call.service)),
-            Err(Refused::Expired) => return refuse(auth::expired(call.service)),
+            Err(error) => return refuse(error),
         };
         state.log.update(call.seq, |record| record.account.clone_from(&principal.account));
         let denied_by_switch =

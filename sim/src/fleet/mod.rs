@@ -130,6 +130,9 @@ fn expected(index: u32, (number, id): (usize, &str), region: &str, at: (Draw, At
     let mut node = born(index, ("agent", number as u32 + 1), region, at);
     node.id = id.to_owned();
     node.is_real = true;
+    if node.is_hybrid() {
+        node.zone = String::new();
+    }
     // Offline until its agent registers; commands that are not sessions never reach it.
     node.health = Health { offline: true, unreachable: true, ..Health::default() };
     node

@@ -20,6 +20,7 @@ use crate::node_shell::machine::Identity;
 use crate::outage::Down;
 use crate::request_log::Outcome;
 use crate::scenario::files_of;
+use crate::service::ssm::registration::Registrations;
 use crate::sessions::{Kind, Token};
 use crate::wire::auth;
 use crate::wire::route::Incoming;
@@ -48,6 +49,8 @@ pub(crate) struct Agents {
     pub(crate) channels: HashMap<String, control::ControlLine>,
     /// Tokens that open one, by node.
     tokens: HashMap<String, String>,
+    /// The machines outside of EC2 that have registered.
+    pub(crate) registrations: Registrations,
 }
 
 /// What a path means.

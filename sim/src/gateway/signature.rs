@@ -44,10 +44,8 @@ pub(super) fn signer(
         let message = format!("Signature expired: {stamp} is too far from the server's time.");
         return Err(ApiError::new("InvalidSignatureException", message).status(403));
     }
-    let signed = field(header, "SignedHeaders").ok_or_else(incomplete)?;
-    let given = field(header, "Signature").ok_or_else(incomplete)?;
-    let names: Vec<&str> = signed.split(';').collect();
-    if !names.contains(&"host") || signature(incoming, (&scope, stamp), (secret, &names)) != given {
+    let (text, given) = signed_text(incoming, &scope).ok_or_else(incomplete)?;
+    if signature(&text, (&scope, stamp), secret) != given {
         let message = "The request signature we calculated does not match the signature you provided.";
         return Err(ApiError::new("InvalidSignatureException", message).status(403));
     }
@@ -78,11 +76,18 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn signature(
-    incoming: &Incoming,
-    (scope, stamp): (&Scope, &str),
-    (secret, names): (&str, &[&str]),
-) -> String {
+/// The text that a request's signature is of, and the signature; `None` where it is incomplete or leaves the host open.
+pub(crate) fn signed_text<'a>(incoming: &'a Incoming, scope: &Scope) -> Option<(String, &'a str)> {
+    let header = incoming.header("authorization")?;
+    let stamp = incoming.header("x-amz-date")?;
+    let signature = field(header, "Signature")?;
+    let names: Vec<&str> = field(header, "SignedHeaders")?.split(';').collect();
+    let is_whole = names.contains(&"host");
+    is_whole.then(|| (text_of(incoming, (scope, stamp), &names), signature))
+}
+
+/// The string to sign.
+fn text_of(incoming: &Incoming, (scope, stamp): (&Scope, &str), names: &[&str]) -> String {
     let mut query: Vec<&str> = incoming.query.split('&').filter(|part| !part.is_empty()).collect();
     query.sort_unstable();
     let headers: String = names
@@ -104,9 +109,13 @@ fn signature(
     );
     let day = stamp.get(..8).unwrap_or_default();
     let place = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
-    let text = format!("AWS4-HMAC-SHA256\n{stamp}\n{place}\n{}", hex(&Sha256::digest(canonical)));
+    format!("AWS4-HMAC-SHA256\n{stamp}\n{place}\n{}", hex(&Sha256::digest(canonical)))
+}
+
+fn signature(text: &str, (scope, stamp): (&Scope, &str), secret: &str) -> String {
+    let day = stamp.get(..8).unwrap_or_default();
     let mut key = format!("AWS4{secret}").into_bytes();
-    for part in [day, &scope.region, &scope.service, "aws4_request", &text] {
+    for part in [day, &scope.region, &scope.service, "aws4_request", text] {
         key = sign(&Key::new(HMAC_SHA256, &key), part.as_bytes()).as_ref().to_vec();
     }
     hex(&key)
@@ -132,7 +141,7 @@ mod tests {
         let scope =
             Scope { access_key: ACCESS_KEY.into(), region: "us-east-1".into(), service: service.into() };
         let names = ["host", "x-amz-date"];
-        let signature = signature(&incoming, (&scope, stamp), (SECRET_KEY, &names));
+        let signature = signature(&text_of(&incoming, (&scope, stamp), &names), (&scope, stamp), SECRET_KEY);
         let day = stamp.get(..8).unwrap();
         let header = format!(
             "AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/{day}/us-east-1/{service}/aws4_request, SignedHeaders=host;x-amz-date, Signature={signature}"
@@ -190,7 +199,11 @@ mod tests {
             Scope { access_key: "AKIDEXAMPLE".into(), region: "us-east-1".into(), service: "service".into() };
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         assert_eq!(
-            signature(&incoming, (&scope, "20150830T123600Z"), (secret, &["host", "x-amz-date"])),
+            signature(
+                &text_of(&incoming, (&scope, "20150830T123600Z"), &["host", "x-amz-date"]),
+                (&scope, "20150830T123600Z"),
+                secret
+            ),
             "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
         );
     }

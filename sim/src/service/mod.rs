@@ -7,6 +7,7 @@ pub(crate) mod ec2;
 pub(crate) mod elb;
 pub(crate) mod kms;
 pub(crate) mod logs;
+pub(crate) mod messages;
 pub(crate) mod organizations;
 pub(crate) mod resource_groups;
 pub(crate) mod s3;
@@ -19,6 +20,7 @@ use crate::credentials::Principal;
 use crate::spec::Spec;
 use crate::wire::{ApiError, Protocol, Reply, Service, aws_json, rest_json};
 use crate::world::Region;
+use ssm::registration;
 
 /// What a call to a region is answered from.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub(crate) fn operations(service: Service) -> &'static [&'static str] {
         Service::Logs => logs::OPERATIONS,
         Service::Organizations => organizations::OPERATIONS,
         Service::Kms => kms::OPERATIONS,
+        Service::Messages => messages::OPERATIONS,
         // Its channels are opened over websockets, and no model describes them.
         Service::Gateway => &[],
     }
@@ -88,6 +91,19 @@ pub(crate) fn answer(
         Service::Kms => {
             let body = aws_json::parse(&call.incoming.body)?;
             let answer = kms::answer(&kms::Kms::new(spec, principal, &call.region), &call.api, &body);
+            answer.map(|answer| answer.map(|answer| aws_json::ok(&answer)))
+        }
+        Service::Messages => {
+            let body = aws_json::parse(&call.incoming.body)?;
+            let answer = messages::answer(&call.api, &body);
+            answer.map(|answer| answer.map(|answer| aws_json::ok(&answer)))
+        }
+        Service::Ssm if registration::is_agents(call.service, &call.api) => {
+            let (_, region) = state.world.region(spec, &principal.account, &call.region);
+            let body = aws_json::parse(&call.incoming.body)?;
+            let (registrations, credentials) = (&mut state.agents.registrations, &mut state.credentials);
+            let mut desk = registration::Desk { region, registrations, credentials, principal, now, skew };
+            let answer = registration::answer(&mut desk, &call.api, &body);
             answer.map(|answer| answer.map(|answer| aws_json::ok(&answer)))
         }
         Service::S3 => {
@@ -142,6 +158,7 @@ fn regional(here: &mut Here<'_>, call: &Call) -> Option<Result<Reply, ApiError>>
         | Service::S3
         | Service::Organizations
         | Service::Kms
+        | Service::Messages
         | Service::Gateway => None,
     }
 }

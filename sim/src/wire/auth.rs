@@ -34,7 +34,7 @@ pub(crate) fn scope(header: Option<&str>) -> Option<Scope> {
 /// What a service says to a request without a signature.
 pub(crate) fn missing(service: Service) -> ApiError {
     match service {
-        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms | Service::Messages => {
             ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token")
         }
         Service::ResourceGroups | Service::Gateway => {
@@ -55,7 +55,7 @@ pub(crate) fn missing(service: Service) -> ApiError {
 pub(crate) fn unknown(service: Service) -> ApiError {
     let message = "The security token included in the request is invalid.";
     match service {
-        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms | Service::Messages => {
             ApiError::new("UnrecognizedClientException", message)
         }
         Service::ResourceGroups | Service::Gateway => {
@@ -80,7 +80,7 @@ pub(crate) fn unknown(service: Service) -> ApiError {
 pub(crate) fn expired(service: Service) -> ApiError {
     let message = "The security token included in the request is expired";
     match service {
-        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms | Service::Messages => {
             ApiError::new("ExpiredTokenException", message)
         }
         Service::ResourceGroups | Service::Gateway => {
@@ -119,7 +119,7 @@ pub(crate) fn skewed(service: Service, signed: Option<&str>, now: At) -> Option<
         return None;
     };
     Some(match service {
-        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms => {
+        Service::Ssm | Service::Logs | Service::Organizations | Service::Kms | Service::Messages => {
             ApiError::new("InvalidSignatureException", message)
         }
         Service::ResourceGroups | Service::Gateway => {

@@ -44,7 +44,7 @@ impl ApiError {
     /// The throttling error of a service.
     pub(crate) fn throttled(service: Service) -> ApiError {
         match service {
-            Service::Ssm | Service::Logs | Service::Kms | Service::Gateway => {
+            Service::Ssm | Service::Logs | Service::Kms | Service::Messages | Service::Gateway => {
                 ApiError::new("ThrottlingException", "Rate exceeded")
             }
             Service::Ec2 => ApiError::new("RequestLimitExceeded", "Request limit exceeded.").status(503),
@@ -65,7 +65,7 @@ impl ApiError {
     /// The 5xx of a service.
     pub(crate) fn internal(service: Service) -> ApiError {
         let code = match service {
-            Service::Ssm | Service::Gateway => "InternalServerError",
+            Service::Ssm | Service::Messages | Service::Gateway => "InternalServerError",
             Service::Kms => "KMSInternalException",
             Service::Ec2 | Service::S3 => "InternalError",
             Service::Sts | Service::AutoScaling | Service::LoadBalancing | Service::Logs => "InternalFailure",
@@ -83,6 +83,7 @@ impl ApiError {
             Service::Logs
             | Service::Ssm
             | Service::Kms
+            | Service::Messages
             | Service::Gateway
             | Service::Organizations
             | Service::ResourceGroups => "ServiceUnavailableException",
@@ -101,7 +102,7 @@ impl ApiError {
         let who = format!("User: {principal} is not authorized to perform: {name}:{api}");
         let why = format!("because no identity-based policy allows the {name}:{api} action");
         match service {
-            Service::Ssm | Service::Logs | Service::Kms => {
+            Service::Ssm | Service::Logs | Service::Kms | Service::Messages => {
                 ApiError::new("AccessDeniedException", format!("{who} on resource: {resource} {why}"))
             }
             Service::Ec2 => ApiError::new(

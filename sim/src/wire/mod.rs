@@ -35,12 +35,14 @@ pub(crate) enum Service {
     Logs,
     Organizations,
     Kms,
+    /// `ec2messages`, where agents ask for commands.
+    Messages,
     /// The message gateway of Session Manager.
     Gateway,
 }
 
 impl Service {
-    pub(crate) const ALL: [Service; 12] = [
+    pub(crate) const ALL: [Service; 13] = [
         Service::Ssm,
         Service::Ec2,
         Service::Sts,
@@ -52,6 +54,7 @@ impl Service {
         Service::Logs,
         Service::Organizations,
         Service::Kms,
+        Service::Messages,
         Service::Gateway,
     ];
 
@@ -69,6 +72,7 @@ impl Service {
             Service::Logs => "logs",
             Service::Organizations => "organizations",
             Service::Kms => "kms",
+            Service::Messages => "ec2messages",
             Service::Gateway => "ssmmessages",
         }
     }

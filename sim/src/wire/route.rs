@@ -35,12 +35,13 @@ pub(crate) struct Route {
     pub(crate) form: Form,
 }
 
-const TARGETS: [(&str, Service); 5] = [
+const TARGETS: [(&str, Service); 6] = [
     ("AmazonSSM.", Service::Ssm),
     ("GraniteServiceVersion20100801.", Service::CloudWatch),
     ("Logs_20140328.", Service::Logs),
     ("TrentService.", Service::Kms),
     ("AWSOrganizationsV20161128.", Service::Organizations),
+    ("EC2WindowsMessageDeliveryService.", Service::Messages),
 ];
 
 /// Finds out what a request means.

@@ -136,6 +136,13 @@ fn of_json(rng: &mut SmallRng) -> (&'static str, String, Value) {
             json!({"InstanceId": "?node", "AgentVersion": "3.3.0.0", "AgentStatus": "Active", "PlatformType": "Linux"}),
         ),
         ("ListInstanceAssociations", json!({"InstanceId": "?node", "MaxResults": 5, "NextToken": "?token"})),
+        (
+            "RegisterManagedInstance",
+            json!({"ActivationId": "5a5a5a5a-0000-4000-8000-000000000001", "ActivationCode": "simulated-activation-code",
+            "PublicKey": "?token", "PublicKeyType": "Rsa", "Fingerprint": "?"}),
+        ),
+        ("RequestManagedInstanceRoleToken", json!({"Fingerprint": "?"})),
+        ("UpdateManagedInstancePublicKey", json!({"NewPublicKey": "?token", "NewPublicKeyType": "Rsa"})),
         ("DescribeDocument", json!({"Name": "AWS-RunShellScript", "DocumentVersion": "$LATEST"})),
         ("GetDocument", json!({"Name": "SSM-SessionManagerRunShell", "DocumentFormat": "JSON"})),
         (

@@ -6,5 +6,6 @@ mod client;
 mod commands;
 mod faults;
 mod gateway;
+mod hybrid;
 mod ports;
 mod shells;

@@ -37,7 +37,14 @@ class Case:
 CASES: list[Case] = []
 
 # Calls of AWS's agent: no public model has them, so that there is nothing to judge them by.
-UNMODELED = {"ssm.UpdateInstanceInformation", "ssm.ListInstanceAssociations"}
+UNMODELED = {
+    "ec2messages.GetMessages",
+    "ssm.ListInstanceAssociations",
+    "ssm.RegisterManagedInstance",
+    "ssm.RequestManagedInstanceRoleToken",
+    "ssm.UpdateInstanceInformation",
+    "ssm.UpdateManagedInstancePublicKey",
+}
 
 
 def _made(params: Params | Callable[[World], Params] | None) -> Callable[[World], Params]:

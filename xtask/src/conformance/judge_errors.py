@@ -51,6 +51,7 @@ SOURCES = {
     "elb": "elbv2",
     "kms": "kms",
     "logs": "logs",
+    "messages": "ec2messages",
     "organizations": "organizations",
     "resource_groups": "resource-groups",
     "s3": "s3",
@@ -63,6 +64,9 @@ UNREACHABLE = {
     ("kms", "KMSInternalException"),  # no random numbers; judged as a fault below
     ("kms", "SerializationException"),  # no client writes a body like that
     ("s3", "PermanentRedirect"),  # boto3 follows it: judged by the redirect below
+    ("ssm", "InvalidActivation"),  # of the agent's own operations, as are the next two
+    ("ssm", "InvalidSignatureException"),
+    ("ssm", "MachineFingerprintDoesNotMatch"),
 }
 
 

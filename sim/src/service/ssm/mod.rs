@@ -10,6 +10,7 @@ mod invocation;
 mod list;
 mod nodes;
 mod output;
+pub(crate) mod registration;
 mod send;
 pub(crate) mod session_documents;
 mod sessions;
@@ -92,6 +93,9 @@ pub(crate) const OPERATIONS: &[&str] = &[
     "AddTagsToResource",
     "RemoveTagsFromResource",
     "ListTagsForResource",
+    "RegisterManagedInstance",
+    "RequestManagedInstanceRoleToken",
+    "UpdateManagedInstancePublicKey",
 ];
 
 /// Answers an operation; `None` for one that is not simulated.
