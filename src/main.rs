@@ -4,6 +4,10 @@ use std::process::ExitCode;
 
 use herder::Exit;
 
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment comes from")]
     let variables = std::env::vars_os().collect();
