@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Interrupted,
     /// The local disk or terminal failed.
     Local,
+    /// What was asked for is there, and could not be written to standard output or a terminal.
+    Output,
     /// herder is wrong.
     Bug,
 }
@@ -46,7 +48,7 @@ impl Kind {
             Kind::Unknown => "unknown",
             Kind::Refused => "refused",
             Kind::Interrupted => "interrupted",
-            Kind::Local => "local",
+            Kind::Local | Kind::Output => "local",
             Kind::Bug => "bug",
         }
     }
@@ -136,7 +138,7 @@ impl Failure {
             Kind::Usage => Exit::Usage,
             Kind::NotFound => Exit::NoMatch,
             Kind::Denied => Exit::Denied,
-            Kind::Service => Exit::Failed,
+            Kind::Service | Kind::Output => Exit::Failed,
             Kind::Unknown => Exit::Unknown,
             Kind::Refused => Exit::Refused,
             Kind::Interrupted => Exit::Interrupted,
@@ -169,9 +171,9 @@ impl From<JournalError> for Failure {
             JournalError::NoSuchRun(_) => {
                 failure(Kind::NotFound).hint("List the runs with `herder runs list`.")
             }
-            JournalError::Locked { .. } => {
-                failure(Kind::Refused).hint("Wait for it, or interrupt it and resume it then.")
-            }
+            JournalError::Locked { run, .. } => failure(Kind::Refused).hint(format!(
+                "Watch it with `herder runs attach {run}`, or call it off with `herder runs cancel {run}`."
+            )),
         }
     }
 }

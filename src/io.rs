@@ -10,6 +10,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 /// Columns where nobody says how many there are.
 const DEFAULT_WIDTH: usize = 80;
 
@@ -244,6 +246,17 @@ impl Io {
             stdout: io::stdout().as_fd().try_clone_to_owned()?,
             stderr: io::stderr().as_fd().try_clone_to_owned()?,
         })
+    }
+
+    /// Whether whoever read standard output has gone: a pipe's other end is closed. Told without writing anything.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
+    pub(crate) fn is_unread(&self) -> bool {
+        let stdout = io::stdout();
+        let mut files = [PollFd::new(&stdout, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut files, Some(&at_once)).is_ok()
+            && files.iter().any(|file| file.revents().intersects(PollFlags::ERR | PollFlags::HUP))
     }
 
     /// Asks for a line on the terminal. Blocks.

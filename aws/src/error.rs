@@ -240,8 +240,7 @@ impl CallError {
                 "Renew the credentials and run the command again.".to_owned()
             }
             CallErrorKind::CredentialsInvalid => {
-                "Check the access key and the profile with `herder whoami`: AWS doesn't accept them."
-                    .to_owned()
+                "Check the access key and the profile (--profile): AWS doesn't accept them.".to_owned()
             }
             CallErrorKind::ClockSkew => "Set the local clock: it is too far from AWS's.".to_owned(),
             CallErrorKind::AccessDenied { action, resource } => match resource {
@@ -389,12 +388,12 @@ pub(crate) fn causes<'a>(
     std::iter::successors(Some(error), |&e| e.source())
 }
 
-/// The texts of a chain of errors, repetitions left out.
+/// The texts of a chain of errors, without repetitions and without the connector's `other`, which says nothing.
 fn chain<'a>(errors: impl Iterator<Item = &'a (dyn Error + 'static)>) -> Option<Box<Cause>> {
     let mut texts: Vec<String> = Vec::new();
     for error in errors {
         let text = error.to_string();
-        if !text.is_empty() && texts.last() != Some(&text) {
+        if !text.is_empty() && text != "other" && texts.last() != Some(&text) {
             texts.push(text);
         }
     }

@@ -54,6 +54,9 @@ pub enum Event {
     RunResumed {
         /// Targets without a verdict.
         open: u64,
+        /// Whether it is picked up only to be called off (`runs cancel`).
+        #[serde(default, skip_serializing_if = "is_false")]
+        to_cancel: bool,
     },
     /// A wave begins.
     WaveStarted {
@@ -149,6 +152,9 @@ pub enum Event {
         in_flight: u64,
         /// Targets never sent.
         not_sent: u64,
+        /// Whether what runs is cancelled as well: `run_cancelling` follows.
+        #[serde(default, skip_serializing_if = "is_false")]
+        cancels: bool,
     },
     /// What runs is being cancelled remotely, without a guarantee.
     RunCancelling {
@@ -188,9 +194,9 @@ pub struct RunStarted {
     pub regions: Vec<String>,
     /// herder's version.
     pub herder: String,
-    /// Why it is run (`--reason`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
+    /// Why it is run (`--reason`). Journals of the first versions call it `note`.
+    #[serde(default, alias = "note", skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Who goes over the targets; runs of versions that knew one way only have nothing here.
     #[serde(default)]
     pub via: Via,

@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::FormatArgs;
 use crate::ctx::Ctx;
-use crate::render::{Format, RenderOptions};
+use crate::failure::Failure;
+use crate::render::{Format, RenderOptions, make_out_dir};
 
 /// How the results of a run are written. Without any of these: a live view and a folded summary on a terminal, `node<TAB>line` in a
 /// pipe.
@@ -30,6 +31,19 @@ impl OutputArgs {
     /// The format that was asked for.
     pub(crate) fn format(&self) -> Format {
         self.format.format()
+    }
+
+    /// Makes the directory of `--out-dir`, if one is asked for: before anything is sent.
+    ///
+    /// # Errors
+    /// No file can be written there (exit 2).
+    pub(crate) fn make_out_dir(&self) -> Result<(), Failure> {
+        let Some(directory) = &self.out_dir else { return Ok(()) };
+        make_out_dir(directory).map_err(|error| {
+            Failure::usage(format!("--out-dir {} can't be written to", directory.display()))
+                .caused_by(&error)
+                .hint("Give a directory that files can be made in; it is made where there is none.")
+        })
     }
 
     /// How a run is shown.

@@ -264,6 +264,7 @@ impl Launch<'_> {
     pub(crate) async fn run(&self, options: ExecOptions) -> Result<End, Failure> {
         let checked = self.check(&options.recipe.rollout).await?;
         checked.allow()?;
+        self.output.make_out_dir()?;
         let prepared = prepare(self.ctx, self.scopes, options, checked)?;
         self.drive(prepared, |_, _| Ok(())).await
     }
@@ -381,7 +382,8 @@ fn conclude(ctx: &Ctx, io: &Io, (run, goes_on): (&RunId, bool), end: &End) {
         let _ = writeln!(stderr, "what was sent goes on by itself");
         let _ = writeln!(stderr, "Attach again with: herder runs resume {run}");
     } else {
-        let _ = writeln!(stderr, "Go on with: herder runs resume {run}");
+        let limit = end.needs_errors.map(|limit| format!(" --max-errors {limit}")).unwrap_or_default();
+        let _ = writeln!(stderr, "Go on with: herder runs resume {run}{limit}");
     }
 }
 

@@ -124,7 +124,7 @@ pub(crate) fn write_list<T: Serialize>(
 pub(crate) fn written(result: std::io::Result<()>) -> Result<Exit, Failure> {
     match result {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Kind::Local, "could not write to standard output").caused_by(&error))
+            Err(Failure::new(Kind::Output, "could not write to standard output").caused_by(&error))
         }
         _ => Ok(Exit::Success),
     }

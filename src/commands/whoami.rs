@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{say_simulated, write_list};
+use super::write_list;
 use crate::args::ListArgs;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -73,7 +73,6 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: &WhoamiArgs) -> Result<Exit, F
     scopes.warn(io);
     let options = args.list.options(ctx);
     let exit = write_list(io, &COLUMNS, &options, &rows)?;
-    say_simulated(io, options.format);
     Ok(if exit == Exit::Success { scopes.exit() } else { exit })
 }
 

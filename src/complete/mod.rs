@@ -20,7 +20,7 @@ use clap::{Arg, Command};
 
 pub(crate) use self::gather::Gathered;
 use self::lines::{Found, MOST_BYTES};
-pub(crate) use self::nearest::meant;
+pub(crate) use self::nearest::{among as nearest_of, meant};
 use self::values::{Kind, Values, about, subcommands};
 use self::walk::{Walk, Wanted, takes_value};
 use crate::args::GlobalArgs;

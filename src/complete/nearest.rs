@@ -46,7 +46,8 @@ fn tag(values: &Values<'_>, condition: &str) -> Option<String> {
     Some(value.map_or_else(|| format!("tag:{found}"), |value| format!("tag:{found}={value}")))
 }
 
-fn among<'a>(word: &str, all: &[&'a str]) -> Option<&'a str> {
+/// The one of these that was probably meant.
+pub(crate) fn among<'a>(word: &str, all: &[&'a str]) -> Option<&'a str> {
     let plain = bare(word);
     let same = all.iter().copied().find(|known| *known != word && bare(known) == plain);
     same.or_else(|| suggest(word, all.iter().copied()).filter(|known| *known != word))

@@ -7,6 +7,7 @@ use herder_aws::elbv2::{TargetGroup, TargetKind};
 use herder_core::target::{Attribute, Members, Pattern, Term};
 
 use super::place::{Named, Place};
+use crate::complete::nearest_of;
 use crate::failure::{Failure, Kind};
 use crate::scopes::OpenScope;
 
@@ -21,8 +22,12 @@ type Key = (&'static str, String);
 /// The groups that selectors name, as they are in one account and region.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
+    /// The account and region.
+    place: (String, String),
     /// `None` where there is no group of that name.
     found: BTreeMap<Key, Option<Members>>,
+    /// Names of what there is, where a name was not found.
+    known: BTreeSet<String>,
     /// What a person should know.
     pub(crate) warnings: Vec<String>,
 }
@@ -32,7 +37,8 @@ pub(crate) struct Groups {
 /// # Errors
 /// AWS can't be asked; or a group holds what no command can be sent to.
 pub(crate) async fn look_up(open: &OpenScope, terms: &[&Term]) -> Result<Groups, Failure> {
-    let mut groups = Groups::default();
+    let place = (open.identity.account.clone(), open.identity.region.clone());
+    let mut groups = Groups { place, ..Groups::default() };
     for term in terms {
         let Term::Attribute(attribute, patterns) = term else { continue };
         for pattern in patterns {
@@ -62,13 +68,24 @@ pub(crate) fn require_all(everywhere: &[&Groups]) -> Result<(), Failure> {
     let is_found = |key: &Key| everywhere.iter().any(|groups| matches!(groups.found.get(key), Some(Some(_))));
     let Some((word, name)) = keys.into_iter().find(|key| !is_found(key)) else { return Ok(()) };
     let what = if *word == Attribute::TargetGroup.word() { "target group" } else { "resource group" };
-    Err(Failure::new(Kind::NotFound, format!("there is no {what} `{name}`"))
-        .hint("Check the name, --region and --profile."))
+    let failure = Failure::new(Kind::NotFound, format!("there is no {what} `{name}`"));
+    let known = everywhere.iter().flat_map(|groups| groups.known.iter().map(String::as_str));
+    let failure = match nearest_of(name, &known.collect::<Vec<_>>()) {
+        Some(meant) if *word == Attribute::TargetGroup.word() => {
+            failure.hint(format!("Did you mean `{word}:{meant}`?"))
+        }
+        _ => failure,
+    };
+    Err(failure.hint("Check the name, --region and --profile."))
 }
 
 impl Groups {
-    /// What a term comes to here; `None` where it names no group.
+    /// What a term comes to here; `None` where it is the same everywhere.
     pub(crate) fn term(&self, term: &Term) -> Option<Term> {
+        if let Term::Nodes(set) = term {
+            let (account, region) = &self.place;
+            return (!set.scoped.is_empty()).then(|| Term::Nodes(set.within(account, region)));
+        }
         let Term::Attribute(attribute @ (Attribute::TargetGroup | Attribute::ResourceGroup), patterns) = term
         else {
             return None;
@@ -93,7 +110,16 @@ impl Groups {
         let elbv2 = open.scope.elbv2();
         let groups: Vec<TargetGroup> = match pattern.as_literal() {
             Some(name) if !Named::target_group(&name).may_be_in(&Place::from(open)) => Vec::new(),
-            Some(name) => elbv2.target_group(&name).await?.into_iter().collect(),
+            Some(name) => match elbv2.target_group(&name).await? {
+                Some(group) => vec![group],
+                None => {
+                    // For a slip of the pen. That it can't be told what there is is no reason to say anything else.
+                    if let Ok(page) = elbv2.target_groups(None).await {
+                        self.known.extend(page.items.into_iter().map(|group| group.name));
+                    }
+                    Vec::new()
+                }
+            },
             None => {
                 let (mut matching, mut token) = (Vec::new(), None);
                 loop {
@@ -251,7 +277,8 @@ mod tests {
             ..Members::default()
         };
         let found = found.iter().map(|(name, ids)| (("tg", (*name).to_owned()), ids.as_ref().map(members)));
-        Groups { found: found.collect(), warnings: Vec::new() }
+        let place = ("111122223333".to_owned(), "eu-west-1".to_owned());
+        Groups { place, found: found.collect(), ..Groups::default() }
     }
 
     #[test]
@@ -274,5 +301,8 @@ mod tests {
         assert_eq!((members(&there).ids.len(), members(&there).may_have_hybrid), (0, true));
         assert_eq!(members(&here).asked, "tg:web,api");
         assert_eq!(here.term(&Term::All), None);
+
+        let near = Groups { known: ["wbe", "api"].map(str::to_owned).into(), ..groups(&[("web", None)]) };
+        assert_eq!(require_all(&[&near]).unwrap_err().hints[0], "Did you mean `tg:wbe`?");
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use herder_core::event::{LeftOut, RunGuards};
+use herder_core::fanout::{Forecast, Sends, WaveLoad};
 use herder_core::time::for_people;
 use herder_core::via::Via;
 use serde::Serialize;
@@ -31,7 +32,9 @@ pub(crate) struct Comes {
     via: Via,
     pub(crate) concurrency: u64,
     pub(crate) max_errors: u64,
-    /// Targets that may still end badly after the budget has run out: what had been sent and not yet judged.
+    /// `--rate`, targets a second; null where the quotas alone decide.
+    rate: Option<f64>,
+    /// Targets that may still end badly after the budget has run out: what had been sent and nothing was known of.
     pub(crate) overshoot: u64,
     /// Targets that are bad before anything is sent.
     bad_before: u64,
@@ -44,14 +47,9 @@ pub(crate) struct Comes {
 }
 
 impl Comes {
-    /// Without calls and time. `sizes` and `bad_before` are by wave.
-    pub(crate) fn new(
-        scopes: &Scopes,
-        title: String,
-        rollout: &Rollout,
-        (sizes, bad_before): (&[usize], &[u64]),
-    ) -> Comes {
-        let widest = sizes.iter().copied().max().unwrap_or(0) as u64;
+    /// Without calls and time.
+    pub(crate) fn new(scopes: &Scopes, title: String, rollout: &Rollout, waves: &[WaveLoad]) -> Comes {
+        let sizes = sizes(waves);
         Comes {
             title,
             sim: scopes.is_simulated(),
@@ -60,15 +58,16 @@ impl Comes {
             left_out: scopes.unreached.iter().map(Unreached::told).collect(),
             warnings: Vec::new(),
             targets: sizes.iter().sum(),
-            waves: sizes.to_vec(),
+            waves: sizes,
             soak_ms: millis(rollout.soak()),
             guards: rollout.guards.clone(),
             via: rollout.via,
             concurrency: rollout.concurrency,
             max_errors: rollout.max_errors,
-            overshoot: rollout.concurrency.min(widest),
-            bad_before: bad_before.iter().sum(),
-            stops_in_wave: stopped_by(bad_before, rollout.max_errors).map(|wave| wave + 1),
+            rate: rollout.rate.filter(|_| rollout.via == Via::Client),
+            overshoot: overshoot(rollout, waves),
+            bad_before: waves.iter().map(|wave| wave.bad_before).sum(),
+            stops_in_wave: stopped_by(waves, rollout.max_errors).map(|wave| wave + 1),
             sends: 0,
             takes_ms: None,
         }
@@ -91,13 +90,45 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Targets of each wave.
+pub(crate) fn sizes(waves: &[WaveLoad]) -> Vec<usize> {
+    let size = |wave: &WaveLoad| wave.bad_before.saturating_add(wave.lanes.values().sum());
+    waves.iter().map(|wave| usize::try_from(size(wave)).unwrap_or(usize::MAX)).collect()
+}
+
+/// What a run of sends to so many targets comes to.
+pub(crate) fn sends(rollout: &Rollout, batch: usize, waves: &[WaveLoad]) -> Sends {
+    forecast(rollout, batch).sends(waves)
+}
+
+fn forecast(rollout: &Rollout, batch: usize) -> Forecast {
+    let (concurrency, max_errors) = (rollout.concurrency, rollout.max_errors);
+    Forecast { concurrency, max_errors, batch: batch as u64, rate: rollout.rate }
+}
+
+/// What is out when the budget runs out. The service brakes by counts of its own, and by portions: as many as it may have at once.
+fn overshoot(rollout: &Rollout, waves: &[WaveLoad]) -> u64 {
+    let exact = forecast(rollout, 1).overshoot(waves);
+    let widest = sizes(waves).into_iter().max().unwrap_or(0) as u64;
+    match rollout.via {
+        Via::Client => exact,
+        Via::Service if exact == 0 && rollout.max_errors >= widest => 0,
+        Via::Service => rollout.concurrency.min(widest),
+    }
+}
+
 /// The wave that what is bad beforehand stops.
-fn stopped_by(bad_before: &[u64], max_errors: u64) -> Option<usize> {
+fn stopped_by(waves: &[WaveLoad], max_errors: u64) -> Option<usize> {
     let mut so_far = 0;
-    bad_before.iter().position(|bad| {
-        so_far += bad;
+    waves.iter().position(|wave| {
+        so_far += wave.bad_before;
         so_far > max_errors
     })
+}
+
+/// `1 call`, `3 calls`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The waves, where there is more than one.
@@ -112,10 +143,17 @@ pub(crate) fn waves_line(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
     };
     let gates = match rollout.guards.gates.len() {
         0 => String::new(),
-        1 => ", one gate".to_owned(),
-        n => format!(", {n} gates"),
+        1 => ", one gate after each but the last".to_owned(),
+        n => format!(", {n} gates after each but the last"),
     };
     Some(format!("  waves: {} targets{soak}{gates}", waves.join(", then ")))
+}
+
+/// What the waves don't do although it looks as if they did. `ends` are where each wave ends.
+pub(crate) fn wave_notes(rollout: &Rollout, ends: &[usize]) -> Vec<String> {
+    let begins = std::iter::once(&0).chain(ends);
+    let sizes: Vec<usize> = ends.iter().zip(begins).map(|(end, begin)| end.saturating_sub(*begin)).collect();
+    [idle_guards(rollout, sizes.len()), weak_canary(rollout, &sizes)].into_iter().flatten().collect()
 }
 
 /// That nothing stands between waves, though something was to: there is only one.
@@ -135,19 +173,17 @@ pub(crate) fn idle_guards(rollout: &Rollout, waves: usize) -> Option<String> {
 /// That a first wave may fail whole and the run goes on. `sizes` are targets of each wave.
 pub(crate) fn weak_canary(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
     let [first, _, ..] = sizes else { return None };
-    let targets = if *first == 1 { "1 target".to_owned() } else { format!("{first} targets") };
-    let allowed = rollout.max_errors;
+    let (targets, allowed) = (counted(*first as u64, "target"), rollout.max_errors);
     (*first as u64 <= allowed).then(|| {
-        format!(
-            "wave 1 alone can't stop the run: it has {targets}, and --max-errors allows {allowed} bad ones"
-        )
+        let bad = counted(allowed, "bad one");
+        format!("wave 1 alone can't stop the run: it has {targets}, and --max-errors allows {bad}")
     })
 }
 
-/// What is bad before anything is sent, and which wave that stops. `bad_before` is by wave.
-pub(crate) fn bad_line(bad_before: &[u64], max_errors: u64) -> Option<String> {
-    let total: u64 = bad_before.iter().sum();
-    let stopped = stopped_by(bad_before, max_errors);
+/// What is bad before anything is sent, and which wave that stops.
+pub(crate) fn bad_line(waves: &[WaveLoad], max_errors: u64) -> Option<String> {
+    let total: u64 = waves.iter().map(|wave| wave.bad_before).sum();
+    let stopped = stopped_by(waves, max_errors);
     let what = match total {
         0 => return None,
         1 => "1 target is bad before anything is sent (see the list)".to_owned(),
@@ -160,13 +196,11 @@ pub(crate) fn bad_line(bad_before: &[u64], max_errors: u64) -> Option<String> {
     })
 }
 
-/// How long it takes to send everything, as far as that is known beforehand: `calls` seconds of quota, `--rate`, and the soaks
-/// between waves. `sizes` are targets of each wave.
-pub(crate) fn until_sent(calls: f64, rollout: &Rollout, sizes: &[usize]) -> Duration {
-    let targets: usize = sizes.iter().sum();
-    let paced = rollout.rate.map_or(0.0, |rate| targets as f64 / rate);
-    let pauses = u32::try_from(sizes.len().saturating_sub(1)).unwrap_or(u32::MAX);
-    seconds(calls.max(paced)) + rollout.soak().saturating_mul(pauses)
+/// How long it takes to send everything, as far as that is known beforehand: `calls` seconds of quota, what `--rate` holds up, and
+/// the soaks between so many waves.
+pub(crate) fn until_sent(calls: f64, paced: Duration, rollout: &Rollout, waves: usize) -> Duration {
+    let pauses = u32::try_from(waves.saturating_sub(1)).unwrap_or(u32::MAX);
+    seconds(calls).max(paced) + rollout.soak().saturating_mul(pauses)
 }
 
 /// A year at the most: what is longer is no different to a person, and may be more than a duration holds.

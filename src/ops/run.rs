@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use herder_core::event::{Event, RunGuards, RunStarted};
-use herder_core::fanout::{Interrupt, Job, Plan, Ports, Report, fan_out};
+use herder_core::fanout::{Budget, Interrupt, Job, Plan, Ports, Recovered, Report, StopReason, fan_out};
 use herder_core::journal::{
     EventLog, FORMAT_VERSION, Journal, JournalError, Keep, RunDirectory, RunLock, RunRecord,
 };
@@ -23,7 +23,7 @@ use crate::exit::{Exit, RunEnd};
 use crate::failure::{Changed, Failure, Kind};
 use crate::ops::guards::{Checked, Guard};
 use crate::ops::targets::Resolved;
-use crate::render::Renderer;
+use crate::render::{NotWritten, Renderer};
 use crate::scopes::{Scopes, Unreached};
 
 /// Events that may wait for the dispatcher. It only writes to disk, so that this seldom fills.
@@ -156,12 +156,26 @@ pub(crate) fn recipe_of<R: DeserializeOwned>(record: &RunRecord) -> Result<R, Fa
     })
 }
 
-/// What a run that goes on with `open` targets says first, and what guards it; nothing does where `checked` is missing.
+/// What a run that is picked up with `open` targets says first, and what guards it. It is called off where `checked` is missing:
+/// then nothing does.
 pub(crate) fn opening_again(open: usize, checked: Option<Checked>) -> (Vec<Event>, Guard) {
-    let mut opening = vec![Event::RunResumed { open: open as u64 }];
+    let mut opening = vec![Event::RunResumed { open: open as u64, to_cancel: checked.is_none() }];
     let Some(checked) = checked else { return (opening, Guard::none()) };
     opening.extend(checked.warnings().into_iter().map(warning));
     (opening, checked.into_guard_of_resumed())
+}
+
+/// What is said where a run that goes on has used up its budget: it reads what was sent, and sends nothing.
+pub(crate) fn used_up(run: &RunId, recovered: &Recovered, max_errors: u64) -> Option<Event> {
+    let bad = recovered.verdicts.values().filter(|verdict| verdict.is_bad()).count() as u64;
+    let message = format!(
+        "nothing more is sent: {} bad already, and --max-errors allows {max_errors}",
+        if bad == 1 { "1 target is".to_owned() } else { format!("{bad} targets are") }
+    );
+    let enough = bad.saturating_add(max_errors);
+    let hint =
+        format!("`herder runs resume {run} --max-errors {enough}` goes on: the limit is for the whole run.");
+    Budget::new(max_errors).is_exceeded_by(bad).then(|| Event::Warning { message, hints: vec![hint] })
 }
 
 /// What a new run says first.
@@ -169,7 +183,7 @@ pub(crate) fn opening(
     record: &RunRecord,
     scopes: &Scopes,
     resolved: &Resolved,
-    (note, via, guards): (Option<String>, Via, RunGuards),
+    (reason, via, guards): (Option<String>, Via, RunGuards),
 ) -> Vec<Event> {
     let started = Event::RunStarted(RunStarted {
         command: record.command.clone(),
@@ -180,7 +194,7 @@ pub(crate) fn opening(
         accounts: scopes.accounts(),
         regions: scopes.regions(),
         herder: record.herder.clone(),
-        note,
+        reason,
         via,
         guards,
         left_out: scopes.unreached.iter().map(Unreached::told).collect(),
@@ -210,6 +224,8 @@ pub(crate) struct End {
     pub(crate) has_unknown: bool,
     /// Exit code of the last target that ended.
     pub(crate) exit_code: Option<i64>,
+    /// Where the error budget stopped it: a `--max-errors` that lets it go on, and bears as many more bad targets as before.
+    pub(crate) needs_errors: Option<u64>,
 }
 
 /// Runs it to its end.
@@ -228,7 +244,7 @@ where
     Failure: From<J::Error>,
 {
     let begun = Instant::now();
-    let run = start.run.clone();
+    let (run, max_errors) = (start.run.clone(), start.plan.policy.max_errors);
     let journal = Journal::open(&start.directory, start.next_intent)?;
     let (events, feed) = mpsc::channel(EVENTS_WAITING);
     let (ending, end) = oneshot::channel();
@@ -273,10 +289,7 @@ where
     forget_old_runs(ctx).await;
     let exit = if counted.incomplete.is_some() { if_incomplete(&report, failure.as_ref()) } else { exit };
     let incomplete = counted.incomplete.map(|error| incomplete(&error, &run));
-    let unshown = counted
-        .shown
-        .err()
-        .map(|error| Failure::new(Kind::Local, "the results could not be written").caused_by(&error));
+    let unshown = counted.shown.err().map(|error| unshown(&error, &run));
     Ok(End {
         // The run did what was asked, the results did not arrive: that is something that failed.
         exit: if unshown.is_some() && exit == Exit::Success { Exit::Failed } else { exit },
@@ -284,7 +297,19 @@ where
         interrupt: *ctx.interrupts.borrow(),
         has_unknown: report.tally.count(Verdict::Unknown) > 0,
         exit_code: counted.exit_code,
+        needs_errors: (report.stopped == Some(StopReason::Budget))
+            .then(|| report.tally.bad().saturating_add(max_errors)),
     })
+}
+
+/// Why results did not arrive, and where they still are.
+fn unshown(error: &std::io::Error, run: &RunId) -> Failure {
+    let mut failure = match error.get_ref().and_then(|inner| inner.downcast_ref::<NotWritten>()) {
+        Some(not_written) => Failure::new(Kind::Local, not_written.to_string()),
+        None => Failure::new(Kind::Local, "the results could not be written").caused_by(error),
+    };
+    failure.changed = Changed::Possibly;
+    failure.hint(format!("The run has them: `herder runs show {run} --out-dir DIR` writes them to files."))
 }
 
 /// Does the work, and the other beside it until the work is done.

@@ -1,5 +1,7 @@
 //! Resolving targets: selectors to nodes, and what can be judged of a node before anything is sent.
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
@@ -7,11 +9,12 @@ use herder_core::fanout::Outcome;
 use herder_core::journal::{Replay, RunDirectory};
 use herder_core::run_id::RunId;
 use herder_core::target::{
-    NodeFacts, NodeSet, Query, RunRef, Selector, ServiceTarget, Share, Source, Target, Targets, Term, Which,
-    parse_list, spread, suggest,
+    NodeFacts, NodeSet, Query, RunRef, ScopedId, Selector, ServiceTarget, Share, Source, Target, Targets,
+    Term, Which, parse_list, spread, suggest,
 };
 use herder_core::verdict::{Reason, Verdict};
 
+use self::named::Named;
 use super::groups::{Groups, look_up, require_all};
 use super::nodes::{Fleet, Node, fetch};
 use super::place::in_each;
@@ -130,6 +133,33 @@ impl TargetSpec {
             .map_err(|error| Failure::new(Kind::Bug, "a selector was not looked up").caused_by(&error))
     }
 
+    /// Nodes that are asked for in one account and region, outside of those that can be worked in. Of the ones that were asked for
+    /// and can't be, everybody knows already.
+    ///
+    /// # Errors
+    /// Their account and region was not asked for at all (exit 3).
+    fn outside(&self, scopes: &Scopes) -> Result<BTreeSet<String>, Failure> {
+        let sets = self.chosen.iter().flat_map(Selector::terms).filter_map(|term| match term {
+            Term::Nodes(set) => Some(&set.scoped),
+            _ => None,
+        });
+        let is_open = |node: &ScopedId| {
+            scopes.iter().any(|open| node.is_in(&open.identity.account, &open.identity.region))
+        };
+        let mut outside = BTreeSet::new();
+        for node in sets.flatten().filter(|node| !is_open(node)) {
+            let names =
+                [node.account.clone(), node.region.clone(), format!("{}/{}", node.account, node.region)];
+            if !scopes.unreached.iter().any(|unreached| names.contains(&unreached.name)) {
+                let message = format!("`{node}` is in none of the accounts and regions of this command");
+                let hint = format!("Ask there too: --account {} --region {}.", node.account, node.region);
+                return Err(Failure::new(Kind::NotFound, message).hint(hint));
+            }
+            outside.insert(node.id.clone());
+        }
+        Ok(outside)
+    }
+
     /// Whether standard input is a list of targets.
     pub(crate) fn reads_stdin(&self) -> bool {
         let mut terms = self.chosen.iter().chain(&self.excluded).flat_map(Selector::terms);
@@ -152,6 +182,7 @@ pub(crate) async fn resolve(
     let is_only = scopes.count() == 1 && scopes.unreached.is_empty();
     let (queries, group_warnings) = questions(ctx, scopes, &spec, stdin).await?;
     let Some(query) = queries.first() else { return Err(Failure::new(Kind::Bug, "nothing is asked")) };
+    let named = Named::of(scopes, &queries);
     let mut view = View::default();
     let mut failed = Vec::new();
     let looks = in_each(scopes.iter().zip(&queries), |(open, query)| Box::pin(look(open, query))).await;
@@ -174,9 +205,13 @@ pub(crate) async fn resolve(
     let is_partial = !knows_managed || !knows_instances || !scopes.unreached.is_empty();
     let bare = |id: &String| NodeFacts { id: id.clone(), is_partial, ..NodeFacts::default() };
     let mut left_out = left_out;
-    let missing = query.named_ids().into_iter().map(str::to_owned).filter(|id| !seen.contains(id));
-    let mut missing: Vec<String> = missing.filter(|id| left_out.decides(query, &bare(id))).collect();
-    excluding.extend(query.exclusions_of_named());
+    let missing = named.0.iter().filter(|(id, _)| !seen.contains(*id));
+    let missing = missing.filter(|(id, named)| {
+        queries.get(named.query).is_some_and(|query| left_out.decides(query, &bare(id)))
+    });
+    let mut missing: Vec<String> = missing.map(|(id, _)| id.clone()).collect();
+    missing.extend(spec.outside(scopes)?);
+    excluding.extend(queries.iter().flat_map(Query::exclusions_of_named));
     // In one place that tells nothing of its nodes they can be tried; in several nobody knows where.
     let can_try = is_only && !knows_managed;
     if nodes.is_empty() && (missing.is_empty() || !can_try) {
@@ -218,7 +253,7 @@ pub(crate) async fn resolve(
     let groups: BTreeMap<String, String> =
         nodes.iter().filter_map(|n| Some((n.id.clone(), n.asg.clone()?))).collect();
     let mut all: Vec<Target> = nodes.iter().map(Node::target).collect();
-    all.extend(missing.into_iter().map(|id| unknown_target(id, scopes.first())));
+    all.extend(missing.into_iter().map(|id| named.unknown_target(id, scopes.first())));
     let matching = all.len();
     let targets = cut(all, spec.sample, spec.limit).map_err(|_| {
         let message = format!("--sample leaves none of the {matching} nodes that match `{asked}`");
@@ -378,11 +413,6 @@ fn in_order(targets: Vec<Target>, by: Option<Spread>, groups: &BTreeMap<String, 
         Some(Spread::Az) => spread(targets, |t| t.az.clone().unwrap_or_default()),
         Some(Spread::Asg) => spread(targets, |t| groups.get(&t.id).cloned().unwrap_or_default()),
     }
-}
-
-fn unknown_target(id: String, open: &OpenScope) -> Target {
-    let (account, region) = (open.identity.account.clone(), open.identity.region.clone());
-    Target { id, name: None, account, region, az: None, platform: None }
 }
 
 fn nothing_matched(asked: &str, missing: &[String], left_out: &LeftOut, warnings: &[String]) -> Failure {

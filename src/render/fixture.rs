@@ -52,7 +52,7 @@ pub(super) fn started(targets: u64, regions: &[&str]) -> Event {
         accounts: vec!["111122223333".into()],
         regions: regions.iter().map(|r| (*r).to_owned()).collect(),
         herder: "0.1.0".into(),
-        note: None,
+        reason: None,
         via: Via::Client,
         guards: RunGuards::default(),
         left_out: Vec::new(),
@@ -129,7 +129,7 @@ pub(super) fn every_event() -> Fixture {
     };
     let mut events = vec![
         started(7, &["eu-west-1"]),
-        Event::RunResumed { open: 7 },
+        Event::RunResumed { open: 7, to_cancel: false },
         Event::WaveStarted { wave: 1, targets: 5 },
     ];
     events.extend((1..=5).map(sent));
@@ -167,7 +167,7 @@ pub(super) fn every_event() -> Fixture {
             mid_wave: false,
         },
         Event::GateFailed { gate: "alarm:b".into(), wave: 1, reason: "ALARM".into(), mid_wave: true },
-        Event::RunStopping { reason: Reason::GATE, in_flight: 0, not_sent: 1 },
+        Event::RunStopping { reason: Reason::GATE, in_flight: 0, not_sent: 1, cancels: false },
         Event::RunCancelling { in_flight: 1 },
         finished(7, Verdict::NotRun, "", ""),
         Event::RunFinished(RunFinished {

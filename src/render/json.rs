@@ -33,7 +33,7 @@ struct Run<'a> {
     accounts: &'a [String],
     regions: &'a [String],
     herder: Option<&'a str>,
-    note: Option<&'a str>,
+    reason: Option<&'a str>,
     #[serde(flatten)]
     guards: Option<&'a RunGuards>,
     left_out: &'a [LeftOut],
@@ -68,7 +68,7 @@ impl Json {
             accounts: started.map_or(&[], |s| &s.accounts),
             regions: started.map_or(&[], |s| &s.regions),
             herder: started.map(|s| s.herder.as_str()),
-            note: started.and_then(|s| s.note.as_deref()),
+            reason: started.and_then(|s| s.reason.as_deref()),
             guards: started.map(|s| &s.guards),
             left_out: started.map_or(&[], |s| &s.left_out),
             started: self.records.started.as_ref().map(|(at, _)| *at),

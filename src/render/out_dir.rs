@@ -16,6 +16,26 @@ use super::records::Labels;
 /// After so many warnings they are only counted.
 const WARNINGS_SHOWN: u64 = 3;
 
+/// Makes the directory, and sees whether a file can be made in it.
+///
+/// # Errors
+/// It is none, or none can.
+pub(crate) fn make_out_dir(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let probe = directory.join(".herder-probe");
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&probe)?;
+    std::fs::remove_file(probe)
+}
+
+/// Files of outputs that could not be written, although the run went on.
+#[derive(Debug, thiserror::Error)]
+#[error("could not write the outputs of {nodes} to `{directory}`: {error}")]
+pub(crate) struct NotWritten {
+    directory: String,
+    nodes: String,
+    error: io::Error,
+}
+
 /// Files of outputs. What can't be written is told at once, stops nothing, and is an error at the end.
 pub(super) struct OutDir {
     directory: PathBuf,
@@ -94,6 +114,9 @@ impl Renderer for OutDir {
             let warning = self.board.paint().yellow("warning:");
             self.board.say(&format!("{warning} the outputs of {} nodes could not be written", self.failed));
         }
-        self.first_error.take().map_or(Ok(()), Err)
+        let Some(error) = self.first_error.take() else { return Ok(()) };
+        let nodes = if self.failed == 1 { "1 node".to_owned() } else { format!("{} nodes", self.failed) };
+        let directory = self.directory.display().to_string();
+        Err(io::Error::other(NotWritten { directory, nodes, error }))
     }
 }

@@ -16,11 +16,13 @@ pub(super) struct Talk {
     board: Board,
     is_quiet: bool,
     waves: u32,
+    /// Whether it is only called off: nobody is listened to meanwhile.
+    is_called_off: bool,
 }
 
 impl Talk {
     pub(super) fn new(board: Board, is_quiet: bool) -> Talk {
-        Talk { board, is_quiet, waves: 0 }
+        Talk { board, is_quiet, waves: 0, is_called_off: false }
     }
 
     fn started(&self, envelope: &Envelope, started: &RunStarted) {
@@ -32,6 +34,9 @@ impl Talk {
         let nodes = nodes(started.targets);
         let title = self.board.shown(&started.title);
         self.board.say(&format!("run {}: {nodes}{waves}{scopes}: {title}{sim}", envelope.run));
+        if let (Some(reason), false) = (&started.reason, self.is_quiet) {
+            self.board.say(&format!("  reason: {}", self.board.shown(reason)));
+        }
     }
 
     fn hints<'a>(&self, hints: impl IntoIterator<Item = &'a String>) {
@@ -41,7 +46,15 @@ impl Talk {
     fn progress(&self, event: &Event) {
         let say = |line: String| self.board.say(&line);
         match event {
-            Event::RunResumed { open } => say(format!("going on with {} that had no verdict", nodes(*open))),
+            Event::RunResumed { open: 0, to_cancel: true } => {
+                say("every node has its verdict: nothing is left to cancel".to_owned());
+            }
+            Event::RunResumed { open, to_cancel: true } => {
+                say(format!("cancelling what is left of the run: {} without a verdict", nodes(*open)));
+            }
+            Event::RunResumed { open, to_cancel: false } => {
+                say(format!("going on with {} that had no verdict", nodes(*open)));
+            }
             Event::WaveStarted { wave, targets } if self.waves > 1 => {
                 say(format!("wave {wave} of {}: {}", self.waves, nodes(*targets)));
             }
@@ -63,6 +76,9 @@ impl Talk {
 
 impl Renderer for Talk {
     fn event(&mut self, envelope: &Envelope, _: Option<&StoredOutput>) -> io::Result<()> {
+        if let Event::RunResumed { to_cancel, .. } = &envelope.event {
+            self.is_called_off = *to_cancel;
+        }
         let (board, paint) = (&self.board, self.board.paint());
         match &envelope.event {
             Event::RunStarted(started) => {
@@ -90,19 +106,18 @@ impl Renderer for Talk {
             }
             // A budget that runs out with the last target holds nothing back.
             Event::RunStopping { reason, not_sent: 0, .. } if *reason == Reason::BUDGET => {}
-            Event::RunStopping { reason, in_flight, not_sent } => {
+            Event::RunStopping { reason, in_flight, not_sent, cancels } => {
                 let stopping = paint.red("stopping");
-                let again =
-                    if *reason == Reason::INTERRUPTED { "; Ctrl-C again cancels what runs" } else { "" };
+                let can_be_cancelled = *reason == Reason::INTERRUPTED && *in_flight > 0 && !cancels;
+                let again = if can_be_cancelled { "; Ctrl-C again cancels what runs" } else { "" };
                 board.say(&format!(
                     "{stopping} ({reason}): {in_flight} in flight, {not_sent} not sent{again}"
                 ));
             }
             Event::RunCancelling { in_flight } => {
                 let cancelling = paint.red("cancelling");
-                board.say(&format!(
-                    "{cancelling} {in_flight} in flight, for up to 10 s; Ctrl-C again leaves at once"
-                ));
+                let leave = if self.is_called_off { "" } else { "; Ctrl-C again leaves at once" };
+                board.say(&format!("{cancelling} {in_flight} in flight, for up to 10 s{leave}"));
             }
             event if !self.is_quiet => self.progress(event),
             _ => {}

@@ -20,6 +20,9 @@ fn no_credentials() {
 fn unknown_credentials() {
     let sim = Sim::start("3");
     let _ = sim.herder(EXEC).env("AWS_ACCESS_KEY_ID", "AKIANOBODY").run().exits(4).silent().says("hint: ");
+    // It is what is asked, and no way to learn more.
+    let who = sim.herder(["whoami"]).env("AWS_ACCESS_KEY_ID", "AKIANOBODY").run().exits(4).says("hint: ");
+    drop(who.never_says("herder whoami"));
     sim.assert_nothing_sent();
 }
 
@@ -310,6 +313,39 @@ fn a_state_directory_that_is_not_writable() {
     let output = sim.run(&["exec", "--state-dir", &directory, "-t", "web-1", "--", "uptime"]);
     let _ = output.exits(2).silent().says(&directory).says("hint: ");
     assert!(sim.control.requests().is_empty(), "called AWS before it knew");
+}
+
+#[test]
+fn an_out_dir_that_is_not_writable() {
+    let sim = Sim::start("4,windows=0,hybrid=0");
+    let file = sim.file("a-file", "");
+    for directory in [file.as_str(), &format!("{file}/below"), "/proc/herder"] {
+        let output = sim.run(&["exec", "-t", "web-1", "--out-dir", directory, "--", "uptime"]);
+        let _ = output.exits(2).silent().says(directory).says("hint: ");
+    }
+    sim.assert_nothing_sent();
+    assert!(sim.runs().is_empty());
+    // One that is lost on the way: the run goes on, and its outputs are not lost.
+    let out = sim.path("out").display().to_string();
+    let gate = format!("rm -r '{out}' && touch '{out}'");
+    let rollout = ["--waves", "1,100%", "--gate", &gate, "--out-dir", &out];
+    let output = sim.run(&[&["exec", "-t", "all", "--yes"], &rollout[..], &["--", "uptime"]].concat());
+    // How many were written before is a matter of time: nobody waits for who shows results.
+    let output = output.exits(1).says("could not write the outputs of ").says(&format!("to `{out}`"));
+    drop(output.says("herder runs show").says("--out-dir DIR"));
+    let again = sim.path("again").display().to_string();
+    drop(sim.run(&["runs", "show", "last", "--out-dir", &again]).exits(0));
+    assert_eq!(std::fs::read_dir(&again).unwrap().count(), 12);
+    let _ = sim.run(&["runs", "show", "last", "--out-dir", &file]).exits(2).says(&file);
+}
+
+#[test]
+fn a_disk_that_is_full_is_no_usage_error() {
+    let sim = Sim::start("2,windows=0,hybrid=0");
+    let full = |arguments: &[&str]| sim.herder(arguments).by_shell("exec \"$@\" > /dev/full").run();
+    drop(full(&["nodes", "list"]).exits(1).says("could not write to standard output"));
+    drop(sim.run(&["exec", "-t", "web-1", "--", "uptime"]).exits(0));
+    drop(full(&["runs", "show", "last"]).exits(1).says("could not show the run"));
 }
 
 #[test]

@@ -256,7 +256,7 @@ fn json_is_one_document() {
     let document = output.json();
     let run = &document["run"];
     assert_eq!(
-        (&run["title"], &run["note"], &run["sim"]),
+        (&run["title"], &run["reason"], &run["sim"]),
         (&json!("hostname"), &json!("a test"), &json!(true))
     );
     assert_eq!((&run["targets"], &run["exit"]), (&json!(5), &json!(0)));

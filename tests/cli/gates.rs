@@ -510,6 +510,7 @@ fn groups_choose_their_members() {
     };
     for (selector, exit, said) in [
         ("tg:nothing", 3, "there is no target group `nothing`"),
+        ("tg:tg-wbe", 3, "Did you mean `tg:tg-web`?"),
         (&format!("tg:{arn}"), 3, "there is no target group `arn:"),
         ("tg:tg-nothing*", 3, "there is no target group `tg-nothing*`"),
         ("tg:tg-web,nothing", 3, "there is no target group `nothing`"),

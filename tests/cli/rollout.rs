@@ -181,13 +181,53 @@ fn the_overshoot_is_what_the_plan_announces() {
         let c = concurrency.to_string();
         let plan =
             sim.run(&["exec", "-t", "all", "-c", &c, "--max-errors", "3", "--dry-run", "--", "uptime"]);
-        let plan = plan.exits(0).says(&format!("at worst {concurrency} more"));
+        let plan = plan.exits(0).says(&format!("at worst {} more", concurrency - 1));
         assert!(plan.stderr.contains("more than 3 are bad"), "{plan:?}");
         let output = rolled_out(&sim, &["-c", &c, "--max-errors", "3", "--json"]).exits(6);
         let bad = output.tally()["failed"];
         assert!((4..=3 + concurrency).contains(&bad), "{bad} at {concurrency}");
         assert_eq!(sent(&sim).len() as u64, bad);
     });
+    let sim = Sim::start("40,windows=0,hybrid=0");
+    for (rollout, more) in
+        [(["--max-errors", "100%"], 0), (["--max-errors", "40"], 0), (["--max-errors", "35"], 4)]
+    {
+        let plan = rolled_out(&sim, &[&rollout[..], &["--dry-run"]].concat()).exits(0);
+        drop(plan.says(&format!("at worst {more} more")));
+    }
+    let gone = ["exec", "-t", "web-1", "-t", "i-0123456789abcdef0", "--dry-run", "--", "uptime"];
+    drop(sim.run(&gone).exits(0).says("at worst 0 more").says("the run would stop at once"));
+}
+
+#[test]
+fn a_plan_has_the_sends_that_the_rate_makes() {
+    let sim = Sim::start("90,windows=0,hybrid=0");
+    let rollout = ["--rate", "20/s", "-c", "100%", "--json"];
+    let plan = rolled_out(&sim, &[&rollout[..], &["--dry-run"]].concat()).exits(0);
+    assert_eq!((&plan.json()["plan"]["sends"], &plan.json()["plan"]["rate"]), (&json!(5), &json!(20.0)));
+    drop(plan.says("5 calls to send").says("with --rate 20/s"));
+    drop(rolled_out(&sim, &rollout).exits(0));
+    assert_eq!(sim.calls("SendCommand").len(), 5);
+    let plan = rolled_out(&sim, &["--rate", "0.0001/s", "--dry-run"]).exits(0);
+    drop(plan.says("90 calls to send").says("with --rate 0.36/h"));
+}
+
+#[test]
+fn a_spent_budget_says_what_goes_on() {
+    let sim = Sim::start("40,windows=0,hybrid=0,broken=40");
+    let stopped = rolled_out(&sim, &["-c", "10", "--max-errors", "1"]).exits(6);
+    let bad = sent(&sim).len();
+    let run = sim.runs()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let resume = format!("herder runs resume {run} --max-errors {}", bad + 1);
+    drop(stopped.says(&format!("Go on with: {resume}")));
+    // Without it nothing is sent, and that is said too.
+    let says = format!("nothing more is sent: {bad} targets are bad already, and --max-errors allows 1");
+    drop(sim.run(&["runs", "resume", "last"]).exits(6).says(&says).says(&format!("Go on with: {resume}")));
+    assert_eq!(sent(&sim).len(), bad);
+    let words: Vec<&str> = resume.split(' ').skip(1).collect();
+    drop(sim.run(&words).exits(6).never_says("nothing more is sent"));
+    assert!(sent(&sim).len() > bad);
+    sim.assert_at_most_once();
 }
 
 #[test]
@@ -326,13 +366,15 @@ fn a_plan_is_all_that_is_made_of_a_dry_run() {
     let expected = json!({
         "title": "uptime", "sim": true, "accounts": ["123456789012"], "regions": ["us-east-1"], "left_out": [],
         "targets": 10, "waves": [1, 2, 7], "soak_ms": 0, "gates": ["touch asked"], "via": "client",
-        "concurrency": 50, "max_errors": 0, "overshoot": 7, "bad_before": 1, "sends": 3,
+        "concurrency": 50, "max_errors": 0, "rate": null, "bad_before": 1, "sends": 3,
     });
     for (field, value) in expected.as_object().unwrap() {
         assert_eq!(plan[field], *value, "{field} of {plan}");
     }
     let offline = rows.iter().find(|row| row["judged"] == "undelivered (offline)").unwrap();
     assert_eq!(plan["stops_in_wave"], offline["wave"]);
+    // The wave of two can have one out as the other fails; the one that stops as it begins none.
+    assert_eq!(plan["overshoot"], u64::from(offline["wave"] == 3));
     assert!(plan["takes_ms"].as_u64().is_some(), "{plan}");
     assert_eq!(of(&rows), waves);
     let ids: Vec<&str> = rows.iter().map(|r| r["target"].as_str().unwrap()).collect();
@@ -359,7 +401,8 @@ fn a_plan_is_all_that_is_made_of_a_dry_run() {
         assert!(line.contains(id) && line.split_whitespace().any(|cell| cell == wave.to_string()), "{table}");
     }
     assert_eq!(run(&["-o", "quiet"]).text().lines().collect::<Vec<_>>(), ids);
-    let said = json.says("nothing is sent").says("1, then 2, then 7").says("one gate");
+    let said =
+        json.says("nothing is sent").says("1, then 2, then 7").says("one gate after each but the last");
     assert!(said.stderr.contains("1 target is bad before anything is sent"), "{said:?}");
     sim.assert_nothing_sent();
     assert!(sim.runs().is_empty() && !sim.path("asked").exists());
@@ -403,6 +446,18 @@ fn a_gate_runs_where_the_run_was_started() {
 }
 
 #[test]
+fn an_interrupt_between_waves_has_nothing_to_cancel() {
+    let sim = Sim::start("4,windows=0,hybrid=0");
+    let rollout = ["exec", "-t", "all", "--yes", "--waves", "1,100%", "--soak", "1h", "--", "uptime"];
+    let mut running = sim.herder(rollout).spawn();
+    running.wait_for_stderr("begins in 1h");
+    running.wait_until_it_listens();
+    running.signal("INT");
+    let output = running.wait().exits(130).says("0 in flight, 3 not sent");
+    drop(output.never_says("Ctrl-C again"));
+}
+
+#[test]
 fn guards_that_never_come_are_told() {
     let sim = Sim::start("1,windows=0,hybrid=0");
     let rollout = ["--waves", "1,10%,100%", "--gate", "exit 1", "--soak", "1h"];
@@ -414,9 +469,12 @@ fn guards_that_never_come_are_told() {
     drop(
         plan("1")
             .exits(0)
-            .says("wave 1 alone can't stop the run: it has 1 target, and --max-errors allows 1 bad ones"),
+            .says("wave 1 alone can't stop the run: it has 1 target, and --max-errors allows 1 bad one"),
     );
     drop(plan("0").exits(0).never_says("can't stop the run"));
+    // Whoever did not rehearse it hears it too.
+    let run = rolled_out(&sim, &["--waves", "1,100%", "--max-errors", "1"]).exits(0);
+    drop(run.says("warning: wave 1 alone can't stop the run"));
 }
 
 #[test]

@@ -46,6 +46,22 @@ fn watching_is_not_driving() {
 }
 
 #[test]
+fn watching_ends_with_its_reader() {
+    let sim = Sim::start("4,windows=0,hybrid=0");
+    let hold = sim.hold("ListCommandInvocations", 1, When::Before);
+    let mut running = sim.herder(["exec", "-t", "all", "--yes", "--json", "--", "uptime"]).spawn();
+    sim.wait_held(hold);
+    let watching = sim.herder(["runs", "attach", "last", "--jsonl"]);
+    let read = watching.by_shell("\"$@\" | head -n 2").run().exits(0);
+    assert_eq!(read.events().len(), 2);
+    assert!(running.is_running(), "nothing ends the run");
+    let second = sim.run(&["runs", "resume", "last"]).exits(8);
+    drop(second.says("herder runs attach").says("herder runs cancel"));
+    sim.continue_held(hold);
+    drop(running.wait().exits(0));
+}
+
+#[test]
 fn a_run_that_was_left_behind_can_not_be_watched() {
     let sim = Sim::start("4,windows=0,hybrid=0");
     let hold = sim.hold("ListCommandInvocations", 1, When::Before);
@@ -167,6 +183,8 @@ fn a_run_that_was_left_behind_is_cancelled_from_here() {
     });
     running.kill();
     let cancel = sim.run(&["runs", "cancel", "last", "--json"]).exits(0);
+    let cancel = cancel.says("cancelling what is left of the run: 8 nodes without a verdict");
+    let cancel = cancel.never_says("going on").never_says("Ctrl-C");
     let shown = sim.run(&["runs", "show", "last", "--json"]);
     let expected = BTreeMap::from([("cancelled".to_owned(), 4), ("not_run".to_owned(), 4)]);
     assert_eq!((shown.tally(), cancel.tally()), (expected.clone(), expected), "{cancel:?}");
@@ -194,7 +212,7 @@ fn old_runs_are_forgotten_and_driven_ones_kept() {
         rows.as_array().unwrap().iter().map(|r| r["run"].as_str().unwrap().to_owned()).collect()
     };
     // What is young and small stays.
-    for keep in [&[][..], &["--keep", "1d"], &["--keep-bytes", "100000000"]] {
+    for keep in [&[][..], &["--keep", "1d"], &["--keep-bytes", "100MB"]] {
         assert!(prune(keep).is_empty(), "{keep:?}");
     }
     for keep in [&["--dry-run", "--keep", "0s"][..], &["--dry-run", "--keep-bytes", "0"]] {

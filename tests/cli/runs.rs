@@ -197,6 +197,12 @@ fn runs_are_filtered() {
     let _ = sim.run(&["exec", "-t", "web-1", "--reason", "INC-7 disk full", "--", "hostname"]);
     let _ = sim.run(&["exec", "-t", "all", "--yes", "--max-errors", "6", "--", "false"]).exits(1);
     let _ = sim.run(&["exec", "--region", "eu-west-1", "-t", "all", "--yes", "--", "uptime"]);
+    // Why it was done is said wherever the run is.
+    let inc = sim.run(&["runs", "list", "--match", "inc-7", "--json"]).exits(0).json()[0].clone();
+    let show = |format: &[&str]| sim.run(&[&["runs", "show", inc["run"].as_str().unwrap()], format].concat());
+    assert_eq!(show(&["--json"]).json()["run"]["reason"], inc["reason"]);
+    assert_eq!(show(&["--jsonl"]).events()[0]["reason"], "INC-7 disk full");
+    drop(show(&[]).exits(0).says("reason: INC-7 disk full"));
     let titles = |filter: &[&str]| -> Vec<String> {
         let listed = sim.run(&[&["runs", "list", "--json"], filter].concat()).exits(0).json();
         listed.as_array().unwrap().iter().map(|run| run["title"].as_str().unwrap().to_owned()).collect()
@@ -205,6 +211,7 @@ fn runs_are_filtered() {
     assert_eq!(titles(&["--match", "inc-7"]), ["hostname"]);
     assert_eq!(titles(&["--match", "UPT"]), ["uptime"]);
     assert_eq!(titles(&["--limit", "2"]), ["uptime", "false"]);
+    drop(sim.run(&["runs", "list", "--limit", "0"]).exits(2));
     assert_eq!(titles(&["--scope", "us-east-1", "--exit", "1", "--where", "bad"]).first().unwrap(), "false");
     assert_eq!(titles(&["--scope", "eu-west-1"]), ["uptime"]);
     assert_eq!(titles(&["--scope", "eu-north-1"]), Vec::<String>::new());

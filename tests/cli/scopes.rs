@@ -93,6 +93,26 @@ fn targets_are_called_by_account_and_region_where_there_are_several() {
     for id in chosen.keys() {
         assert!(input.contains(id.as_str()), "{id} in {input}");
     }
+    // As a selector it is a node of that account and region, and of no other.
+    let called: Vec<&str> = text.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    let two = format!("{},{}", called[0], called[7]);
+    let plan = |selector: &str, scopes: &[&str]| {
+        sim.run(&[&["exec", "-t", selector, "--json", "--dry-run"], scopes, &["--", "whoami"]].concat())
+    };
+    let planned = plan(&two, &EVERYWHERE).exits(0).targets();
+    let planned = planned.iter().map(|(id, target)| {
+        format!("{}/{}/{id}", target["account"].as_str().unwrap(), target["region"].as_str().unwrap())
+    });
+    assert_eq!(planned.collect::<BTreeSet<_>>(), [called[0], called[7]].map(str::to_owned).into());
+    let elsewhere =
+        called.iter().find(|called| called.starts_with(OWN) && called.contains("us-east-1")).unwrap();
+    let says = format!("`{elsewhere}` is in none of the accounts and regions of this command");
+    drop(plan(elsewhere, &["--region", "eu-west-1"]).exits(3).says(&says).says("--region us-east-1"));
+    // One that does not exist there is told as any id that was given.
+    let gone = format!("{OTHER}/eu-west-1/i-0123456789abcdef0");
+    let gone = plan(&format!("{gone},{}", called[0]), &EVERYWHERE).exits(0).targets();
+    let gone = &gone["i-0123456789abcdef0"];
+    assert_eq!((&gone["account"], &gone["judged"]), (&OTHER.into(), &"undelivered (not_found)".into()));
     let json = sim.run(&[&["nodes", "list", "--json"], &EVERYWHERE[..]].concat()).exits(0).json();
     assert!(json.as_array().unwrap().iter().all(|n| n["id"].as_str().unwrap().starts_with("i-")));
 }
@@ -275,6 +295,8 @@ fn whoami_says_as_whom_and_where() {
         .collect();
     assert_eq!(rows, [(OWN, REGIONS[0]), (OWN, REGIONS[1]), (OTHER, REGIONS[0]), (OTHER, REGIONS[1])]);
     assert!(who[2]["arn"].as_str().unwrap().contains(":assumed-role/HerderExec/"), "{who}");
+    let table = sim.run(&["whoami", "-o", "table"]).exits(0);
+    assert_eq!(table.stderr.matches("(SIMULATED)").count(), 1, "{table:?}");
     let own = sim.run(&["whoami"]).exits(0).text();
     assert!(own.starts_with(&format!("{OWN}\tus-east-1\tarn:aws:iam::{OWN}:")), "{own}");
     sim.assert_nothing_sent();
@@ -293,6 +315,10 @@ fn whoami_asks_in_every_region() {
     // Which regions there are can be asked elsewhere than in the usual one.
     let who = sim.run(&["whoami", "--json", "--region", "all"]).exits(1);
     assert_eq!(regions(who), ["eu-west-1"]);
+    // What is said of one that hangs up says something.
+    sim.control.set_region("us-east-1", Some(Down::Dropped));
+    let who = sim.run(&["whoami", "--json", "--region", "eu-west-1,us-east-1"]).exits(1);
+    assert_eq!(regions(who.never_says("other")), ["eu-west-1"]);
 }
 
 #[test]

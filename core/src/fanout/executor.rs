@@ -331,6 +331,7 @@ impl<J: Job> Executor<J> {
             let now = Instant::now();
             self.expire(now).await;
             self.expire_sight(now).await;
+            self.tell_of_blind(now).await;
         }
         self.tasks.abort_all();
         self.finish_wave().await;

@@ -5,7 +5,7 @@
 //! before it happens.
 //!
 //! - `job`: the port and its outcomes
-//! - `policy`: concurrency, error budget, waves
+//! - `policy`: concurrency, error budget, waves; `forecast`: what they come to, before anything is sent
 //! - `handed`: sends whose nodes the service chooses; `absent`: those it has no result of; `portion`: each one's part of window and
 //!   budget
 //! - `queue`: which targets go into the next batch; `places`: how many may
@@ -17,6 +17,7 @@
 mod absent;
 mod batch;
 mod executor;
+mod forecast;
 mod handed;
 mod interrupt;
 mod job;
@@ -38,6 +39,7 @@ mod watch;
 mod waves;
 
 pub use executor::{Plan, Ports, Recovered, Report, StopReason, fan_out};
+pub use forecast::{Forecast, Sends, WaveLoad};
 pub use interrupt::Interrupt;
 pub use job::{
     Accepted, Batch, Collected, Counters, Detail, Finding, Job, Limits, News, Outcome, Pass, SendOutcome,

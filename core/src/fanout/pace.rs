@@ -21,7 +21,17 @@ impl Pace {
     }
 
     fn capacity(&self) -> f64 {
-        self.rate.max(1.0)
+        Pace::capacity_of(self.rate)
+    }
+
+    /// What a bucket of this rate holds.
+    pub(super) fn capacity_of(rate: f64) -> f64 {
+        rate.max(1.0)
+    }
+
+    /// The most that can ever be sent to at once at this rate.
+    pub(super) fn most_of(rate: f64) -> usize {
+        Pace::capacity_of(rate) as usize
     }
 
     fn tokens_at(&self, now: Instant) -> f64 {
@@ -37,7 +47,7 @@ impl Pace {
 
     /// The most that can ever be sent to at once.
     pub(super) fn most(&self) -> usize {
-        self.capacity() as usize
+        Pace::most_of(self.rate)
     }
 
     /// When so many may be sent to; at most [`Pace::most`] are waited for.

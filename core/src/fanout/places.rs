@@ -9,6 +9,7 @@ use super::batch::OpenBatch;
 use super::executor::Executor;
 use super::job::Job;
 use super::pace::Pace;
+use super::policy::smallest_send;
 use super::queue::Group;
 use super::realm::Realm;
 use crate::via::Via;
@@ -42,11 +43,10 @@ impl<J: Job> Executor<J> {
         whole.unwrap_or(targets.len())
     }
 
-    /// The smallest batch worth a call while more targets are waiting: half the window, at most a full batch. A full batch
-    /// each time would wait for stragglers; single targets would cost fifty times the calls.
+    /// The smallest batch worth a call while more targets are waiting.
     pub(super) fn floor(&self) -> usize {
         let most = self.pace.as_ref().map_or(usize::MAX, Pace::most);
-        self.policy.batch.min(self.policy.concurrency.div_ceil(2)).min(most).max(1)
+        smallest_send(self.policy.batch, self.policy.concurrency, most)
     }
 
     /// Ended targets that may be bad without anybody having read it.

@@ -32,6 +32,12 @@ impl Policy {
     }
 }
 
+/// The smallest batch worth a call while more targets are waiting: half the window, at most a full batch or what the pace ever lets
+/// go at once. A full batch each time would wait for stragglers; single targets would cost fifty times the calls.
+pub(super) fn smallest_send(batch: usize, concurrency: usize, most: usize) -> usize {
+    batch.min(concurrency.div_ceil(2)).min(most).max(1)
+}
+
 /// What stands between two waves: first the soak, then the gates, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Between {

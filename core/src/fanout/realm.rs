@@ -13,6 +13,7 @@ use super::judge::Sending;
 use super::policy::Eagerness;
 use super::schedule::{Schedule, Situation};
 use crate::event::Event;
+use crate::time::for_people;
 use crate::verdict::{Reason, Verdict};
 
 /// What was sent to a realm that has not answered for so long is not waited for, if there are others: the service goes on, and a
@@ -66,6 +67,8 @@ pub(super) struct Realm {
     pub(super) given_up: Option<Reason>,
     /// Since when looks have failed, with no answer in between.
     dark_since: Option<Instant>,
+    /// Whether it was said that it is waited for.
+    is_said_blind: bool,
 }
 
 impl Realm {
@@ -81,6 +84,7 @@ impl Realm {
             has_sent: false,
             given_up: None,
             dark_since: None,
+            is_said_blind: false,
         }
     }
 
@@ -160,6 +164,7 @@ impl<J: Job> Executor<J> {
     /// A realm answered a look or a send.
     pub(super) async fn note_answer(&mut self, realm: u32) {
         self.realm(realm).dark_since = None;
+        self.realm(realm).is_said_blind = false;
         self.continue_if_paused(realm).await;
     }
 
@@ -230,6 +235,39 @@ impl<J: Job> Executor<J> {
         // What may be bad elsewhere and is not read yet comes on top.
         let bad = self.known_bad() + self.suspects() + (open + doubtful) as u64;
         if self.budget.is_exceeded_by(bad) { 0 } else { open + places.sum::<usize>() }
+    }
+
+    /// Says once of a realm that has not answered for a while what is waited for, and how long.
+    pub(super) async fn tell_of_blind(&mut self, now: Instant) {
+        if self.realms.len() < 2 {
+            return;
+        }
+        let is_news = |realm: &Realm| realm.is_blind(now) && !realm.is_said_blind && realm.given_up.is_none();
+        let blind: Vec<u32> = self.realms.iter().filter(|(_, r)| is_news(r)).map(|(n, _)| *n).collect();
+        for realm in blind {
+            self.realm(realm).is_said_blind = true;
+            let of_it = |lane: u32| self.realm_of(lane) == realm;
+            let open = self.open.values().filter(|open| of_it(open.batch.lane)).map(|open| open.open.len());
+            let doubts = self.doubts.values().filter(|doubt| of_it(doubt.batch.lane));
+            let waiting: usize = open.chain(doubts.map(|doubt| doubt.batch.targets.len())).sum();
+            if waiting == 0 {
+                continue;
+            }
+            let nodes =
+                if waiting == 1 { "1 target is".to_owned() } else { format!("{waiting} targets are") };
+            let left = for_people(SIGHT_PATIENCE - BLIND_PATIENCE);
+            let others = if self.queue.len() > 0 && self.released() == 0 {
+                "; --max-errors can't bear it if they are bad, so that the others may have to wait for them"
+            } else {
+                ""
+            };
+            let message = format!(
+                "no answer for {} s: {nodes} waited for, for {left} more, and nothing is sent there until it answers{others}",
+                BLIND_PATIENCE.as_secs()
+            );
+            let message = self.said_of(realm, message);
+            self.emit(Event::Warning { message, hints: Vec::new() }).await;
+        }
     }
 
     /// What was sent to realms that have been dark for too long is given up, as long as there are others.

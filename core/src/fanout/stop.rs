@@ -74,6 +74,7 @@ impl<J: Job> Executor<J> {
             reason: why.reason(),
             in_flight: self.unjudged.saturating_sub(not_sent) as u64,
             not_sent: not_sent as u64,
+            cancels: self.interrupt >= Interrupt::Cancel,
         };
         self.emit(event).await;
         for target in waiting.into_iter().chain(later) {

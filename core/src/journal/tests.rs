@@ -272,7 +272,7 @@ async fn intents_are_on_disk_and_replayed() {
     journal.not_sent(2, Reason::word("throttled")).await.unwrap();
     journal.lost(3).await.unwrap();
     let mut log = EventLog::open(&run).unwrap();
-    log.append(envelope(0, Event::RunResumed { open: 4 })).unwrap();
+    log.append(envelope(0, Event::RunResumed { open: 4, to_cancel: false })).unwrap();
     log.append(envelope(1, finished(0, Verdict::Unknown))).unwrap();
     log.append(envelope(2, finished(0, Verdict::Ok))).unwrap();
     log.append(envelope(3, finished(3, Verdict::NotRun))).unwrap();

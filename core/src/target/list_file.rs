@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::selector::is_id;
+use super::selector::ScopedId;
 
 /// A node on a list. Scope is known where the list is herder's own output.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,15 +78,12 @@ fn before_comment(line: &str) -> &str {
 
 /// `account/region/id`, as a pipe of several scopes prints it, or just a node.
 fn scoped(word: &str) -> ListedNode {
-    if let [account, region, id] = word.split('/').collect::<Vec<_>>()[..]
-        && is_id(id)
-        && account.len() == 12
-        && account.bytes().all(|b| b.is_ascii_digit())
-    {
-        let (account, region) = (Some(account.to_owned()), Some(region.to_owned()));
-        return ListedNode { node: id.to_owned(), account, region };
+    match ScopedId::parse(word) {
+        Some(ScopedId { account, region, id }) => {
+            ListedNode { node: id, account: Some(account), region: Some(region) }
+        }
+        None => ListedNode { node: word.to_owned(), account: None, region: None },
     }
-    ListedNode { node: word.to_owned(), account: None, region: None }
 }
 
 fn json(text: &str) -> Result<Vec<ListedNode>, ListError> {

@@ -20,7 +20,8 @@ pub use self::parse::SelectorError;
 pub use self::pattern::Pattern;
 pub use self::query::{ASG_TAG, Filter, NodeFacts, Query, Reach, Unresolved};
 pub use self::selector::{
-    Attribute, Comparison, Members, NodeSet, Ping, RunRef, Selector, Source, Term, Version, Which, is_id,
+    Attribute, Comparison, Members, NodeSet, Ping, RunRef, ScopedId, Selector, Source, Term, Version, Which,
+    is_id,
 };
 pub use self::service::{Inexpressible, ServiceTarget};
 pub use self::share::{Share, ShareError};

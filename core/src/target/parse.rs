@@ -10,7 +10,7 @@ use std::str::FromStr;
 use super::Platform;
 use super::pattern::{Pattern, Piece};
 use super::selector::{
-    Attribute, Comparison, NodeSet, Ping, RunRef, Selector, Source, Term, Version, Which, is_id,
+    Attribute, Comparison, NodeSet, Ping, RunRef, ScopedId, Selector, Source, Term, Version, Which, is_id,
 };
 use super::suggest::suggest;
 use crate::run_id::RunId;
@@ -376,6 +376,8 @@ fn nodes(value: &[Ch], column: usize, only_names: bool) -> Parsed<Term> {
         } else if looks_like_id(&word) && !is_id(&word) {
             let hint = "Ids are i- with 8 or 17 hexadecimal digits (0-9, a-f), or mi- with 17. Write name: before a name.";
             return problem(at, format!("`{word}` is not an instance's id"), hint);
+        } else if let Some(node) = ScopedId::parse(&word) {
+            set.scoped.insert(node);
         } else {
             set.add(&word);
         }

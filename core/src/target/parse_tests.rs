@@ -18,6 +18,7 @@ fn every_kind_is_read() {
     for same in [
         "i-0123456789abcdef0",
         "i-01234567,mi-0123456789abcdef0",
+        "i-01234567,111122223333/eu-west-1/mi-0123456789abcdef0,web-1",
         "web-*",
         "tag:env",
         "tag:env=prod,stag?",
@@ -57,6 +58,9 @@ fn other_spellings() {
         ("!(a&b)", "not (a and b)"),
         ("web**", "web*"),
         ("name:all", "\"all\""),
+        // A name that looks like a node of an account and region, and what is none.
+        ("name:111122223333/eu-west-1/i-01234567", "\"111122223333/eu-west-1/i-01234567\""),
+        ("11112222333/eu-west-1/i-01234567", "11112222333/eu-west-1/i-01234567"),
         ("'a b'", "\"a b\""),
         ("a\\ b", "\"a b\""),
         ("bob's", "\"bob's\""),

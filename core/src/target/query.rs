@@ -97,14 +97,14 @@ impl Query {
     /// Takes the union of `chosen` without the union of `excluded`.
     ///
     /// # Errors
-    /// There is still a [`Term::Source`], `tg:` or `rg:` in them: those become [`Term::Nodes`] and [`Term::Members`] first
+    /// There is still a [`Term::Source`], `tg:`, `rg:` or [`ScopedId`](super::ScopedId) in them: those become [`Term::Nodes`] and [`Term::Members`] first
     /// ([`Selector::replace_terms`]).
     pub fn new(chosen: Vec<Selector>, excluded: Vec<Selector>) -> Result<Query, Unresolved> {
         let open = |term: &&Term| {
             matches!(
                 term,
                 Term::Source(_) | Term::Attribute(Attribute::TargetGroup | Attribute::ResourceGroup, _)
-            )
+            ) || matches!(term, Term::Nodes(set) if !set.scoped.is_empty())
         };
         match chosen.iter().chain(&excluded).flat_map(Selector::terms).find(open) {
             Some(term) => Err(Unresolved(term.to_string())),

@@ -81,6 +81,47 @@ pub struct NodeSet {
     pub names: BTreeSet<String>,
     /// Names with wildcards.
     pub globs: BTreeSet<Pattern>,
+    /// Ids, each in one account and region.
+    pub scoped: BTreeSet<ScopedId>,
+}
+
+/// A node as runs over several accounts and regions call it: `111122223333/eu-west-1/i-0123456789abcdef0`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ScopedId {
+    /// AWS account id.
+    pub account: String,
+    /// AWS region.
+    pub region: String,
+    /// `i-…` or `mi-…`.
+    pub id: String,
+}
+
+impl ScopedId {
+    /// Reads `account/region/id`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<ScopedId> {
+        let [account, region, id] = text.split('/').collect::<Vec<_>>()[..] else { return None };
+        let is_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+        let is_region = !region.is_empty()
+            && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        (is_account && is_region && is_id(id)).then(|| ScopedId {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            id: id.to_owned(),
+        })
+    }
+
+    /// Whether it is a node of that account and region.
+    #[must_use]
+    pub fn is_in(&self, account: &str, region: &str) -> bool {
+        self.account == account && self.region == region
+    }
+}
+
+impl fmt::Display for ScopedId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.account, self.region, self.id)
+    }
 }
 
 impl NodeSet {
@@ -88,6 +129,14 @@ impl NodeSet {
     pub fn add(&mut self, node: &str) {
         let set = if is_id(node) { &mut self.ids } else { &mut self.names };
         set.insert(node.to_owned());
+    }
+
+    /// The same as it is in one account and region: ids of others are none of it.
+    #[must_use]
+    pub fn within(&self, account: &str, region: &str) -> NodeSet {
+        let here = self.scoped.iter().filter(|node| node.is_in(account, region)).map(|node| node.id.clone());
+        let ids = self.ids.iter().cloned().chain(here).collect();
+        NodeSet { ids, names: self.names.clone(), globs: self.globs.clone(), scoped: BTreeSet::new() }
     }
 
     /// Adds a name that may have wildcards in it.
@@ -372,7 +421,8 @@ impl fmt::Display for NodeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.names.iter().map(|name| Pattern::literal(name).escaped());
         let names = names.chain(self.globs.iter().map(Pattern::escaped)).map(|n| quoted(&n, is_plain_name));
-        let all: Vec<String> = self.ids.iter().cloned().chain(names).collect();
+        let scoped = self.scoped.iter().map(ToString::to_string);
+        let all: Vec<String> = self.ids.iter().cloned().chain(scoped).chain(names).collect();
         f.write_str(if all.is_empty() { "not all" } else { "" })?;
         f.write_str(&all.join(","))
     }
@@ -422,5 +472,6 @@ fn is_plain(text: &str) -> bool {
 
 fn is_plain_name(text: &str) -> bool {
     let keyword = ["and", "not", "or", "all", "-"].iter().any(|k| text.eq_ignore_ascii_case(k));
-    is_plain(text) && !text.contains(':') && !keyword && !text.starts_with("i-") && !text.starts_with("mi-")
+    let is_like_id = text.starts_with("i-") || text.starts_with("mi-") || ScopedId::parse(text).is_some();
+    is_plain(text) && !text.contains(':') && !keyword && !is_like_id
 }

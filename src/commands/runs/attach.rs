@@ -10,6 +10,7 @@ use herder_core::journal::{Bodies, EventTail, RunDirectory};
 use herder_core::target::RunRef;
 
 use super::run_ref;
+use super::show::not_shown;
 use crate::args::OutputArgs;
 use crate::ctx::Ctx;
 use crate::dispatch::replay_event;
@@ -42,6 +43,7 @@ pub(super) struct RunsAttachArgs {
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsAttachArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     let record = directory.record()?;
+    args.output.make_out_dir()?;
     let bodies = Bodies::open_read_only(&directory.bodies())
         .map_err(|error| Failure::new(Kind::Local, "could not read the run").caused_by(&error))?;
     let mut renderer = renderer(io, &args.output.render_options(ctx));
@@ -51,7 +53,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsAttachArgs) -> Result<Exi
         // In this order: what is written between the two looks is seen in the next round.
         let is_driven = directory.is_driven();
         let goes_on = watch.catch_up(renderer.as_mut())?;
-        if !goes_on || !is_driven {
+        if !goes_on || !is_driven || io.is_unread() {
             break;
         }
         renderer.tick();
@@ -79,10 +81,6 @@ fn left_behind(io: &Io, directory: &RunDirectory, run: &str) -> Exit {
     let _ = writeln!(stderr, "run {run} was left behind: nobody drives it");
     let _ = writeln!(stderr, "hint: Go on with `herder runs resume {run}`.");
     Exit::Unknown
-}
-
-fn not_shown(error: &std::io::Error) -> Failure {
-    Failure::new(Kind::Local, "could not show the run").caused_by(error)
 }
 
 struct Watch<'a> {

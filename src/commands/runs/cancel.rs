@@ -51,6 +51,7 @@ pub(super) struct RunsCancelArgs {
 pub(super) async fn run(ctx: &Ctx, io: &Io, args: &RunsCancelArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     let record = directory.record()?;
+    args.output.make_out_dir()?;
     let is_driven = directory.is_driven();
     if !is_driven {
         refuse_new_simulator(ctx, &record)?;

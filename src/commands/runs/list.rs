@@ -1,6 +1,7 @@
 //! `herder runs list`.
 
 use std::io::Write as _;
+use std::num::NonZeroUsize;
 
 use clap::Args;
 use herder_core::target::{Pattern, Which};
@@ -73,7 +74,7 @@ pub(super) struct RunsListArgs {
 
     /// So many at most
     #[arg(long, value_name = "N", help_heading = "Filter options")]
-    limit: Option<usize>,
+    limit: Option<NonZeroUsize>,
 
     #[command(flatten)]
     list: ListArgs,
@@ -98,7 +99,7 @@ impl RunsListArgs {
             exits: self.exit.clone(),
             node: self.node.as_deref().map(Pattern::glob),
             scope: self.scope.clone(),
-            limit: self.limit,
+            limit: self.limit.map(NonZeroUsize::get),
         })
     }
 }

@@ -23,14 +23,14 @@ use crate::render::Column;
 #[command(after_help = "\
 Examples:
   herder runs prune --dry-run
-  herder runs prune --keep 7d --keep-bytes 500000000")]
+  herder runs prune --keep 7d --keep-bytes 500MB")]
 pub(super) struct RunsPruneArgs {
     /// Keep runs that are younger
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = age)]
     keep: Duration,
 
-    /// Of these keep the newest that fit into so many bytes
-    #[arg(long, value_name = "BYTES", default_value_t = Keep::default().bytes)]
+    /// Of these keep the newest that fit into so many bytes: a number, or with KB, MB, GB or TB
+    #[arg(long, value_name = "BYTES", default_value = "5GB", value_parser = bytes)]
     keep_bytes: u64,
 
     /// Only list what would be forgotten
@@ -43,6 +43,25 @@ pub(super) struct RunsPruneArgs {
 
 fn age(text: &str) -> Result<Duration, String> {
     parse_duration(text, Bounds::ANY).map_err(|error| error.to_string())
+}
+
+/// `500000000`, `500MB`, `1.5 GB`: powers of a thousand, as everywhere here.
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || "give a number of bytes, such as 500MB or 5GB".to_owned();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default().to_ascii_uppercase();
+    let unit = match unit.as_str() {
+        "" | "B" => 1.0,
+        "K" | "KB" => 1e3,
+        "M" | "MB" => 1e6,
+        "G" | "GB" => 1e9,
+        "T" | "TB" => 1e12,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.trim().parse().map_err(|_| wrong())?;
+    // No file system holds more than 2^63 bytes.
+    let bytes = number * unit;
+    if (0.0..9.2e18).contains(&bytes) { Ok(bytes as u64) } else { Err(wrong()) }
 }
 
 #[derive(Serialize)]
@@ -78,6 +97,24 @@ pub(super) fn run(ctx: &Ctx, io: &Io, args: &RunsPruneArgs) -> Result<Exit, Fail
         .collect();
     let bytes: u64 = rows.iter().map(|row| row.bytes).sum();
     let word = if args.dry_run { "would forget" } else { "forgot" };
-    let _ = writeln!(io.stderr(), "{word} {} runs, {} MB", rows.len(), bytes.div_ceil(1_000_000));
+    let runs = if rows.len() == 1 { "1 run".to_owned() } else { format!("{} runs", rows.len()) };
+    let _ = writeln!(io.stderr(), "{word} {runs}, {} MB", bytes.div_ceil(1_000_000));
     write_list(io, &COLUMNS, &args.list.options(ctx), &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_with_units() {
+        assert_eq!(
+            ["0", "500000000", "500MB", "1.5 gb", "2K"].map(|text| bytes(text).unwrap()),
+            [0, 500_000_000, 500_000_000, 1_500_000_000, 2_000]
+        );
+        for wrong in ["", "MB", "-1", "1XB", "1e30", "nan", "1 GB 2"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(bytes("5GB").unwrap(), Keep::default().bytes);
+    }
 }

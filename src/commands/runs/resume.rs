@@ -104,6 +104,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: RunsResumeArgs) -> Result<Exit
     let record = directory.record()?;
     refuse_new_simulator(ctx, &record)?;
     ctx.runs().check_writable()?;
+    args.output.make_out_dir()?;
     let throttles = ThrottleEvents::default();
     let opening = ctx.open_scopes_of(&record, Some(throttles.observer()));
     let scopes = ctx.until_interrupted(opening).await?;

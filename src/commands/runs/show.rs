@@ -33,8 +33,14 @@ pub(super) struct RunsShowArgs {
 pub(super) fn run(ctx: &Ctx, io: &Io, args: &RunsShowArgs) -> Result<Exit, Failure> {
     let directory = find_run(ctx, &args.run)?;
     directory.record()?;
+    args.output.make_out_dir()?;
     // What was asked for is to see it: that happened, whatever came of the run.
     show(ctx, io, &directory, &args.output).map(|_| Exit::Success)
+}
+
+/// It is there, and can't be written.
+pub(super) fn not_shown(error: &std::io::Error) -> Failure {
+    Failure::new(Kind::Output, "could not show the run").caused_by(error)
 }
 
 /// Shows a run through the same renderer that showed it when it ran. Gives its end, if it has come to one.
@@ -68,7 +74,7 @@ pub(super) fn show(
         None => renderer.finish(&bodies),
     };
     match shown {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(not_shown(&error)),
         _ => Ok(end),
     }
 }

@@ -80,6 +80,7 @@ impl Copying<'_> {
         }
         self.launch.confirm(&options.resolved, &options.recipe.deed()).await?;
         checked.allow()?;
+        self.launch.output.make_out_dir()?;
         let prepared = prepare(ctx, scopes, throttles, options, checked)?;
         Ok(self.launch.drive(prepared, |_, _| Ok(())).await?.exit)
     }

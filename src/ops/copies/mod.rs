@@ -27,9 +27,9 @@ pub(crate) use self::job::CopyJob;
 pub(crate) use self::plan::{CopiesPreview, preview};
 pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState, require_repeatable};
 use super::guards::{Checked, gates};
-use super::preview::idle_guards;
+use super::preview::wave_notes;
 use super::run::{
-    Prepared, Start, ThrottleEvents, Title, new_record, opening, opening_again, recipe_of, warning,
+    Prepared, Start, ThrottleEvents, Title, new_record, opening, opening_again, recipe_of, used_up, warning,
 };
 use super::targets::Resolved;
 use crate::ctx::Ctx;
@@ -92,7 +92,7 @@ pub(crate) fn prepare(
     let lock = directory.lock()?;
     let told = (recipe.reason.clone(), Via::Client, recipe.rollout.guards.clone());
     let mut opening = opening(&record, scopes, &resolved, told);
-    opening.extend(idle_guards(&recipe.rollout, waves.len()).map(warning));
+    opening.extend(wave_notes(&recipe.rollout, &waves).into_iter().map(warning));
     opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe);
     let around = Around { run: run.clone(), umask, events: events.clone(), guard: checked.into_guard() };
@@ -163,7 +163,10 @@ pub(crate) fn resume(
     }
     recipe.rollout.concurrency = options.concurrency.unwrap_or(recipe.rollout.concurrency);
     recipe.rollout.max_errors = options.max_errors.unwrap_or(recipe.rollout.max_errors);
-    let (opening, guard) = opening_again(open, options.checked);
+    let (mut opening, guard) = opening_again(open, options.checked);
+    if options.goes_on && open > 0 {
+        opening.extend(used_up(&record.run, &recovered, recipe.rollout.max_errors));
+    }
     let policy = policy(&recipe);
     let waves: Vec<usize> = record.waves.iter().map(|end| *end as usize).collect();
     let around = Around { run: record.run.clone(), umask: options.umask, events: events.clone(), guard };

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use herder_core::fanout::WaveLoad;
 use herder_core::limit::DEFAULT_RATE;
 use herder_core::target::Platform;
 use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{CopiesOptions, Direction, directory_of, shown};
-use crate::ops::preview::{Comes, bad_line, idle_guards, until_sent, waves_line, weak_canary};
+use crate::ops::preview::{
+    Comes, bad_line, counted, idle_guards, sends, sizes, until_sent, waves_line, weak_canary,
+};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -41,14 +44,19 @@ pub(crate) struct CopiesPreview {
 /// Works out what a run would do. Copies nothing, writes nothing.
 pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> CopiesPreview {
     let mut targets = Vec::with_capacity(options.resolved.targets.len());
-    let (mut sizes, mut bad_before) = (Vec::new(), Vec::new());
+    let mut waves = Vec::new();
     let mut sessions_in: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     let mut begin = 0;
     for (wave, end) in (1_u32..).zip(&options.waves) {
+        let mut load = WaveLoad::default();
         for (index, target) in options.resolved.targets.iter().enumerate().take(*end).skip(begin) {
             let judged = options.resolved.judged.get(&index);
-            if judged.is_none() {
-                *sessions_in.entry((&target.account, &target.region)).or_insert(0) += 1;
+            match judged {
+                None => {
+                    *sessions_in.entry((&target.account, &target.region)).or_insert(0) += 1;
+                    *load.lanes.entry(0).or_insert(0) += 1;
+                }
+                Some(outcome) => load.bad_before += u64::from(outcome.verdict.is_bad()),
             }
             let to = match options.recipe.direction {
                 Direction::Upload => options.recipe.remote.clone(),
@@ -71,19 +79,19 @@ pub(crate) fn preview(scopes: &Scopes, options: &CopiesOptions) -> CopiesPreview
                 }),
             });
         }
-        let known = options.resolved.judged.range(begin..*end);
-        bad_before.push(known.filter(|(_, o)| o.verdict.is_bad()).count() as u64);
-        sizes.push(end - begin);
+        waves.push(load);
         begin = *end;
     }
     // Each account and region has its own quota: the fullest decides.
     let most = sessions_in.into_values().max().unwrap_or(0);
     let rollout = &options.recipe.rollout;
-    let takes = until_sent(most as f64 / DEFAULT_RATE, rollout, &sizes);
+    // Each is a send of its own.
+    let paced = sends(rollout, 1, &waves).paced;
+    let takes = until_sent(most as f64 / DEFAULT_RATE, paced, rollout, waves.len());
     let sessions = targets.iter().filter(|target| target.judged.is_none()).count() as u64;
-    let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
+    let comes = Comes::new(scopes, options.recipe.title(), rollout, &waves);
     let comes = comes.warning(&options.resolved.warnings).sending(sessions, Some(takes));
-    let lines = lines(scopes, options, &comes, (&sizes, &bad_before, takes));
+    let lines = lines(scopes, options, &comes, (&waves, takes));
     CopiesPreview { targets, comes, lines }
 }
 
@@ -91,12 +99,13 @@ fn lines(
     scopes: &Scopes,
     options: &CopiesOptions,
     comes: &Comes,
-    (sizes, bad_before, takes): (&[usize], &[u64], Duration),
+    (waves, takes): (&[WaveLoad], Duration),
 ) -> Vec<String> {
     let recipe = &options.recipe;
-    let (rollout, count) = (&recipe.rollout, options.resolved.targets.len());
+    let (rollout, sizes) = (&recipe.rollout, sizes(waves));
+    let targets = counted(options.resolved.targets.len() as u64, "target");
     let sim = if scopes.is_simulated() { " (SIMULATED)" } else { "" };
-    let mut lines = vec![format!("would {} {count} targets; nothing is copied{sim}", recipe.deed())];
+    let mut lines = vec![format!("would {} {targets}; nothing is copied{sim}", recipe.deed())];
     if scopes.count() > 1 {
         lines.push(format!("  in {}", scopes.place()));
     }
@@ -105,8 +114,8 @@ fn lines(
     if recipe.direction == Direction::Upload {
         lines.push(format!("  {} to each", shown(options.source.amount)));
     }
-    lines.extend(waves_line(rollout, sizes));
-    let notes = [idle_guards(rollout, sizes.len()), weak_canary(rollout, sizes)];
+    lines.extend(waves_line(rollout, &sizes));
+    let notes = [idle_guards(rollout, sizes.len()), weak_canary(rollout, &sizes)];
     lines.extend(notes.into_iter().flatten().map(|note| format!("  {note}")));
     lines.push(format!(
         "  {} at once; stops when more than {} are bad; at worst {} more were begun by then and are not judged yet",
@@ -116,6 +125,6 @@ fn lines(
         "  begins within about {} at {DEFAULT_RATE:.1} sessions a second in each account and region (assumed), and takes the copies' own time",
         for_people(takes)
     ));
-    lines.extend(bad_line(bad_before, rollout.max_errors));
+    lines.extend(bad_line(waves, rollout.max_errors));
     lines
 }

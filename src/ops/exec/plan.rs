@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use herder_core::fanout::WaveLoad;
 use herder_core::limit::{DEFAULT_RATE, MIN_RATE};
 use herder_core::target::Platform;
 use herder_core::time::for_people;
@@ -13,7 +14,9 @@ use super::{ExecOptions, payloads};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
-use crate::ops::preview::{Comes, bad_line, idle_guards, until_sent, waves_line, weak_canary};
+use crate::ops::preview::{
+    Comes, bad_line, counted, idle_guards, sends, sizes, until_sent, waves_line, weak_canary,
+};
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -50,14 +53,14 @@ pub(crate) struct Preview {
     pub(crate) via: Via,
     /// How long the service takes to give up on what it has not come to.
     lifetime: Duration,
-    /// Targets of each wave.
-    pub(crate) waves: Vec<usize>,
+    /// Targets of each wave, by account, region and platform.
+    waves: Vec<WaveLoad>,
     /// Calls of `SendCommand` at the least, and reads of results.
     pub(crate) sends: u64,
     /// The sends of the account and region that takes longest for its own.
     slowest: Option<Pace>,
-    /// Bad targets of each wave that are known before anything is sent; they count when their wave begins.
-    bad_before: Vec<u64>,
+    /// Until everything is sent.
+    takes: Duration,
     /// All of it, for programs.
     pub(crate) comes: Comes,
 }
@@ -71,18 +74,21 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     let resolved = &options.resolved;
     let payloads = payloads(&wish, &resolved.targets)?;
     let mut targets = Vec::with_capacity(resolved.targets.len());
-    let mut sends = 0;
-    let mut sends_in: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    let mut sizes = Vec::new();
-    let mut bad_before = Vec::new();
+    let mut lanes: BTreeMap<(&str, &str, Platform), u32> = BTreeMap::new();
+    let mut waves = Vec::new();
     let mut begin = 0;
     for (number, end) in (1_u32..).zip(&options.waves) {
-        let mut lanes: BTreeMap<(&str, &str, Platform), u64> = BTreeMap::new();
+        let mut wave = WaveLoad::default();
         for (index, target) in resolved.targets.iter().enumerate().take(*end).skip(begin) {
             let platform = target.platform.unwrap_or(Platform::Linux);
             let judged = resolved.judged.get(&index);
-            if judged.is_none() {
-                *lanes.entry((&target.account, &target.region, platform)).or_insert(0) += 1;
+            match judged {
+                None => {
+                    let next = u32::try_from(lanes.len()).unwrap_or(u32::MAX);
+                    let lane = *lanes.entry((&target.account, &target.region, platform)).or_insert(next);
+                    *wave.lanes.entry(lane).or_insert(0) += 1;
+                }
+                Some(outcome) => wave.bad_before += u64::from(outcome.verdict.is_bad()),
             }
             targets.push(PlannedTarget {
                 target: target.id.clone(),
@@ -99,15 +105,15 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
                 }),
             });
         }
-        let batch = options.recipe.rollout.concurrency.clamp(1, herder_aws::ssm::MAX_IDS as u64);
-        for ((account, region, _), targets) in lanes {
-            sends += targets.div_ceil(batch);
-            *sends_in.entry((account, region)).or_insert(0) += targets.div_ceil(batch);
-        }
-        let known = resolved.judged.range(begin..*end);
-        bad_before.push(known.filter(|(_, o)| o.verdict.is_bad()).count() as u64);
-        sizes.push(end - begin);
+        waves.push(wave);
         begin = *end;
+    }
+    let rollout = &options.recipe.rollout;
+    let forecast = sends(rollout, herder_aws::ssm::MAX_IDS, &waves);
+    let mut sends_in: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for ((account, region, _), lane) in lanes {
+        let sends = forecast.by_lane.get(&lane).copied().unwrap_or(0);
+        *sends_in.entry((account, region)).or_insert(0) += sends;
     }
     // Each account and region has its own quota: the slowest decides.
     let slowest = sends_in.into_iter().map(|((account, region), sends)| {
@@ -116,44 +122,33 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
         Pace { seconds: sends as f64 / rate, rate, is_learned: learned.is_some() }
     });
     let slowest = slowest.max_by(|a, b| a.seconds.total_cmp(&b.seconds));
-    let via = options.recipe.rollout.via;
-    if via == Via::Service {
-        sends = super::via::commands(resolved);
-    }
-    let rollout = &options.recipe.rollout;
-    let comes = Comes::new(scopes, options.recipe.title(), rollout, (&sizes, &bad_before));
-    let takes = until_sent(slowest.map_or(0.0, |pace| pace.seconds), rollout, &sizes);
+    let via = rollout.via;
+    let sends = match via {
+        Via::Client => forecast.count(),
+        Via::Service => super::via::commands(resolved),
+    };
+    let comes = Comes::new(scopes, options.recipe.title(), rollout, &waves);
+    let calls = slowest.map_or(0.0, |pace| pace.seconds);
+    let takes = until_sent(calls, forecast.paced, rollout, waves.len());
     let comes = comes.warning(&resolved.warnings).sending(sends, Some(takes).filter(|_| via == Via::Client));
-    Ok(Preview {
-        via,
-        lifetime: options.recipe.lifetime(),
-        targets,
-        waves: sizes,
-        sends,
-        slowest,
-        bad_before,
-        comes,
-    })
+    Ok(Preview { via, lifetime: options.recipe.lifetime(), targets, waves, sends, slowest, takes, comes })
 }
 
 impl Preview {
     fn time(&self, options: &ExecOptions) -> String {
         let unknown = Pace { seconds: 0.0, rate: DEFAULT_RATE, is_learned: false };
-        let Pace { seconds: calls, rate, is_learned } = self.slowest.unwrap_or(unknown);
-        let total = until_sent(calls, &options.recipe.rollout, &self.waves);
+        let Pace { seconds: _, rate, is_learned } = self.slowest.unwrap_or(unknown);
         let origin = if is_learned { "learned" } else { "assumed, none is learned yet" };
-        format!(
-            "  takes about {} at {rate:.1} sends a second ({origin}), and the command's own time in each wave",
-            for_people(total)
-        )
+        let mut at = format!("at {rate:.1} sends a second ({origin})");
+        if let Some(targets) = options.recipe.rollout.rate {
+            at = format!("with --rate {}, {at}", per_time(targets));
+        }
+        let takes = for_people(self.takes);
+        format!("  takes about {takes} {at}, and the command's own time in each wave")
     }
 
     fn through_service(&self) -> [String; 2] {
-        let calls = if self.sends == 1 {
-            "1 call to send".to_owned()
-        } else {
-            format!("{} calls to send", self.sends)
-        };
+        let calls = format!("{} to send", counted(self.sends, "call"));
         let pages = (self.targets.len() as u64).div_ceil(herder_aws::ssm::MAX_IDS as u64);
         [
             format!("  through the service: {calls}, about {pages} to read results, and a few to watch"),
@@ -169,16 +164,18 @@ impl Preview {
         let title = options.recipe.title();
         let sim = if scopes.is_simulated() { " (SIMULATED)" } else { "" };
         let mut lines = Vec::new();
-        lines.push(format!("would run `{title}` on {} targets; nothing is sent{sim}", self.targets.len()));
+        let targets = counted(self.targets.len() as u64, "target");
+        lines.push(format!("would run `{title}` on {targets}; nothing is sent{sim}"));
         if scopes.count() > 1 {
             lines.push(format!("  in {}", scopes.place()));
         }
         lines.extend(scopes.unreached.iter().map(|unreached| format!("  {unreached}")));
         lines.extend(self.comes.warnings.iter().map(|warning| format!("  warning: {warning}")));
-        lines.extend(waves_line(&options.recipe.rollout, &self.waves));
+        let sizes = sizes(&self.waves);
+        lines.extend(waves_line(&options.recipe.rollout, &sizes));
         let notes = [
             idle_guards(&options.recipe.rollout, self.waves.len()),
-            weak_canary(&options.recipe.rollout, &self.waves),
+            weak_canary(&options.recipe.rollout, &sizes),
         ];
         lines.extend(notes.into_iter().flatten().map(|note| format!("  {note}")));
         lines.push(format!(
@@ -187,13 +184,33 @@ impl Preview {
         ));
         match self.via {
             Via::Client => {
-                let sends = self.sends;
-                lines.push(format!("  {sends} calls to send, as many to read results, and a few to watch"));
+                let sends = counted(self.sends, "call");
+                lines.push(format!("  {sends} to send, as many to read results, and a few to watch"));
                 lines.push(self.time(options));
             }
             Via::Service => lines.extend(self.through_service()),
         }
-        lines.extend(bad_line(&self.bad_before, self.comes.max_errors));
+        lines.extend(bad_line(&self.waves, self.comes.max_errors));
         lines
+    }
+}
+
+/// A rate as `--rate` takes it: in the unit of time that gives a number over one.
+fn per_time(per_second: f64) -> String {
+    let (number, unit) = [(per_second, 's'), (per_second * 60.0, 'm')]
+        .into_iter()
+        .find(|(number, _)| *number >= 1.0)
+        .unwrap_or((per_second * 3600.0, 'h'));
+    let number = format!("{number:.2}");
+    format!("{}/{unit}", number.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_told_as_they_are_given() {
+        assert_eq!([5.0, 2.5, 0.5, 0.0001].map(per_time), ["5/s", "2.5/s", "30/m", "0.36/h"]);
     }
 }

@@ -15,7 +15,7 @@ use super::{payloads, policy, work};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::guards::Checked;
-use crate::ops::run::{Prepared, Start, opening_again, recipe_of};
+use crate::ops::run::{Prepared, Start, opening_again, recipe_of, used_up};
 use crate::scopes::Scopes;
 
 /// What a run is picked up for.
@@ -77,7 +77,10 @@ pub(crate) fn resume(
     };
     let channels = options.channels.of_run(&directory.output(), scopes.count());
     let beside = beside(&channels);
-    let (opening, guard) = opening_again(open_targets, options.checked);
+    let (mut opening, guard) = opening_again(open_targets, options.checked);
+    if options.purpose == Purpose::GoOn && open_targets > 0 {
+        opening.extend(used_up(&record.run, &recovered, recipe.rollout.max_errors));
+    }
     let work = work(&record.run, &recipe, targets.clone(), payloads);
     let job = ExecJob::new(scopes, work, Around { traces: traces(&replay), channels, guard });
     let plan = Plan {

@@ -89,7 +89,7 @@ fn summarise(directory: &RunDirectory, record: RunRecord) -> Result<RunSummary, 
     let mut last: Option<RunFinished> = None;
     let mut reason = None;
     directory.for_each_event(|stored| match stored.envelope.event {
-        Event::RunStarted(started) => reason = started.note,
+        Event::RunStarted(started) => reason = started.reason,
         Event::RunFinished(finished) => last = Some(finished),
         _ => {}
     })?;

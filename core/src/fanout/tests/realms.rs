@@ -111,6 +111,18 @@ async fn a_realm_that_goes_down_in_the_middle_lets_the_others_finish() {
     assert!(ran.report.tally.count(Verdict::Unknown) > 0 && ran.report.tally.count(Verdict::NotRun) > 0);
     // Commands could run for ten minutes: nobody waits for them in the dark.
     assert!(ran.took < Duration::from_secs(420), "{:?}", ran.took);
+    // Which one is waited for and how long is said once; that it was waited for long enough, too.
+    let told = |part: &str| {
+        let is_told = |e: &Event| matches!(e, Event::Warning { message, .. } if message.starts_with("realm-3: ") && message.contains(part));
+        ran.events
+            .iter()
+            .filter(|(_, event)| is_told(event))
+            .map(|(at, _)| at.as_secs())
+            .collect::<Vec<u64>>()
+    };
+    let waited = told("waited for, for 4m 40s more, and nothing is sent there until it answers");
+    assert!(matches!(waited[..], [at] if (20..40).contains(&at)), "{waited:?}");
+    assert_eq!(told("no answer for five minutes").len(), 1);
     let others = ran.finished().filter(|(_, f)| f.verdict == Verdict::Ok).map(|(at, _)| at).max();
     assert!(others < Some(Duration::from_secs(60)), "{others:?}");
 }
