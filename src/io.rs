@@ -250,9 +250,8 @@ impl Io {
 
     /// Whether whoever read standard output has gone: a pipe's other end is closed. Told without writing anything.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that opens the process' streams")]
     pub(crate) fn is_unread(&self) -> bool {
-        let stdout = io::stdout();
+        let Ok(Descriptors { stdout, .. }) = self.descriptors() else { return false };
         let mut files = [PollFd::new(&stdout, PollFlags::empty())];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut files, Some(&at_once)).is_ok()
