@@ -689,7 +689,7 @@ Register-ArgumentCompleter -Native -CommandName 'herder' -ScriptBlock {
         }
         'herder;runs;prune' {
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep runs that are younger')
-            [CompletionResult]::new('--keep-bytes', '--keep-bytes', [CompletionResultType]::ParameterName, 'Of these keep the newest that fit into so many bytes')
+            [CompletionResult]::new('--keep-bytes', '--keep-bytes', [CompletionResultType]::ParameterName, 'Of these keep the newest that fit into so many bytes: a number, or with KB, MB, GB or TB')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'Format of the results on stdout')
             [CompletionResult]::new('--columns', '--columns', [CompletionResultType]::ParameterName, 'Columns to show, in order')

@@ -661,7 +661,7 @@ set edit:completion:arg-completer[herder] = {|@words|
         }
         &'herder;runs;prune'= {
             cand --keep 'Keep runs that are younger'
-            cand --keep-bytes 'Of these keep the newest that fit into so many bytes'
+            cand --keep-bytes 'Of these keep the newest that fit into so many bytes: a number, or with KB, MB, GB or TB'
             cand -o 'Format of the results on stdout'
             cand --output 'Format of the results on stdout'
             cand --columns 'Columns to show, in order'
