@@ -61,6 +61,8 @@ pub(crate) struct Preview {
     slowest: Option<Pace>,
     /// Until everything is sent.
     takes: Duration,
+    /// Whether `--rate` holds it up, and not the quota.
+    is_paced: bool,
     /// All of it, for programs.
     pub(crate) comes: Comes,
 }
@@ -131,7 +133,18 @@ pub(crate) fn preview(ctx: &Ctx, scopes: &Scopes, options: &ExecOptions) -> Resu
     let calls = slowest.map_or(0.0, |pace| pace.seconds);
     let takes = until_sent(calls, forecast.paced, rollout, waves.len());
     let comes = comes.warning(&resolved.warnings).sending(sends, Some(takes).filter(|_| via == Via::Client));
-    Ok(Preview { via, lifetime: options.recipe.lifetime(), targets, waves, sends, slowest, takes, comes })
+    let is_paced = forecast.paced.as_secs_f64() > calls;
+    Ok(Preview {
+        via,
+        lifetime: options.recipe.lifetime(),
+        targets,
+        waves,
+        sends,
+        slowest,
+        takes,
+        is_paced,
+        comes,
+    })
 }
 
 impl Preview {
@@ -139,10 +152,11 @@ impl Preview {
         let unknown = Pace { seconds: 0.0, rate: DEFAULT_RATE, is_learned: false };
         let Pace { seconds: _, rate, is_learned } = self.slowest.unwrap_or(unknown);
         let origin = if is_learned { "learned" } else { "assumed, none is learned yet" };
-        let mut at = format!("at {rate:.1} sends a second ({origin})");
-        if let Some(targets) = options.recipe.rollout.rate {
-            at = format!("with --rate {}, {at}", per_time(targets));
-        }
+        let at = match options.recipe.rollout.rate.map(per_time) {
+            Some(targets) if self.is_paced => format!("with --rate {targets}"),
+            Some(targets) => format!("with --rate {targets}, at {rate:.1} sends a second ({origin})"),
+            None => format!("at {rate:.1} sends a second ({origin})"),
+        };
         let takes = for_people(self.takes);
         format!("  takes about {takes} {at}, and the command's own time in each wave")
     }
