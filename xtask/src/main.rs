@@ -72,6 +72,8 @@ enum Bench {
     Session(bench::SessionArgs),
     /// A Tab with ten thousand nodes in the cache
     Tab(bench::TabArgs),
+    /// What it costs to compile and to run the tests of core
+    Core,
 }
 
 fn main() -> ExitCode {
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Task::Bench(Bench::Rollout(args)) => bench::run_rollout(&args),
         Task::Bench(Bench::Session(args)) => bench::run_session(&args),
         Task::Bench(Bench::Tab(args)) => bench::run_tab(&args),
+        Task::Bench(Bench::Core) => bench::run_core(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! The executor's loop: start what may start, wait for something to happen, take it in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -355,6 +356,8 @@ impl<J: Job> Executor<J> {
         &mut self,
         task: impl Future<Output = Done<J::Error>> + Send + 'static,
     ) -> AbortHandle {
+        // Boxed, so that the runtime's part is compiled once and not for every kind of call.
+        let task: Pin<Box<dyn Future<Output = Done<J::Error>> + Send>> = Box::pin(task);
         self.tasks.spawn(task)
     }
 

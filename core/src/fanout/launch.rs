@@ -1,5 +1,6 @@
 //! Starting: sends as the window, the quota and the budget allow, and looks as the schedule wants them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -9,6 +10,7 @@ use super::executor::{Done, Executor};
 use super::job::{Batch, Job, Limits};
 use super::queue::Group;
 use super::realm::Realm;
+use super::schedule::Situation;
 use crate::via::Via;
 
 /// Looks under way at once, in a realm and altogether; the limiter paces them, this bounds memory.
@@ -124,18 +126,18 @@ impl<J: Job> Executor<J> {
     pub(super) fn start_looks(&mut self) {
         let now = Instant::now();
         self.start_locating(now);
-        let realms: Vec<u32> = self.realms.keys().copied().collect();
-        for realm in realms {
-            if !self.realm(realm).is_paused(now) {
-                self.start_details(realm, now);
-                self.start_sweep(realm);
+        // Nothing of it changes by starting.
+        let situations = self.situations();
+        for (realm, situation) in &situations {
+            if !self.realm(*realm).is_paused(now) {
+                self.start_details(*realm, now);
+                self.start_sweep(*realm, *situation);
             }
         }
-        self.start_collecting();
+        self.start_collecting(&situations);
     }
 
-    fn start_sweep(&mut self, realm: u32) {
-        let situation = self.situation(realm);
+    fn start_sweep(&mut self, realm: u32, situation: Situation) {
         let Some(scope) = self.realm(realm).schedule.sweep_due(situation) else { return };
         self.realm(realm).schedule.note_sweep_started();
         let open = self.open.values().filter(|b| self.realm_of(b.batch.lane) == realm);
@@ -152,8 +154,7 @@ impl<J: Job> Executor<J> {
             && self.realms.values().map(|r| r.looking).sum::<usize>() < ALL_LOOKS
     }
 
-    fn start_collecting(&mut self) {
-        let situations = self.situations();
+    fn start_collecting(&mut self, situations: &BTreeMap<u32, Situation>) {
         let mut wanted: Vec<(Instant, u64, u32)> = Vec::new();
         for batch in self.open.values() {
             let n = self.realm_of(batch.batch.lane);

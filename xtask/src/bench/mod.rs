@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what herder promises, measured on a release build against a simulator in another process.
 
+mod core;
 mod memory;
 mod report;
 mod rollout;
@@ -88,6 +89,7 @@ pub(crate) fn run_all(args: &AllArgs) -> Outcome {
     };
     keep("start", start(&StartArgs { herder: herder() })?)?;
     keep("tab", tab(&TabArgs { dev: false, herder: herder() })?)?;
+    keep("core", core()?)?;
     keep("exec", exec(&ExecArgs { quick, herder: herder(), ..ExecArgs::default() })?)?;
     keep("rollout", rollout(&RolloutArgs { quick, herder: herder(), ..RolloutArgs::default() })?)?;
     keep("session", session::measure(&SessionArgs::new(quick))?)?;
@@ -151,6 +153,17 @@ fn tab(args: &TabArgs) -> Outcome<Report> {
     let mut report = Report::new(&bench);
     tab::run(&bench, profile, &mut report)?;
     let _ = fs::remove_dir_all(bench.directory.join("scratch"));
+    Ok(report)
+}
+
+/// Measures, prints a table, writes `bench/core.md` and `.json` in cargo's target directory.
+pub(crate) fn run_core() -> Outcome {
+    core()?.end(&target().join("bench"), "core")
+}
+
+fn core() -> Outcome<Report> {
+    let mut report = Report::of(&serde_json::json!({}));
+    core::run(&mut report)?;
     Ok(report)
 }
 

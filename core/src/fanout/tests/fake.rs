@@ -2,6 +2,7 @@
 //! breach of the executor's promises that it can see from its side.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -31,6 +32,8 @@ struct Command {
     told_ended: BTreeSet<usize>,
     told_completed: u64,
     told_bad: u64,
+    /// Bad ones among the results.
+    read_bad: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -49,6 +52,8 @@ pub(super) struct Calls {
 #[derive(Debug, Default)]
 pub(super) struct State {
     commands: Vec<Command>,
+    /// The commands of each target, by their places.
+    commands_of: Vec<Vec<usize>>,
     /// How often each target ran.
     pub(super) ran: Vec<u32>,
     pub(super) calls: Calls,
@@ -67,6 +72,9 @@ pub(super) struct State {
     pub(super) concurrency: Option<usize>,
     pub(super) max_errors: Option<u64>,
     pub(super) journal: Option<PathBuf>,
+    /// How much of it was read, and the intents of the sends that stood there.
+    journal_read: u64,
+    intents: BTreeSet<u64>,
     /// The process dies at this step; every call has one before its effect and one after.
     pub(super) dies_at: Option<u64>,
 }
@@ -84,9 +92,26 @@ const CONNECT: Duration = Duration::from_secs(3);
 
 type Looked<T> = Result<T, Trouble<String>>;
 
+impl State {
+    /// Reads what was appended to the journal since the last time, as far as lines are whole.
+    fn read_on(&mut self) {
+        let Some(path) = &self.journal else { return };
+        let mut file = std::fs::File::open(path).unwrap();
+        file.seek(SeekFrom::Start(self.journal_read)).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
+            self.journal_read += line.len() as u64;
+            let send = line.strip_prefix("{\"type\":\"send\",\"intent\":");
+            self.intents.extend(send.and_then(|rest| rest.split(',').next()?.parse::<u64>().ok()));
+        }
+    }
+}
+
 impl Fake {
     pub(super) fn new(script: Script) -> Fake {
-        let state = State { ran: vec![0; script.nodes.len()], ..State::default() };
+        let count = script.nodes.len();
+        let state = State { ran: vec![0; count], commands_of: vec![Vec::new(); count], ..State::default() };
         Fake { script, start: Instant::now(), state: Mutex::new(state), died: Notify::new() }
     }
 
@@ -97,7 +122,7 @@ impl Fake {
     /// Whether a target's command ended with a cancel.
     pub(super) fn was_cancelled(&self, target: usize) -> bool {
         let state = self.state();
-        let mut of = state.commands.iter().filter(|c| c.targets.contains(&target));
+        let mut of = state.commands_of[target].iter().map(|at| &state.commands[*at]);
         of.any(|c| self.end(c, target).is_some_and(|(_, v)| v == Verdict::Cancelled))
     }
 
@@ -108,7 +133,7 @@ impl Fake {
     /// When each target ended, since the fake's start.
     pub(super) fn ended_at(&self, target: usize) -> Option<Duration> {
         let state = self.state();
-        let command = state.commands.iter().find(|c| c.targets.contains(&target))?;
+        let command = &state.commands[*state.commands_of[target].first()?];
         Some(self.end(command, target)?.0 - self.start)
     }
 
@@ -227,15 +252,19 @@ impl Fake {
         }
     }
 
+    /// The executor is told a target's result, which nothing changes any more.
+    fn tell_result(&self, command: &mut Command, target: usize) {
+        let is_bad = self.end(command, target).is_some_and(|(_, verdict)| verdict.is_bad());
+        let is_new = command.told_results.insert(target);
+        command.read_bad += u64::from(is_new && is_bad);
+    }
+
     /// Books what the executor knows from now on.
     fn note_told(&self, state: &mut State) {
         let mut known_bad = state.refused_bad;
         let (mut sent, mut told) = (0, 0);
         for command in &state.commands {
-            let read = command.told_results.iter();
-            let read =
-                read.filter(|t| self.end(command, **t).is_some_and(|(_, v)| v.is_bad())).count() as u64;
-            known_bad += read.max(command.told_bad);
+            known_bad += command.read_bad.max(command.told_bad);
             sent += command.targets.len();
             told += command.told_results.len();
         }
@@ -284,10 +313,9 @@ impl Fake {
         if permit.intent() != batch.intent {
             breaches.push("a permit of another intent".into());
         }
-        if let Some(path) = &state.journal {
-            let text = std::fs::read_to_string(path).unwrap();
-            let mark = format!("\"type\":\"send\",\"intent\":{},", batch.intent);
-            if !text.contains(&mark) {
+        if state.journal.is_some() {
+            state.read_on();
+            if !state.intents.contains(&batch.intent) {
                 breaches.push(format!("intent {} is not on disk", batch.intent));
             }
         }
@@ -301,6 +329,10 @@ impl Fake {
             state.ran[*target] += 1;
         }
         let id = format!("command-{}", batch.intent);
+        let place = state.commands.len();
+        for target in &batch.targets {
+            state.commands_of[*target].push(place);
+        }
         let command = Command {
             id: id.clone(),
             intent: batch.intent,
@@ -311,6 +343,7 @@ impl Fake {
             told_ended: BTreeSet::new(),
             told_completed: 0,
             told_bad: 0,
+            read_bad: 0,
         };
         let last = command.targets.iter().filter_map(|t| self.end(&command, *t)).map(|(at, _)| at).max();
         state.last_end = state.last_end.max(last);
@@ -449,6 +482,7 @@ impl Job for Fake {
         let mut state = self.state();
         let mut sweep = Sweep { is_complete: self.script.listing != Listing::Incomplete, ..Sweep::default() };
         let from = if sweep.is_complete { 0 } else { state.commands.len().saturating_sub(3) };
+        let ids: BTreeSet<String> = ids.into_iter().collect();
         for command in state.commands.iter_mut().skip(from) {
             if !ids.contains(&command.id) || !self.is_listed(command, scope) {
                 continue;
@@ -492,7 +526,7 @@ impl Job for Fake {
                 Details::Failing if *target % 3 == 0 => Finding::NeedsDetail(outcome),
                 Details::Unlisted | Details::UnlistedFlaky => Finding::Unlisted,
                 _ => {
-                    command.told_results.insert(*target);
+                    self.tell_result(command, *target);
                     Finding::Finished(outcome)
                 }
             };
@@ -519,7 +553,7 @@ impl Job for Fake {
             return Ok(Detail::Absent);
         };
         let Some(verdict) = self.result(command, target) else { return Ok(Detail::Running) };
-        command.told_results.insert(target);
+        self.tell_result(command, target);
         command.told_ended.insert(target);
         self.note_told(&mut state);
         Ok(Detail::Ended(Box::new(self.outcome(target, verdict))))

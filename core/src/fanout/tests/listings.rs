@@ -92,7 +92,7 @@ async fn results_that_exist_are_out_within_ten_seconds() {
         let ran = Setup::new(script).eager().run().await;
         ran.is_true();
         for (at, finished) in ran.finished() {
-            let target = (0..2000).find(|t| finished.target.id == format!("i-{t:017x}")).unwrap();
+            let target = number_of(&finished.target.id);
             let ended = ran.fake.ended_at(target).unwrap();
             assert!(at <= ended + Duration::from_secs(10), "{target} ended at {ended:?}, out at {at:?}");
         }

@@ -53,6 +53,8 @@ struct Ran {
     report: Report<String>,
     /// With the time since the start.
     events: Vec<(Duration, Event)>,
+    /// Which of them tells of the end of each target.
+    ends: Vec<Option<usize>>,
     took: Duration,
     policy: Policy,
     journal: Replay,
@@ -140,7 +142,8 @@ impl Setup {
         let policy = self.policy.clone();
         let (report, events, took) = self.drive(&fake, journal, Recovered::default()).await;
         let journal = Replay::read(&run).unwrap();
-        Ran { fake, report, events, took, policy, journal, _directory: directory }
+        let ends = ends_of(&events, fake.script.nodes.len());
+        Ran { fake, report, events, ends, took, policy, journal, _directory: directory }
     }
 
     async fn drive(
@@ -188,6 +191,22 @@ impl Setup {
         let ((report, took), events, (), ()) = tokio::time::timeout(day, all).await.expect("the run hangs");
         (report, events, took)
     }
+}
+
+/// The number of a target, by its id.
+fn number_of(id: &str) -> usize {
+    usize::from_str_radix(&id[2..], 16).unwrap()
+}
+
+/// Which event tells first of the end of each target.
+fn ends_of(events: &[(Duration, Event)], count: usize) -> Vec<Option<usize>> {
+    let mut ends = vec![None; count];
+    for (at, (_, event)) in events.iter().enumerate() {
+        if let Event::TargetFinished(finished) = event {
+            ends[number_of(&finished.target.id)].get_or_insert(at);
+        }
+    }
+    ends
 }
 
 /// Runs it on a paused clock.
@@ -248,14 +267,19 @@ impl Ran {
         })
     }
 
+    fn end_of(&self, target: usize) -> &TargetFinished {
+        match &self.events[self.ends[target].unwrap()].1 {
+            Event::TargetFinished(finished) => finished,
+            other => panic!("{target} ends with {other:?}"),
+        }
+    }
+
     fn verdict(&self, target: usize) -> Verdict {
-        let id = format!("i-{target:017x}");
-        self.finished().find(|(_, f)| f.target.id == id).unwrap().1.verdict
+        self.end_of(target).verdict
     }
 
     fn reason(&self, target: usize) -> Option<Reason> {
-        let id = format!("i-{target:017x}");
-        self.finished().find(|(_, f)| f.target.id == id).unwrap().1.reason.clone()
+        self.end_of(target).reason.clone()
     }
 
     fn of(&self, verdict: Verdict) -> Vec<usize> {

@@ -1,5 +1,6 @@
 //! A run that is killed anywhere goes on where it was and does nothing twice.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::script::Fault;
@@ -138,36 +139,51 @@ fn journal_of(run: &RunDirectory) -> PathBuf {
     run.path().join("journal.jsonl")
 }
 
-/// Cuts so many bytes off the last record, if a kill can do that: an intent is on disk before its call.
-fn cut_last_record(killed: &Killed, bytes: usize) -> bool {
-    let whole = std::fs::read(journal_of(&killed.run)).unwrap();
-    let Some(last) = whole.split_inclusive(|b| *b == b'\n').next_back() else { return false };
-    let is_done = match serde_json::from_slice(last).unwrap() {
-        Record::Send { intent, .. } => killed.fake.has_effect(intent),
-        _ => false,
-    };
-    if is_done || bytes > last.len() {
-        return false;
+/// Cuts bytes off the last record, if a kill can do that: an intent is on disk before its call. What each number of them
+/// leaves is what is there without that record: whoever goes on cuts it off, and if all of it `is_read`, reads that.
+fn cut_last_record(killed: &Killed, cut: usize, mut is_read: impl FnMut(&Record) -> bool) -> Option<usize> {
+    let journal = journal_of(&killed.run);
+    let whole = std::fs::read(&journal).unwrap();
+    let last = whole.split_inclusive(|b| *b == b'\n').next_back()?;
+    let record: Record = serde_json::from_slice(last).unwrap();
+    if matches!(&record, Record::Send { intent, .. } if killed.fake.has_effect(*intent)) {
+        return None;
     }
-    std::fs::write(journal_of(&killed.run), &whole[..whole.len() - bytes]).unwrap();
-    true
+    let before = &whole[..whole.len() - last.len()];
+    let reads = is_read(&record).then(|| {
+        std::fs::write(&journal, before).unwrap();
+        format!("{:?}", Replay::read(&killed.run).unwrap())
+    });
+    for bytes in 1..=last.len() {
+        std::fs::write(&journal, &whole[..whole.len() - bytes]).unwrap();
+        if let Some(without) = &reads {
+            assert_eq!(
+                &format!("{:?}", Replay::read(&killed.run).unwrap()),
+                without,
+                "{bytes} of {record:?}"
+            );
+        }
+        Journal::open(&killed.run, 1).unwrap();
+        assert_eq!(std::fs::read(&journal).unwrap(), before, "{bytes} of {record:?}");
+    }
+    std::fs::write(&journal, &whole[..whole.len() - cut.min(last.len())]).unwrap();
+    Some(last.len())
 }
 
 #[tokio::test(start_paused = true)]
 async fn killed_while_writing_the_last_record() {
-    let mut cuts = 0;
+    let (mut cuts, mut kinds) = (0, HashSet::new());
     for step in 1_usize.. {
-        let every_byte = step % 5 == 0;
-        for bytes in (1..120).step_by(if every_byte { 1 } else { 29 }) {
-            // One world can be gone on with once: each cut has its own.
+        // One world can be gone on with once: each cut has its own.
+        for cut in [1, 2 + step * 29 % 100] {
             let Some(killed) = killed_at(step as u64, true).await else {
-                assert!(cuts > 200, "{cuts}");
+                assert!(cuts > 2000 && kinds.len() == 3, "{cuts} cuts of {} kinds", kinds.len());
                 return;
             };
-            if cut_last_record(&killed, bytes) {
-                goes_on(&killed, true, &format!("step {step}, {bytes} bytes of the last record cut")).await;
-                cuts += 1;
-            }
+            let is_new = |record: &Record| kinds.insert(std::mem::discriminant(record));
+            let Some(bytes) = cut_last_record(&killed, cut, is_new) else { break };
+            goes_on(&killed, true, &format!("step {step}, {cut} bytes of the last record cut")).await;
+            cuts += bytes;
         }
     }
 }
