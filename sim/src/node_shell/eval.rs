@@ -30,8 +30,8 @@ pub(super) enum Unwind {
     Return(i32),
     Break(u32),
     Continue(u32),
-    /// A key or the end of the terminal.
-    Interrupted,
+    /// A key or the end of the terminal; what `$?` is then.
+    Interrupted(i32),
 }
 
 /// `set -e`, `-u`, `-o pipefail`, `-f`, `-x`, `-C`.
@@ -135,7 +135,7 @@ impl Shell {
     pub(super) async fn exit_code(&mut self, code: i32) -> i32 {
         let code = match self.unwind.take() {
             Some(Unwind::Exit(code) | Unwind::Return(code)) => code,
-            Some(Unwind::Interrupted) => 130,
+            Some(Unwind::Interrupted(code)) => code,
             Some(Unwind::Break(_) | Unwind::Continue(_)) | None => code,
         };
         let Some(script) = self.at_exit.take() else { return code & 0xFF };
@@ -376,7 +376,7 @@ impl Shell {
                 self.unwind = None;
                 false
             }
-            Some(Unwind::Exit(_) | Unwind::Return(_) | Unwind::Interrupted) => true,
+            Some(Unwind::Exit(_) | Unwind::Return(_) | Unwind::Interrupted(_)) => true,
         }
     }
 

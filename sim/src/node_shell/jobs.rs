@@ -94,7 +94,7 @@ pub(crate) async fn interact(process: Process, terminal: Arc<Terminal>, note: Op
                 shell.unwind = Some(Unwind::Exit(code));
                 break;
             }
-            Some(Unwind::Interrupted) => shell.last = 130,
+            Some(Unwind::Interrupted(code)) => shell.last = code,
             Some(_) | None => {}
         }
         shell.depth = depth_of_shell;
@@ -168,12 +168,12 @@ impl Shell {
         let mut words = "\n".to_owned();
         let code = match signal {
             Signal::Interrupt | Signal::Hangup => {
-                self.unwind = Some(Unwind::Interrupted);
+                self.unwind = Some(Unwind::Interrupted(130));
                 130
             }
             Signal::Quit => {
                 words.push_str("Quit (core dumped)\n");
-                self.unwind = Some(Unwind::Interrupted);
+                self.unwind = Some(Unwind::Interrupted(131));
                 131
             }
             Signal::Stop => {
@@ -192,9 +192,8 @@ impl Shell {
     pub(super) fn look_at_keys(&mut self) {
         let Some(jobs) = &self.jobs else { return };
         match jobs.terminal.take_signal(jobs.depth) {
-            Some(Signal::Interrupt | Signal::Hangup | Signal::Quit) => {
-                self.unwind = Some(Unwind::Interrupted)
-            }
+            Some(Signal::Interrupt | Signal::Hangup) => self.unwind = Some(Unwind::Interrupted(130)),
+            Some(Signal::Quit) => self.unwind = Some(Unwind::Interrupted(131)),
             Some(Signal::Stop) | None => {}
         }
     }

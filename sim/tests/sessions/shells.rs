@@ -44,6 +44,10 @@ async fn keys_and_sizes_get_through() {
     client.types_and_sees("echo code $?\r", "code 130\r\n").await;
     client.types("sleep 100\r");
     client.stay(Duration::from_millis(200)).await;
+    client.types_and_sees("\x1c", "Quit (core dumped)\r\n").await;
+    client.types_and_sees("echo code $?\r", "code 131\r\n").await;
+    client.types("sleep 100\r");
+    client.stay(Duration::from_millis(200)).await;
     client.types_and_sees("\x1a", "Stopped").await;
     client.types_and_sees("jobs\r", "[1] + Stopped").await;
     client.types("fg\r");
