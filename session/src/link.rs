@@ -24,12 +24,19 @@ pub enum Incoming {
 pub struct LinkEnded {
     /// Why, in words for people.
     pub reason: String,
+    /// Whether its last bytes are known to be missing.
+    pub is_cut: bool,
 }
 
 impl LinkEnded {
     /// An end with a reason.
     pub fn new(reason: impl Into<String>) -> LinkEnded {
-        LinkEnded { reason: reason.into() }
+        LinkEnded { reason: reason.into(), is_cut: false }
+    }
+
+    /// The same of a session whose last bytes did not arrive.
+    pub fn cut(reason: impl Into<String>) -> LinkEnded {
+        LinkEnded { reason: reason.into(), is_cut: true }
     }
 }
 

@@ -26,7 +26,8 @@ impl fmt::Display for Encoding {
 /// How files are copied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// Whether permissions and times are kept exactly. Otherwise a new file has the source's permissions as far as the
+    /// Whether permissions and times of files are kept, of directories the permissions; what is more than read, write and execute never
+    /// is. Otherwise a new file has the source's permissions as far as the
     /// umask allows, a file that is there keeps its own, and the time is that of the copy.
     pub preserve: bool,
     /// The umask of this process, for downloads.
@@ -60,6 +61,13 @@ pub enum Progress {
     Bytes(u64),
     /// It is complete and checked.
     Done,
+    /// Something is copied, and not all of what was asked for is kept.
+    Noted {
+        /// What.
+        name: String,
+        /// What is not.
+        what: String,
+    },
     /// Something in a directory is left out.
     Skipped {
         /// What.
@@ -109,6 +117,14 @@ impl<'a, N> Copier<'a, N> {
         progress: &'a (dyn Fn(Progress) + Sync),
     ) -> Copier<'a, N> {
         Copier { node, marker: Marker::new(random), options, progress }
+    }
+
+    /// Says which permissions are not kept: whoever the file belongs to then may be somebody else.
+    pub(super) fn note_lost_bits(&self, name: impl fmt::Display, mode: u32) {
+        if self.options.preserve && mode & 0o7000 != 0 {
+            let what = "its setuid, setgid and sticky bits are not kept".to_owned();
+            (self.progress)(Progress::Noted { name: name.to_string(), what });
+        }
     }
 
     pub(super) fn skip(&self, name: String, reason: String) -> Copied {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::marker::Lines;
 use super::path::command_line;
-use super::{CopyError, Marker, Reason, RemotePath, Unbase64};
+use super::{CopyError, FileTime, Marker, Reason, RemotePath, Unbase64};
 
 /// How a file is told of, read and hashed. Where a part is here already, the rest is sent if that part is the same.
 /// Files that say they have no bytes and do, as below `/proc`, are read once and hashed as they were read.
@@ -16,12 +16,12 @@ const GET: &str = concat!(
     "if [ -d \"$p\" ]; then say dir; return; fi; ",
     "if [ -e \"$p\" ] && [ ! -f \"$p\" ]; then say special; return; fi; ",
     "if [ ! -r \"$p\" ]; then e=$( { : <\"$p\"; } 2>&1 ) || { say no \"$e\"; return; }; fi; ",
-    "s=$(stat -L -c \"%s %a %Y\" \"$p\" 2>/dev/null) || s=\"$(wc -c <\"$p\") - -\"; ",
+    "s=$(stat -L -c \"%s %a %Y %y\" \"$p\" 2>/dev/null) || s=\"$(wc -c <\"$p\") - -\"; ",
     "set -- $s; s=$1; ",
     "if [ \"$o\" -gt 0 ]; then ",
     "if [ \"$s\" -ge \"$o\" ]; then x=$(head -c \"$o\" \"$p\" | sha256sum); else x=; fi; ",
     "[ \"${x%% *}\" = \"$h\" ] || o=0; fi; ",
-    "say file \"$s\" \"$2\" \"$3\" \"$o\"; ",
+    "say file \"$s\" \"$2\" \"$3\" \"$o\" \"${5#*.}\"; ",
     "if [ \"$s\" -eq 0 ]; then d=$(head -c 16777216 \"$p\" | base64); ",
     "printf \"%s\\n\" \"$d\"; x=$(printf \"%s\\n\" \"$d\" | base64 -d | sha256sum); ",
     "else if [ \"$o\" -eq 0 ]; then head -c \"$s\" \"$p\"; ",
@@ -80,8 +80,8 @@ pub struct RemoteFile {
     pub size: u64,
     /// Its permissions, if the node can tell them.
     pub mode: Option<u32>,
-    /// When it was last changed, in seconds since 1970, if the node can tell.
-    pub modified_unix: Option<i64>,
+    /// When it was last changed, if the node can tell.
+    pub modified: Option<FileTime>,
     /// At which byte what follows begins.
     pub offset: u64,
 }
@@ -234,10 +234,11 @@ impl Download {
 fn remote_file(text: &str) -> Option<RemoteFile> {
     let mut words = text.split(' ');
     let mut word = || words.next();
-    Some(RemoteFile {
-        size: word()?.parse().ok()?,
-        mode: word().and_then(|mode| u32::from_str_radix(mode, 8).ok()),
-        modified_unix: word().and_then(|seconds| seconds.parse().ok()),
-        offset: word()?.parse().ok()?,
-    })
+    let size = word()?.parse().ok()?;
+    let mode = word().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    let seconds = word().and_then(|seconds| seconds.parse().ok());
+    let offset = word()?.parse().ok()?;
+    let nanos = word().and_then(FileTime::nanos_of).unwrap_or_default();
+    let modified = seconds.map(|seconds| FileTime { seconds, nanos });
+    Some(RemoteFile { size, mode, modified, offset })
 }

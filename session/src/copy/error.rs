@@ -23,6 +23,8 @@ pub enum Reason {
     ReadOnly,
     /// It is a directory.
     IsDirectory,
+    /// It is a link to a directory, in a tree: those are not followed.
+    LinkToDirectory,
     /// A part of the path is no directory.
     NotADirectory,
     /// It is no regular file: a device, a pipe, a socket.
@@ -74,6 +76,7 @@ impl fmt::Display for Reason {
             Reason::Quota => "the disk quota of the session's user is used up",
             Reason::ReadOnly => "its file system is read-only",
             Reason::IsDirectory => "it is a directory (copy it with -r)",
+            Reason::LinkToDirectory => "it is a link to a directory",
             Reason::NotADirectory => "a part of the path is not a directory",
             Reason::Special => "it is neither a file nor a directory",
             Reason::NameTooLong => "the name is too long",
@@ -85,7 +88,7 @@ impl fmt::Display for Reason {
 }
 
 /// A copy that failed. What has arrived stays beside the destination, and the next copy goes on with it, unless it says
-/// otherwise.
+/// otherwise, or there was no room for more.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {

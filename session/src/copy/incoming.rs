@@ -6,14 +6,13 @@ use std::ops::{Deref, DerefMut};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use ring::digest::{SHA256, digest};
 use rustix::fs::OFlags;
 
-use super::CopyError;
 use super::local::Hash;
 use super::upload::hex;
+use super::{CopyError, FileTime};
 
 /// How often a part is taken that another copy has just put into its place.
 const ATTEMPTS: u32 = 8;
@@ -36,8 +35,8 @@ pub(super) struct Finish {
     pub(super) mode: u32,
     /// Whether they replace those of a file that is there.
     pub(super) is_exact: bool,
-    /// When it was last changed, in seconds since 1970.
-    pub(super) modified_unix: Option<i64>,
+    /// When it was last changed; now, if absent.
+    pub(super) modified: Option<FileTime>,
 }
 
 /// A file on its way to a destination of this machine. Until it is complete it lies beside it, for its owner only, and
@@ -93,7 +92,22 @@ impl Incoming {
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
         self.hash.add(bytes);
         self.length += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(CopyError::local("write", self.part.clone()))
+        let written = self.file.write_all(bytes);
+        // Nobody goes on where there is no room: it is given back.
+        if written.as_ref().is_err_and(is_full) {
+            let _ = fs::remove_file(&self.part);
+        }
+        written.map_err(CopyError::local("write", self.part.clone()))
+    }
+
+    /// Where it is to be.
+    pub(super) fn destination(&self) -> &Path {
+        &self.destination
+    }
+
+    /// How many bytes there are, and their hash: what goes on from here; none of nothing.
+    pub(super) fn have(&self) -> Option<(u64, String)> {
+        (self.length > 0).then(|| (self.length, self.hash.shown()))
     }
 
     /// How many bytes there are.
@@ -118,7 +132,7 @@ impl Incoming {
             let kept = fs::metadata(&self.destination).ok().filter(|_| !finish.is_exact);
             let mode = kept.map_or(finish.mode, |metadata| metadata.mode());
             self.file.set_permissions(fs::Permissions::from_mode(mode & 0o777))?;
-            if let Some(time) = finish.modified_unix.and_then(time_of) {
+            if let Some(time) = finish.modified.and_then(FileTime::for_system) {
                 self.file.set_modified(time)?;
             }
             self.file.sync_all()?;
@@ -209,6 +223,10 @@ impl DerefMut for Locked {
     }
 }
 
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+}
+
 fn is_busy() -> io::Error {
     io::Error::new(ErrorKind::WouldBlock, "another copy to the same path is under way")
 }
@@ -223,13 +241,5 @@ fn resolved(path: &Path) -> PathBuf {
     match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_symlink() => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
         _ => path.to_owned(),
-    }
-}
-
-fn time_of(unix: i64) -> Option<SystemTime> {
-    let distance = Duration::from_secs(unix.unsigned_abs());
-    match unix {
-        0.. => SystemTime::UNIX_EPOCH.checked_add(distance),
-        _ => SystemTime::UNIX_EPOCH.checked_sub(distance),
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 
-use super::CopyError;
 use super::upload::hex;
+use super::{CopyError, Reason};
 
 /// How many bytes are read at once.
 pub(super) const BLOCK: usize = 128 << 10;
@@ -58,8 +58,8 @@ pub(super) struct LocalEntry {
 }
 
 /// What a directory has in it, directories before what is in them; links to files count as files. Second: what can't be
-/// copied, links to directories among it.
-pub(super) fn walk(directory: &Path) -> Result<(Vec<LocalEntry>, Vec<PathBuf>), CopyError> {
+/// copied, links to directories among it, and why.
+pub(super) fn walk(directory: &Path) -> Result<(Vec<LocalEntry>, Vec<(PathBuf, String)>), CopyError> {
     let (mut entries, mut skipped) = (Vec::new(), Vec::new());
     let mut to_do = vec![PathBuf::new()];
     while let Some(name) = to_do.pop() {
@@ -77,7 +77,11 @@ pub(super) fn walk(directory: &Path) -> Result<(Vec<LocalEntry>, Vec<PathBuf>), 
                     entries.push(LocalEntry { path, name, is_directory: false, size: metadata.len() });
                 }
                 _ if kind.is_dir() => below.push(name),
-                _ => skipped.push(path),
+                Ok(metadata) if metadata.is_dir() => {
+                    skipped.push((path, Reason::LinkToDirectory.to_string()));
+                }
+                Ok(_) => skipped.push((path, Reason::Special.to_string())),
+                Err(error) => skipped.push((path, error.to_string())),
             }
         }
         to_do.extend(below.into_iter().rev());

@@ -51,6 +51,7 @@ mod tests;
 mod unbase64;
 mod unfinished;
 pub mod upload;
+mod when;
 
 pub use copier::{Copied, Copier, CopyOptions, Encoding, Progress};
 pub use error::{CopyError, Reason};
@@ -60,3 +61,4 @@ pub use path::RemotePath;
 pub use place::{Place, PlaceError};
 pub use session::EventExec;
 pub use unbase64::{NotBase64, Unbase64};
+pub use when::FileTime;

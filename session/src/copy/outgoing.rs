@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use super::local::{BLOCK, Hash};
-use super::{CopyError, Reason};
+use super::{CopyError, FileTime, Reason};
 
 /// A regular file to be sent.
 pub(super) struct Outgoing<'a> {
@@ -18,7 +18,7 @@ pub(super) struct Outgoing<'a> {
     /// How many bytes it says it has.
     pub(super) size: u64,
     pub(super) mode: u32,
-    pub(super) modified_unix: i64,
+    pub(super) modified: FileTime,
 }
 
 impl Outgoing<'_> {
@@ -35,8 +35,9 @@ impl Outgoing<'_> {
         if !metadata.is_file() {
             return Err(CopyError::local("copy", path)(io::Error::other(reason.to_string())));
         }
-        let (size, mode, modified_unix) = (metadata.len(), metadata.mode(), metadata.mtime());
-        Ok(Outgoing { path, file, size, mode, modified_unix })
+        let nanos = u32::try_from(metadata.mtime_nsec()).unwrap_or_default();
+        let modified = FileTime { seconds: metadata.mtime(), nanos };
+        Ok(Outgoing { path, file, size: metadata.len(), mode: metadata.mode(), modified })
     }
 
     /// Whether it says that it is empty and is not, as the kernel's files do. Stays at its beginning.

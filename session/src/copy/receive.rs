@@ -21,6 +21,10 @@ use super::unfinished::Mark;
 use super::{Copied, Copier, CopyError, ExecOutput, ExecSource, Node, Progress, Reason, RemotePath};
 use crate::link::LinkEnded;
 
+/// How often what a session's end should have brought is fetched with another one. Agents wait two seconds for what is not acknowledged
+/// when their script ends, and give up then.
+const AGAIN: u32 = 3;
+
 /// What a script prints, as it is needed.
 struct Printed<E> {
     exec: E,
@@ -70,6 +74,8 @@ trait Sink {
     fn end(&mut self, hash: &str) -> impl Future<Output = Result<u64, CopyError>>;
     /// The file can't be had.
     fn failed(&mut self, reason: Reason) -> impl Future<Output = Result<(), CopyError>>;
+    /// The session is over: what has not come yet, and is to come with the next one.
+    fn missing(&mut self) -> impl Future<Output = Result<Vec<Wanted>, CopyError>>;
 }
 
 impl<N: Node> Copier<'_, N> {
@@ -113,6 +119,7 @@ impl<N: Node> Copier<'_, N> {
             hash: Hash::new(),
             size: 0,
             received: 0,
+            has_ended: false,
         };
         self.fetch(&wanted, &mut stream).await?;
         Ok(Copied { files: 1, bytes: stream.received, ..Copied::default() })
@@ -182,6 +189,7 @@ impl<N: Node> Copier<'_, N> {
                         layout.mark = mark.as_ref().map(|mark| mark.put_into(root)).transpose()?;
                     }
                     if let (true, Some(mode)) = (self.options.preserve, entry.mode) {
+                        self.note_lost_bits(&remote, mode);
                         layout.exact.push((local, mode & 0o777));
                     }
                     if entry.kind == EntryKind::Closed {
@@ -217,7 +225,18 @@ impl<N: Node> Copier<'_, N> {
         looked.map_err(|error| CopyError::Garbled(error.to_string()))?
     }
 
+    /// What is in a directory of the node.
     async fn list(&self, directory: &RemotePath) -> Result<Vec<Entry>, CopyError> {
+        for _ in 0..AGAIN {
+            match self.list_once(directory).await {
+                Err(CopyError::Session(ended)) if ended.is_cut => {}
+                listed => return listed,
+            }
+        }
+        self.list_once(directory).await
+    }
+
+    async fn list_once(&self, directory: &RemotePath) -> Result<Vec<Entry>, CopyError> {
         let command = list::command(&self.marker, directory);
         let mut printed = Printed::begin(self.node, command).await?;
         let mut listing = Listing::new(self.marker.clone(), directory.clone());
@@ -228,7 +247,24 @@ impl<N: Node> Copier<'_, N> {
         Ok(entries)
     }
 
+    /// Fetches files; what a session's last bytes should have been, with another one.
     async fn fetch(&self, wanted: &[Wanted], sink: &mut impl Sink) -> Result<(), CopyError> {
+        let mut fetched = self.fetch_once(wanted, sink).await;
+        for _ in 0..AGAIN {
+            match fetched {
+                Err(CopyError::Session(ended)) if ended.is_cut => {}
+                fetched => return fetched,
+            }
+            let missing = sink.missing().await?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            fetched = self.fetch_once(&missing, sink).await;
+        }
+        fetched
+    }
+
+    async fn fetch_once(&self, wanted: &[Wanted], sink: &mut impl Sink) -> Result<(), CopyError> {
         let command = download::command(&self.marker, wanted);
         let mut printed = Printed::begin(self.node, command).await?;
         let mut download = Download::new(self.marker.clone(), wanted.len());
@@ -306,6 +342,8 @@ struct Files<'a, 'b, N> {
     /// Whether a file that can't be had is skipped.
     goes_on: bool,
     current: Option<(Incoming, RemoteFile, RemotePath)>,
+    /// How many bytes earlier copies had of the file that goes on with another session.
+    began_at: Option<u64>,
     copied: Copied,
     first_failure: Option<CopyError>,
 }
@@ -317,6 +355,7 @@ impl<'a, 'b, N> Files<'a, 'b, N> {
             expected: VecDeque::new(),
             goes_on: false,
             current: None,
+            began_at: None,
             copied: Copied::default(),
             first_failure: None,
         }
@@ -350,7 +389,8 @@ impl<N: Node> Sink for Files<'_, '_, N> {
         let offset = file.offset;
         let begun = tokio::task::spawn_blocking(move || Incoming::begin(&local, offset)).await;
         let incoming = begun.map_err(|error| CopyError::Garbled(error.to_string()))??;
-        self.current = Some((incoming, file.clone(), remote));
+        let began_at = self.began_at.take().filter(|_| offset > 0).unwrap_or(offset);
+        self.current = Some((incoming, RemoteFile { offset: began_at, ..file.clone() }, remote));
         Ok(())
     }
 
@@ -370,11 +410,12 @@ impl<N: Node> Sink for Files<'_, '_, N> {
             return Ok(size);
         }
         let options = &self.copier.options;
+        self.copier.note_lost_bits(&remote, file.mode.unwrap_or_default());
         let mode = file.mode.unwrap_or(0o644) & 0o777;
         let finish = Finish {
             mode: if options.preserve { mode } else { mode & !options.umask },
             is_exact: options.preserve,
-            modified_unix: file.modified_unix.filter(|_| options.preserve),
+            modified: file.modified.filter(|_| options.preserve),
         };
         let hash = hash.to_owned();
         let finished = tokio::task::spawn_blocking(move || incoming.finish(&hash, finish)).await;
@@ -391,9 +432,26 @@ impl<N: Node> Sink for Files<'_, '_, N> {
 
     async fn failed(&mut self, reason: Reason) -> Result<(), CopyError> {
         let (remote, _) = self.next()?;
+        let reason = match reason {
+            // In a tree, no directory is asked for.
+            Reason::IsDirectory if self.goes_on => Reason::LinkToDirectory,
+            reason => reason,
+        };
         let error = CopyError::node("read", &remote, reason);
         self.give_up(&remote, error);
         Ok(())
+    }
+
+    async fn missing(&mut self) -> Result<Vec<Wanted>, CopyError> {
+        let mut missing = Vec::new();
+        let rest: Vec<_> = self.expected.iter().cloned().collect();
+        if let Some((incoming, file, remote)) = self.current.take() {
+            missing.push(Wanted { path: remote.clone(), have: incoming.have() });
+            self.began_at = Some(file.offset);
+            self.expected.push_front((remote, incoming.destination().to_owned()));
+        }
+        missing.extend(self.copier.with_parts(rest).await?.into_iter().map(|(wanted, _)| wanted));
+        Ok(missing)
     }
 }
 
@@ -405,13 +463,19 @@ struct Stream<'a, W> {
     hash: Hash,
     size: u64,
     received: u64,
+    /// Everything has come.
+    has_ended: bool,
 }
 
 impl<W: AsyncWrite + Unpin> Sink for Stream<'_, W> {
     async fn begin(&mut self, file: &RemoteFile) -> Result<(), CopyError> {
+        // What a stream has been given can't be taken back.
+        if file.offset != self.received {
+            return Err(CopyError::Changed(self.path.to_string()));
+        }
         self.size = file.size;
         let size = (file.size > 0).then_some(file.size);
-        (self.progress)(Progress::File { name: self.path.to_string(), size, offset: 0 });
+        (self.progress)(Progress::File { name: self.path.to_string(), size, offset: file.offset });
         Ok(())
     }
 
@@ -423,6 +487,7 @@ impl<W: AsyncWrite + Unpin> Sink for Stream<'_, W> {
 
     async fn end(&mut self, hash: &str) -> Result<u64, CopyError> {
         self.out.flush().await.map_err(CopyError::local("write", "-"))?;
+        self.has_ended = true;
         let found = self.hash.shown();
         if self.size > 0 && self.size != self.received {
             return Err(CopyError::Changed(self.path.to_string()));
@@ -436,5 +501,10 @@ impl<W: AsyncWrite + Unpin> Sink for Stream<'_, W> {
 
     async fn failed(&mut self, reason: Reason) -> Result<(), CopyError> {
         Err(CopyError::node("read", &self.path, reason))
+    }
+
+    async fn missing(&mut self) -> Result<Vec<Wanted>, CopyError> {
+        let have = (self.received > 0).then(|| (self.received, self.hash.shown()));
+        Ok(if self.has_ended { Vec::new() } else { vec![Wanted { path: self.path.clone(), have }] })
     }
 }

@@ -16,7 +16,7 @@ use super::outgoing::Outgoing;
 use super::talk::{Talk, unexpected};
 use super::unfinished::{self, Mark};
 use super::upload::{Answer, Destination, Permissions, Request};
-use super::{Copied, Copier, CopyError, Encoding, Node, Progress, Reason, RemotePath};
+use super::{Copied, Copier, CopyError, Encoding, FileTime, Node, Progress, Reason, RemotePath};
 
 /// How many bytes of a stream are announced at once: its length is not known before its end.
 const STREAM_BLOCK: usize = 1 << 20;
@@ -139,8 +139,8 @@ impl<N: Node> Copier<'_, N> {
         let (entries, skipped) = walked.map_err(|error| CopyError::Garbled(error.to_string()))??;
         let mut talk = Conversation::<N>::begin(self.node, &self.marker).await?;
         let mut copied = Copied::default();
-        for path in skipped {
-            copied.add(self.skip(path.display().to_string(), "it is neither a file nor a directory".into()));
+        for (path, reason) in skipped {
+            copied.add(self.skip(path.display().to_string(), reason));
         }
         let (root, mark) = self.root_of(&mut talk, source, destination).await?;
         let mut ahead = Ahead::default();
@@ -221,6 +221,7 @@ impl<N: Node> Copier<'_, N> {
         entry: &LocalEntry,
     ) -> Result<(), CopyError> {
         let metadata = std::fs::metadata(&entry.path).map_err(CopyError::local("read", &entry.path))?;
+        self.note_lost_bits(entry.path.display(), metadata.mode());
         // What is in it has to be written yet.
         let mode = self.options.preserve.then(|| metadata.mode() & 0o777 | 0o700);
         match talk.ask(&Request::MakeDirectory { path: path.clone(), mode }).await? {
@@ -299,12 +300,13 @@ impl<N: Node> Copier<'_, N> {
     }
 
     fn left_of(&self, source: &Outgoing<'_>) -> Left {
+        self.note_lost_bits(source.path.display(), source.mode);
         Left {
             permissions: match self.options.preserve {
                 true => Permissions::Exact(source.mode),
                 false => Permissions::Masked(source.mode),
             },
-            modified_unix: self.options.preserve.then_some(source.modified_unix),
+            modified: self.options.preserve.then_some(source.modified),
         }
     }
 
@@ -420,16 +422,16 @@ struct Stream<'a, R> {
 /// How a file is left on the node when it is complete.
 struct Left {
     permissions: Permissions,
-    modified_unix: Option<i64>,
+    modified: Option<FileTime>,
 }
 
 impl Left {
     /// As any new file.
-    const NEW: Left = Left { permissions: Permissions::Masked(0o666), modified_unix: None };
+    const NEW: Left = Left { permissions: Permissions::Masked(0o666), modified: None };
 
     fn when(&self, hash: &Hash) -> Request {
-        let Left { permissions, modified_unix } = *self;
-        Request::End { hash: hash.shown(), permissions, modified_unix }
+        let Left { permissions, modified } = *self;
+        Request::End { hash: hash.shown(), permissions, modified }
     }
 }
 

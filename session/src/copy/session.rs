@@ -30,7 +30,8 @@ impl<F: FnMut(SessionEvent) + Send> ExecSource for EventExec<F> {
                         &end,
                         SessionEnd::Ended { output, is_cut: false } if output.trim().is_empty()
                     );
-                    let ended = LinkEnded::new(end.to_string());
+                    let is_cut = matches!(&end, SessionEnd::Ended { is_cut: true, .. });
+                    let ended = if is_cut { LinkEnded::cut } else { LinkEnded::new }(end.to_string());
                     (self.tell)(SessionEvent::Closed(end));
                     return if is_orderly { Ok(None) } else { Err(ended) };
                 }

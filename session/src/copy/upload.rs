@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::download::prelude;
 use super::marker::Lines;
 use super::path::command_line;
-use super::{CopyError, Encoding, Marker, Reason, RemotePath};
+use super::{CopyError, Encoding, FileTime, Marker, Reason, RemotePath};
 
 const BEGIN: &str = concat!(
     "stty raw -echo 2>/dev/null || { say tool stty; exit 1; }; x=wait; ",
@@ -44,7 +44,7 @@ const HASH: &str = "hash) x=$(head -c \"$a\" \"$q\" | sha256sum); say hash \"${x
 
 /// `put OFFSET N ENCODING`: takes N bytes of input, and writes what they stand for from the offset on; at 0, to a file that
 /// it makes itself. Where the file can't be made, the bytes are thrown away, because commands follow them; where writing
-/// fails, nobody knows how many are left, and the session ends.
+/// fails, nobody knows how many are left, and the session ends. Where there is no room, what was written gives its own back.
 const PUT: &str = concat!(
     "put) e=; if [ $bad = 0 ]; then if [ \"$a\" = 0 ]; then ",
     "if [ -e \"$q\" ] || [ -L \"$q\" ]; then rm -f \"$q\" 2>/dev/null || ",
@@ -54,11 +54,13 @@ const PUT: &str = concat!(
     "e=$(dd if=/dev/null of=\"$q\" bs=1 seek=\"$a\" 2>&1) || bad=1; fi; fi; fi; ",
     "if [ $bad = 1 ]; then head -c \"$b\" >/dev/null; say no \"$e\"; else ",
     "if [ \"$c\" = base64 ]; then e=$( { head -c \"$b\" | base64 -d >>\"$q\"; } 2>&1 ); ",
-    "else e=$( { head -c \"$b\" >>\"$q\"; } 2>&1 ); fi || { say stop \"$e\"; exit 1; }; ",
+    "else e=$( { head -c \"$b\" >>\"$q\"; } 2>&1 ); fi || { ",
+    "case $e in *\" space left \"*|*\"quota exceeded\"*) rm -f \"$q\";; esac; say stop \"$e\"; exit 1; }; ",
     "size \"$q\"; say got $z; fi;; "
 );
 
-/// `end HASH MODE exact|masked|kept TIME`: checks the file, and renames it over its destination.
+/// `end HASH MODE exact|masked|kept TIME EXACT`: checks the file, and renames it over its destination. Not every `touch` knows fractions
+/// of seconds.
 const END: &str = concat!(
     "end) if [ $bad = 1 ]; then say no; else x=$(sha256sum <\"$q\"); x=${x%% *}; ",
     "if [ \"$x\" != \"$a\" ]; then rm -f \"$q\"; say differs \"$x\"; else ",
@@ -66,7 +68,7 @@ const END: &str = concat!(
     "[ $c = exact ] || b=$(stat -c %a \"$p\" 2>/dev/null) || b=600; ",
     "elif [ $c = masked ]; then w=\"0777 & ~0$k\"; fi; ",
     "chmod $(printf %o $((0$b & $w))) \"$q\"; ",
-    "[ \"$d\" = - ] || TZ=UTC0 touch -t \"$d\" \"$q\"; ",
+    "[ \"$d\" = - ] || touch -d \"$6\" \"$q\" 2>/dev/null || TZ=UTC0 touch -t \"$d\" \"$q\"; ",
     "if [ -d \"$p\" ]; then say no Is a directory; ",
     "elif e=$(mv -f \"$q\" \"$p\" 2>&1); then say done; else say no \"$e\"; fi; fi; fi; bad=1;; "
 );
@@ -120,8 +122,8 @@ pub enum Request {
         hash: String,
         /// Its permissions.
         permissions: Permissions,
-        /// When it was last changed, in seconds since 1970; now, if absent.
-        modified_unix: Option<i64>,
+        /// When it was last changed; now, if absent.
+        modified: Option<FileTime>,
     },
     /// What was copied of the file is to be removed. Answered with [`Answer::Discarded`].
     Discard,
@@ -147,13 +149,15 @@ impl Request {
             }
             Request::Hash(count) => format!("hash {count}"),
             Request::Put { offset, length, encoding } => format!("put {offset} {length} {encoding}"),
-            Request::End { hash, permissions, modified_unix } => {
+            Request::End { hash, permissions, modified } => {
                 let (mode, how) = match permissions {
                     Permissions::Masked(mode) => (mode, "masked"),
                     Permissions::Exact(mode) => (mode, "exact"),
                 };
-                let time = modified_unix.and_then(touch_time).unwrap_or_else(|| "-".to_owned());
-                format!("end {hash} {:o} {how} {time}", mode & 0o777)
+                let none = || "-".to_owned();
+                let time = modified.and_then(FileTime::for_touch_t).unwrap_or_else(none);
+                let exact = modified.and_then(FileTime::for_touch_d).unwrap_or_else(none);
+                format!("end {hash} {:o} {how} {time} {exact}", mode & 0o777)
             }
             Request::MakeDirectory { path, mode } => {
                 let mode = mode.map_or("-".to_owned(), |mode| format!("{:o}", mode & 0o777));
@@ -169,25 +173,6 @@ impl Request {
 /// Bytes as text.
 pub(super) fn hex<'a>(bytes: impl IntoIterator<Item = &'a u8>) -> String {
     bytes.into_iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// A time as `touch -t` takes it in UTC, which every `touch` does; none where its four digits for a year don't reach.
-fn touch_time(unix: i64) -> Option<String> {
-    let (days, second) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
-    // Years from March on, in eras of 400 years that all have 146,097 days.
-    let day = days + 719_468;
-    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = match month {
-        ..=9 => (era * 400 + year, month + 3),
-        _ => (era * 400 + year + 1, month - 9),
-    };
-    let is_writable = (1902..=9999).contains(&year);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    is_writable.then(|| format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}.{second:02}"))
 }
 
 /// What is at a destination.
@@ -310,34 +295,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_written_as_touch_takes_them() {
-        for (unix, text) in [
-            (0, Some("197001010000.00")),
-            (951_782_399, Some("200002282359.59")),
-            (951_782_400, Some("200002290000.00")),
-            (1_709_251_199, Some("202402292359.59")),
-            (1_735_689_600, Some("202501010000.00")),
-            (-1, Some("196912312359.59")),
-            (253_402_300_799, Some("999912312359.59")),
-            (253_402_300_800, None),
-            (i64::MIN / 2, None),
-        ] {
-            assert_eq!(touch_time(unix).as_deref(), text, "{unix}");
-        }
-    }
-
-    #[test]
     fn requests_are_plain_words_and_their_length() {
         let path = RemotePath::new("/a b\n'c").unwrap();
         let end = Request::End {
             hash: "ab".into(),
             permissions: Permissions::Masked(0o104_755),
-            modified_unix: Some(0),
+            modified: Some(FileTime { seconds: 0, nanos: 5 }),
         };
         for (request, command) in [
             (Request::Hash(7), "6    \nhash 7"),
             (Request::Put { offset: 1, length: 2, encoding: Encoding::Raw }, "11   \nput 1 2 raw"),
-            (end, "33   \nend ab 755 masked 197001010000.00"),
+            (end, "46   \nend ab 755 masked 197001010000.00 @0.000000005"),
             (
                 Request::MakeDirectory { path: path.clone(), mode: None },
                 "27   \nmkdir /a\\0040b\\0012\\0047c -",

@@ -79,6 +79,52 @@ async fn a_copy_that_was_killed_goes_on() {
 }
 
 #[tokio::test]
+async fn what_a_sessions_end_did_not_bring_is_fetched_with_another() {
+    let here = Here::new();
+    let bytes = content(3_000_000, 3);
+    fs::create_dir(here.home().join("tree")).unwrap();
+    for name in ["f", "tree/a", "tree/b"] {
+        fs::write(here.home().join(name), &bytes).unwrap();
+    }
+    let lose = |times, after| {
+        here.loses_ends.store(times, Ordering::Relaxed);
+        here.cut_after.store(after, Ordering::Relaxed);
+        here.sessions.store(0, Ordering::Relaxed);
+    };
+    let local = tempfile::tempdir().unwrap();
+    let (source, destination) = (RemotePath::new("f").unwrap(), local.path().join("f"));
+    lose(3, 1_200_000);
+    let (copied, told) =
+        copy(&here, CopyOptions::default(), async |c| c.download(&source, &destination).await).await;
+    assert_eq!(copied.unwrap(), one(3_000_000, 0), "all of them are of this copy");
+    assert_eq!((told.bytes(), here.sessions.load(Ordering::Relaxed)), (3_000_000, 4), "and came once");
+    assert!(fs::read(&destination).unwrap() == bytes);
+
+    lose(2, 1_500_000);
+    let mut out = Vec::new();
+    let (copied, _) =
+        copy(&here, CopyOptions::default(), async |c| c.download_stream(&source, &mut out).await).await;
+    assert_eq!(copied.unwrap(), one(3_000_000, 0));
+    assert!(out == bytes);
+
+    // The first of these is the listing, which is not that long.
+    lose(3, 3_000_000);
+    let (tree, there) = (RemotePath::new("tree").unwrap(), local.path().join("tree"));
+    let (copied, _) =
+        copy(&here, CopyOptions::default(), async |c| c.download_tree(&tree, &there).await).await;
+    assert_eq!(copied.unwrap(), Copied { files: 2, bytes: 6_000_000, ..Copied::default() });
+    assert!(["a", "b"].iter().all(|name| fs::read(there.join(name)).unwrap() == bytes));
+
+    // Not for ever.
+    lose(9, 100_000);
+    let (copied, _) =
+        copy(&here, CopyOptions::default(), async |c| c.download(&source, &local.path().join("g")).await)
+            .await;
+    assert!(matches!(&copied, Err(CopyError::Session(ended)) if ended.is_cut), "{copied:?}");
+    assert_eq!(here.sessions.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
 async fn a_part_of_something_else_is_begun_anew() {
     for (shell, here) in Here::all() {
         let bytes = content(300_000, 1);
@@ -110,20 +156,23 @@ async fn permissions_and_times_are_as_asked() {
         let path = here.home().join("f");
         fs::write(&path, b"x").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o4775)).unwrap();
-        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_234_567_890);
+        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_234_567_890_125);
         fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
         let local = tempfile::tempdir().unwrap();
         let source = RemotePath::new("f").unwrap();
         let download = async |name: &str, preserve| {
             let options = CopyOptions { preserve, umask: 0o027, ..CopyOptions::default() };
             let destination = local.path().join(name);
-            copy(&here, options, async |c| c.download(&source, &destination).await).await.0.unwrap();
+            let (copied, told) =
+                copy(&here, options, async |c| c.download(&source, &destination).await).await;
+            copied.unwrap();
+            assert_eq!(told.noted(), if preserve { 1 } else { 0 }, "{shell}: of the setuid bit");
             let metadata = fs::metadata(destination).unwrap();
-            (metadata.mode() & 0o7777, metadata.mtime())
+            (metadata.mode() & 0o7777, metadata.mtime(), metadata.mtime_nsec())
         };
-        let (mode, time) = download("new", false).await;
+        let (mode, time, _) = download("new", false).await;
         assert!(mode == 0o750 && time > 1_600_000_000, "{shell}: {mode:o} {time}");
-        assert_eq!(download("exact", true).await, (0o775, 1_234_567_890), "{shell}");
+        assert_eq!(download("exact", true).await, (0o775, 1_234_567_890, 125_000_000), "{shell}");
         fs::write(local.path().join("there"), b"").unwrap();
         fs::set_permissions(local.path().join("there"), fs::Permissions::from_mode(0o604)).unwrap();
         assert_eq!(download("there", false).await.0, 0o604, "{shell}: a file that is there keeps its own");
@@ -264,7 +313,7 @@ async fn one_copy_at_a_time_writes_to_a_path() {
     }
     let mut hash = Hash::new();
     hash.add(b"ours");
-    first.finish(&hash.shown(), Finish { mode: 0o644, is_exact: false, modified_unix: None }).unwrap();
+    first.finish(&hash.shown(), Finish { mode: 0o644, is_exact: false, modified: None }).unwrap();
     assert_eq!(fs::read(&destination).unwrap(), b"ours");
     copy(&here, CopyOptions::default(), async |c| c.download(&source, &destination).await).await.0.unwrap();
     assert_eq!(fs::read(&destination).unwrap(), b"theirs");

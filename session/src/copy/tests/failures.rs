@@ -94,7 +94,7 @@ async fn a_full_disk_is_told() {
     for (shell, here) in Here::all() {
         here.replace(
             "head",
-            "case $2 in ??*) echo 'head: write error: No space left on device' >&2; exit 1;; esac; exec /usr/bin/head \"$@\"",
+            "case $2 in ??*) echo some; echo 'head: write error: No space left on device' >&2; exit 1;; esac; exec /usr/bin/head \"$@\"",
         );
         for length in [10_000, 3_000_000] {
             let error = upload(&here, length, "f").await.unwrap_err();
@@ -103,6 +103,8 @@ async fn a_full_disk_is_told() {
                 "the node could not write ./f: no space left on its file system",
                 "{shell}"
             );
+            let left = fs::read_dir(here.home()).unwrap().count();
+            assert_eq!(left, 0, "{shell}: what is there would only take the room");
         }
     }
 }

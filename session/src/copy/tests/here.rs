@@ -32,6 +32,8 @@ pub(super) struct Here {
     splits_words: bool,
     /// After how many bytes of input or output a session is cut, as if its agent had died.
     pub(super) cut_after: AtomicU64,
+    /// Whether it then is the end of a session whose last bytes were lost on their way, a number of times.
+    pub(super) loses_ends: AtomicU64,
     /// How many sessions there were.
     pub(super) sessions: AtomicU64,
 }
@@ -113,6 +115,7 @@ impl Here {
             user: None,
             splits_words: false,
             cut_after: AtomicU64::new(NO_CUT),
+            loses_ends: AtomicU64::new(0),
             sessions: AtomicU64::new(0),
         }
     }
@@ -275,6 +278,7 @@ pub(super) struct Exec {
     stderr: Option<ChildStderr>,
     has_ended: bool,
     left: Left,
+    is_lossy: bool,
 }
 
 impl ExecSource for Exec {
@@ -295,7 +299,10 @@ impl ExecSource for Exec {
                 (true, 0) => self.stdout = None,
                 (false, 0) => self.stderr = None,
                 (true, count) => {
-                    self.left.take(count)?;
+                    self.left.take(count).map_err(|ended| match self.is_lossy {
+                        true => LinkEnded::cut("the session has ended"),
+                        false => ended,
+                    })?;
                     return Ok(Some(ExecOutput::Stdout(out.freeze())));
                 }
                 (false, _) => return Ok(Some(ExecOutput::Stderr(complaints.freeze()))),
@@ -349,6 +356,13 @@ impl Node for Here {
             .spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let left = Left(AtomicU64::new(self.cut_after.swap(NO_CUT, Ordering::Relaxed)));
-        Ok(Exec { processes: Processes(child), stdout, stderr, has_ended: false, left })
+        let is_lossy = self.loses_ends.load(Ordering::Relaxed) > 0;
+        if is_lossy {
+            // The next one too, until they are used up.
+            let others = self.loses_ends.fetch_sub(1, Ordering::Relaxed) - 1;
+            let cut = if others > 0 { left.0.load(Ordering::Relaxed) } else { NO_CUT };
+            self.cut_after.store(cut, Ordering::Relaxed);
+        }
+        Ok(Exec { processes: Processes(child), stdout, stderr, has_ended: false, left, is_lossy })
     }
 }

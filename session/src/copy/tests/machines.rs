@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::copy::download::{Download, Downloaded, RemoteFile, Wanted, command};
 use crate::copy::list::{self, Entry, EntryKind, Listing};
-use crate::copy::{CopyError, Marker, Reason, RemotePath};
+use crate::copy::{CopyError, FileTime, Marker, Reason, RemotePath};
 
 fn marker() -> Marker {
     Marker::new([0x11; 16])
@@ -15,7 +15,8 @@ fn marker() -> Marker {
 /// What a script prints for two files and one that can't be had.
 fn printed(first: &[u8], second: &[u8]) -> Vec<u8> {
     let m = marker();
-    let mut text = format!("Welcome\nto web-1\n{m} file {} 644 1700000000 0\n", first.len()).into_bytes();
+    let mut text =
+        format!("Welcome\nto web-1\n{m} file {} 644 1700000000 0 250000000\n", first.len()).into_bytes();
     for line in STANDARD.encode(first).as_bytes().chunks(76) {
         text.extend_from_slice(line);
         text.push(b'\n');
@@ -62,11 +63,12 @@ proptest! {
             rest = after;
         }
         let size = first.len() as u64;
-        let file = |size, mode, modified_unix, offset| {
-            Downloaded::File(RemoteFile { size, mode, modified_unix, offset })
+        let file = |size, mode, modified, offset| {
+            Downloaded::File(RemoteFile { size, mode, modified, offset })
         };
+        let modified = FileTime { seconds: 1_700_000_000, nanos: 250_000_000 };
         let expected = vec![
-            file(size, Some(0o644), Some(1_700_000_000), 0),
+            file(size, Some(0o644), Some(modified), 0),
             Downloaded::Bytes(first.into()),
             Downloaded::End("aa".into()),
             Downloaded::Failed(Reason::NotFound),

@@ -64,6 +64,10 @@ impl Told {
         skipped.collect()
     }
 
+    fn noted(&self) -> usize {
+        self.0.lock().unwrap().iter().filter(|progress| matches!(progress, Progress::Noted { .. })).count()
+    }
+
     fn bytes(&self) -> u64 {
         let told = self.0.lock().unwrap();
         told.iter().map(|progress| if let Progress::Bytes(count) = progress { *count } else { 0 }).sum()

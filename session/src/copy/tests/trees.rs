@@ -129,6 +129,9 @@ async fn what_can_t_be_copied_is_skipped_and_told() {
             told.skipped().iter().map(|(name, _)| name.rsplit('/').next().unwrap().to_owned()).collect();
         names.sort();
         names.retain(|name| name != "f");
+        let reason =
+            |name: &str| told.skipped().into_iter().find(|(path, _)| path.ends_with(name)).unwrap().1;
+        assert!(reason("link to a directory").ends_with(": it is a link to a directory"), "{shell}");
         let skipped = ["closed", "link to a directory", "link to nowhere", "names only", "pipe", "secret"];
         assert_eq!(names, skipped, "{shell}");
         assert_eq!(copied.files, 1, "{shell}");
@@ -173,6 +176,8 @@ async fn a_local_tree_skips_what_is_neither() {
         copy(&here, CopyOptions::default(), async |c| c.upload_tree(&root, &there).await).await;
     let copied = copied.unwrap();
     assert_eq!((copied.files, copied.skipped), (2, 3), "{:?}", told.skipped());
+    let link = told.skipped().into_iter().find(|(path, _)| path.ends_with("link to a directory")).unwrap();
+    assert_eq!(link.1, "it is a link to a directory");
     let version = fs::read("/proc/version").unwrap();
     assert_eq!(fs::read(here.home().join("there/a file that says it is empty")).unwrap(), version);
 }
