@@ -227,6 +227,11 @@ impl CallError {
         hints
     }
 
+    /// What the HTTP client says of a proxy that answers 407.
+    fn is_for_the_proxys_login(&self) -> bool {
+        causes(self).any(|cause| cause.to_string().contains("proxy authorization required"))
+    }
+
     fn own_hint(&self) -> Option<String> {
         let hint = match &self.kind {
             CallErrorKind::Throttled => {
@@ -248,6 +253,10 @@ impl CallError {
                 None => format!("Ask for a policy that allows `{action}`."),
             },
             CallErrorKind::NotFound => "Check the name, the region and the account.".to_owned(),
+            CallErrorKind::Unreachable if self.is_for_the_proxys_login() => {
+                "Give the proxy its user and password, the right ones: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT."
+                    .to_owned()
+            }
             CallErrorKind::Unreachable => {
                 "Check the network, the proxy (HTTPS_PROXY, NO_PROXY), AWS_CA_BUNDLE and the region's name."
                     .to_owned()
