@@ -305,8 +305,8 @@ fn prompt_on(mut tty: &File, text: &str, echo: Echo) -> Result<String, PromptErr
     tty.write_all(text.as_bytes()).map_err(PromptError::Failed)?;
     let mut line = String::new();
     let read = BufReader::new(tty).read_line(&mut line).map_err(PromptError::Failed)?;
-    if hidden.is_some() {
-        // The line end wasn't shown either. That the terminal is gone now is seen at the next write.
+    if hidden.is_some() || read == 0 {
+        // No line end was shown. That the terminal is gone now is seen at the next write.
         let _ = tty.write_all(b"\n");
     }
     if read == 0 { Err(PromptError::Ended) } else { Ok(line.trim_end_matches(['\r', '\n']).to_owned()) }

@@ -186,7 +186,8 @@ fn a_proxy_that_wants_a_login_gets_it_from_both() {
     let wrong = proxy.url.replace("http://", "http://herder:secret-of-mine@");
     let _ = session_through(&sim, &wrong, &SESSION).run().exits(255).never_says("secret-of-mine");
     let calls = trusting(&sim, sim.herder(SESSION)).env("HTTPS_PROXY", &wrong).run().exits(255);
-    let _ = calls.says("proxy authorization required").never_says("secret-of-mine");
+    let calls = calls.says("proxy authorization required").never_says("secret-of-mine");
+    let _ = calls.says("hint: Give the proxy its user and password, the right ones");
 }
 
 #[test]

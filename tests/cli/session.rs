@@ -49,9 +49,22 @@ fn a_command_needs_neither_terminal_nor_input() {
     let words = ["session", "exec", "web-1", "--", "cat; echo done"];
     assert_eq!(sim.herder(words).endless_stdin().run().exits(0).text(), "done\n");
     assert_eq!(sim.herder(words).by_shell("exec \"$@\" <&-").run().exits(0).text(), "done\n");
-    // Rule 10: a reader that goes away stops no command.
-    let _ =
-        sim.herder(["session", "exec", "web-1", "--", "seq 1 100000; exit 3"]).closed_stdout().run().exits(3);
+}
+
+/// As with any program in a pipe, whether it writes anything or not.
+#[test]
+fn a_reader_that_goes_away_ends_the_command() {
+    let sim = sim("nodes=5");
+    for line in ["yes", "while :; do echo tick; sleep 1; done", "sleep 600"] {
+        let gone = sim.herder(["session", "exec", "web-1", "--", line]).closed_stdout().run().exits(141);
+        assert_eq!(gone.stderr, "", "{line}");
+        assert_eq!(sim.control.sessions().last().unwrap().status, "Terminated", "{line}");
+    }
+    // The reader of stderr may.
+    let herder = sim.herder(["session", "exec", "web-1", "--", "echo err >&2; sleep 1; echo still; exit 3"]);
+    let output = herder.by_shell("{ { \"$@\" 2>&1 >&3 3>&-; echo $? >code; } | true; } 3>&1").run();
+    assert_eq!(output.text(), "still\n");
+    assert_eq!(std::fs::read_to_string(sim.path("code")).unwrap(), "3\n");
 }
 
 #[test]
@@ -108,6 +121,7 @@ fn whatever_happens_to_frames_the_output_is_exact() {
         // Agents wait two seconds for what is not acknowledged at a command's end, and give up then.
         let is_cut = output.code == Some(255) && output.stderr.contains("its last bytes did not arrive");
         if is_cut && faulty > 0.02 {
+            assert!(output.stderr.contains("may have run"), "{output:?}");
             assert!(numbers(20_000).starts_with(&output.stdout), "{faulty}: damaged");
         } else {
             let output = output.exits(5);
@@ -163,6 +177,7 @@ fn own_failures_are_255_and_say_why() {
     let _ = sim.run(&["session", "web-1", "list"]).exits(2).says("stands before another command");
     let _ = sim.run(&["session", "name:list"]).exits(3).says("no node matches `list`");
     let _ = sim.run(&["session"]).exits(2);
+    let _ = sim.run(&["session", "web-*"]).exits(8).silent().says("there is no terminal to ask on");
 
     let running = sim.herder(["session", "exec", "web-1", "--", "sleep 600"]).spawn();
     let id = session(&sim);
@@ -181,6 +196,14 @@ fn a_node_that_is_not_connected_is_looked_at() {
     let output = output.says(&format!("on {name} ({id})"));
     assert!(output.stderr.contains("its agent has not reported"), "{output:?}");
     assert!(output.stderr.contains("hint: Check the agent's service"), "{output:?}");
+    sim.file("f", "x");
+    for words in [
+        &["session", "cp", "f", &format!("{id}:/tmp/")][..],
+        &["session", "forward", id, "-L", "0:80"],
+        &["session", "proxy", id],
+    ] {
+        let _ = sim.run(words).exits(1).says(&format!("on {name} ({id})"));
+    }
 }
 
 #[test]
@@ -235,8 +258,11 @@ fn encrypted_sessions_work_and_say_what_is_denied() {
     let output = sim.herder(["session", "web-1"]).stdin("echo $((40+2))\nexit\n").run().exits(0);
     assert!(output.text().contains("\n42"), "{output:?}");
     assert!(sim.control.sessions()[0].encrypted);
+    let _ = output.never_says("This session is encrypted");
+    let exec = sim.run(&["session", "exec", "web-1", "--", "echo err >&2"]).exits(0);
+    assert_eq!(exec.stderr, "err\n", "the agent's greeting is no part of it");
     sim.deny(&["GenerateDataKey"]);
-    let _ = sim.herder(["session", "web-1"]).run().exits(1).says("kms:GenerateDataKey");
+    let _ = sim.herder(["session", "web-1"]).run().exits(4).says("kms:GenerateDataKey");
 }
 
 #[test]

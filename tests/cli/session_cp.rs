@@ -162,6 +162,11 @@ fn a_full_disk_is_told_in_the_middle_of_a_tree() {
     let targets = sim.run(&words).targets();
     let target = &targets[&sim.id("web-2")];
     assert_eq!((&target["verdict"], &target["reason"]), (&"failed".into(), &"no_space".into()));
+    // What is there of it would only take the room.
+    sim.file("large", content(3_000_000));
+    let _ = sim.run(&["session", "cp", "large", "web-2:/var/tmp/"]).exits(1).says("no space left");
+    let left = sim.run(&["session", "exec", "web-2", "--", "ls -A /var/tmp | grep -c large"]).exits(1);
+    assert_eq!(left.text(), "0\n");
 }
 
 #[test]
@@ -217,5 +222,9 @@ fn a_full_disk_here_is_a_failure_and_no_usage_error() {
     let sim = Sim::start("nodes=5,windows=0");
     let copy =
         sim.herder(["session", "cp", "web-1:/etc/hosts", "-"]).by_shell("exec \"$@\" >/dev/full").run();
-    let _ = copy.exits(1).says("could not write").says("No space left on device");
+    let copy = copy.exits(1).says("could not write standard output").says("No space left on device");
+    let _ = copy.never_says("something was changed");
+    let gone = sim.herder(["session", "cp", "web-1:/etc/hosts", "-"]).closed_stdout().run().exits(1);
+    let _ = gone.says("could not write standard output").never_says("something was changed");
+    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
 }

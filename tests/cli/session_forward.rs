@@ -115,7 +115,16 @@ fn a_forward_survives_every_close() {
     }
     assert!(carrying.join().unwrap() == bytes, "every byte, in order");
     running.signal("INT");
-    let _ = running.wait().exits(0).says("connection lost");
+    let _ = running.wait().exits(0).says("0:7: connection lost").says("0:7: connected again");
+}
+
+#[test]
+fn a_forward_that_can_not_be_told_ends_its_sessions() {
+    let sim = sim("nodes=5");
+    let words = ["session", "forward", "web-1", "-L", "0:7", "-L", "0:9"];
+    let output = sim.herder(words).by_shell("exec \"$@\" >/dev/full").run().exits(1);
+    let _ = output.says("could not write to standard output").never_says("something was changed");
+    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
 }
 
 #[test]

@@ -47,6 +47,27 @@ fn a_shell_is_typed_at() {
 }
 
 #[test]
+fn of_several_nodes_one_is_chosen() {
+    let sim = sim("nodes=5,session_kms=alias/sessions");
+    let mut terminal = Terminal::start(&sim, &["session", "web-*"]);
+    terminal.shows("Enter lists all): ");
+    terminal.types("9\r");
+    terminal.shows("There is no 9.\r\n  1  web-1");
+    terminal.types("2\r");
+    terminal.shows("This session is encrypted using AWS KMS.");
+    terminal.shows("$ ");
+    assert_eq!(sim.control.sessions()[0].target, sim.id("web-2"));
+    terminal.types("exit\r");
+    assert_eq!(terminal.ends(), Some(0));
+    let mut terminal = Terminal::start(&sim, &["session", "web-*"]);
+    terminal.shows("Enter lists all): ");
+    terminal.types("\u{4}");
+    assert_eq!(terminal.ends(), Some(8));
+    terminal.shows("Enter lists all): \r\n");
+    terminal.shows("`web-*` gives 2 nodes");
+}
+
+#[test]
 fn a_terminal_without_a_size_keeps_the_one_it_had() {
     let sim = sim("nodes=5");
     let mut terminal = Terminal::start(&sim, &["session", "web-1"]);

@@ -39,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// same. Files of a directory that were complete are copied again, and those up to 256 KiB on their way to a node begin anew. What comes
 /// from - or from a pipe is read to its end, and begins anew.
 ///
+/// With -r links to files are followed; links to directories, pipes and devices are left out, which is said and exits 1.
+///
 /// With -t the side on the nodes is :PATH, and the copy goes to or from every node that is chosen: a run like that of `herder exec`, with
 /// its budget, waves and journal, which `herder runs resume` goes on with. What comes from many nodes goes into a directory for each,
 /// DST/ID.
@@ -67,7 +69,8 @@ pub(super) struct SessionCpArgs {
     #[arg(short, long)]
     pub(super) recursive: bool,
 
-    /// Keep permissions and times exactly
+    /// Keep permissions, and the times of files to the nanosecond where the node's touch can; setuid, setgid and sticky bits are not kept,
+    /// which is said
     #[arg(short, long)]
     pub(super) preserve: bool,
 
@@ -204,7 +207,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionCpArgs) -> Result<Exit
     };
     // Ends a script that waits for more.
     sessions.finish().await;
-    let copied = result?;
+    let copied = result.map_err(|failure| node.named(failure))?;
     if io.stderr_style().is_tty {
         say(io, &summary(&copied, &node, simulated(io)), false);
     }
@@ -241,7 +244,7 @@ struct Meter {
     here: u64,
     /// Of all files, since the beginning.
     bytes: u64,
-    skipped: Vec<String>,
+    warnings: Vec<String>,
 }
 
 impl Meter {
@@ -255,8 +258,9 @@ impl Meter {
                 self.bytes += count;
             }
             Progress::Skipped { name, reason } => {
-                self.skipped.push(format!("warning: {name} is left out: {reason}"))
+                self.warnings.push(format!("warning: {name} is left out: {reason}"))
             }
+            Progress::Noted { name, what } => self.warnings.push(format!("warning: {name}: {what}")),
             _ => {}
         }
     }
@@ -312,8 +316,8 @@ async fn watched(
         }
     };
     board.clear();
-    for skipped in std::mem::take(&mut locked().skipped) {
-        say(io, &skipped, false);
+    for warning in std::mem::take(&mut locked().warnings) {
+        say(io, &warning, false);
     }
     result.map_err(|error| copy_failure(&error, node).1)
 }

@@ -143,46 +143,70 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionForwardArgs) -> Result
     };
     let (notices, mut said) = mpsc::unbounded_channel();
     let mut interrupts = ctx.interrupts.clone();
-    let stop = async move {
-        match interrupts.changed().await {
+    let mut told =
+        Told { io, node: &node, tunnels: &tunnels, is_json: args.json, ready: 0, order: InOrder::default() };
+    let stop = async {
+        tokio::select! {
             // As it is now: another Ctrl-C while sessions are ended makes it no other signal.
-            Ok(()) => *interrupts.borrow(),
-            Err(_) => std::future::pending().await,
+            Ok(()) = interrupts.changed() => Ok(*interrupts.borrow()),
+            failure = told.all(&mut said) => Err(failure),
         }
     };
     let options = options(args.answer_within);
     let ways = Ways { launcher: &launcher, open: &node.open, target: &target, options: &options };
-    let mut carrying = std::pin::pin!(forward(ways, &tunnels, notices, stop));
-    let (mut ready, mut order) = (0, InOrder::default());
-    loop {
-        let notice = tokio::select! {
-            result = &mut carrying => {
-                return match (result, ready) {
-                    (Ok(_), 0) => Err(Failure::new(Kind::Interrupted, "interrupted; nothing was forwarded")),
-                    // Ctrl-C is how a forward ends.
-                    (Ok(Interrupt::Drain), _) => Ok(Exit::Success),
-                    (Ok(_), _) => Ok(Exit::Interrupted),
-                    (Err(failure), _) => Err(failure),
-                };
-            }
-            Some(notice) = said.recv() => notice,
-        };
-        match notice {
-            ForwardNotice::Said(text) => say(io, &text, false),
-            ForwardNotice::Ready(number) => {
-                ready += 1;
-                for tunnel in tunnels.get(order.ready(number)).unwrap_or_default() {
-                    written(Forwarding::of(tunnel, &node).write(io, args.json))?;
-                }
-                if ready == tunnels.len() && io.stderr_style().is_tty {
-                    say(
-                        io,
-                        &format!("Forwarding to {}; Ctrl-C ends it{}", node.title(), simulated(io)),
-                        false,
-                    );
+    let result = forward(ways, &tunnels, notices, stop).await;
+    let ready = told.ready;
+    // What was said just before a failure may explain it.
+    while let Ok(ForwardNotice::Said(text)) = said.try_recv() {
+        say(io, &text, false);
+    }
+    match (result.flatten(), ready) {
+        (Ok(_), 0) => Err(Failure::new(Kind::Interrupted, "interrupted; nothing was forwarded")),
+        // Ctrl-C is how a forward ends.
+        (Ok(Interrupt::Drain), _) => Ok(Exit::Success),
+        (Ok(_), _) => Ok(Exit::Interrupted),
+        (Err(failure), _) => Err(node.named(failure)),
+    }
+}
+
+/// What is told of forwards.
+struct Told<'a> {
+    io: &'a Io,
+    node: &'a Chosen,
+    tunnels: &'a [Tunnel],
+    is_json: bool,
+    /// How many work.
+    ready: usize,
+    order: InOrder,
+}
+
+impl Told<'_> {
+    /// Tells everything, as long as it can be written.
+    async fn all(&mut self, said: &mut mpsc::UnboundedReceiver<ForwardNotice>) -> Failure {
+        while let Some(notice) = said.recv().await {
+            match notice {
+                ForwardNotice::Said(text) => say(self.io, &text, false),
+                ForwardNotice::Ready(number) => {
+                    if let Err(failure) = self.works(number) {
+                        // There are sessions.
+                        return Failure { kind: Kind::Output, ..failure };
+                    }
                 }
             }
         }
+        std::future::pending().await
+    }
+
+    fn works(&mut self, number: usize) -> Result<(), Failure> {
+        self.ready += 1;
+        for tunnel in self.tunnels.get(self.order.ready(number)).unwrap_or_default() {
+            written(Forwarding::of(tunnel, self.node).write(self.io, self.is_json))?;
+        }
+        if self.ready == self.tunnels.len() && self.io.stderr_style().is_tty {
+            let text = format!("Forwarding to {}; Ctrl-C ends it{}", self.node.title(), simulated(self.io));
+            say(self.io, &text, false);
+        }
+        Ok(())
     }
 }
 

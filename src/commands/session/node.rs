@@ -9,7 +9,7 @@ use crate::args::TargetArgs;
 use crate::commands::exec::blocking;
 use crate::commands::while_looking;
 use crate::ctx::Ctx;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::targets::{TargetSpec, resolve};
 use crate::scopes::{OpenScope, Scopes};
@@ -67,7 +67,7 @@ impl Chosen {
 /// Finds the node; of several one is chosen at the terminal.
 ///
 /// # Errors
-/// The selector can't be right, nothing matches (exit 3), or several do and nobody can be asked (exit 2).
+/// The selector can't be right, nothing matches (exit 3), or several do and nobody chooses (exit 8).
 pub(super) async fn choose(ctx: &Ctx, io: &Io, selector: &str) -> Result<Chosen, Failure> {
     if selector.starts_with("ecs:") {
         let open = ctx.until_interrupted(ctx.open_scopes(None)).await?.first().clone();
@@ -120,7 +120,7 @@ async fn pick(ctx: &Ctx, io: &Io, selector: &str, targets: Vec<Target>) -> Resul
         }
     }));
     picked.await?.map_err(|error: crate::io::PromptError| {
-        let mut failure = Failure::usage(several);
+        let mut failure = Failure::new(Kind::Refused, several);
         failure.causes.push(error.to_string());
         failure.causes.extend(listed.lines().map(str::to_owned));
         failure.hint("Name one of them by its id, or narrow the selector down with ` and `.")
@@ -152,15 +152,20 @@ struct Picker {
     all: Vec<Target>,
     shown: Vec<usize>,
     filter: String,
+    /// What is wrong with the last answer.
+    complaint: Option<String>,
 }
 
 impl Picker {
     fn new(all: Vec<Target>) -> Picker {
-        Picker { shown: (0..all.len()).collect(), all, filter: String::new() }
+        Picker { shown: (0..all.len()).collect(), all, filter: String::new(), complaint: None }
     }
 
     fn question(&self) -> String {
         let mut text = String::new();
+        if let Some(complaint) = &self.complaint {
+            let _ = writeln!(text, "{complaint}");
+        }
         for (number, at) in self.shown.iter().take(LISTED).enumerate() {
             if let Some(target) = self.all.get(*at) {
                 let _ = writeln!(text, "{:>3}  {}", number + 1, crate::render::visible(&described(target)));
@@ -179,10 +184,12 @@ impl Picker {
     /// Takes an answer; gives the node if one is chosen.
     fn answer(&mut self, answer: &str) -> Option<Target> {
         let answer = answer.trim();
-        let number = answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-        let by_number = number.and_then(|n| self.shown.iter().take(LISTED).nth(n));
-        if let Some(at) = by_number {
-            return self.all.get(*at).cloned();
+        self.complaint = None;
+        if !answer.is_empty() && answer.bytes().all(|byte| byte.is_ascii_digit()) {
+            let number = answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+            let chosen = number.and_then(|n| self.shown.iter().take(LISTED).nth(n));
+            self.complaint = chosen.is_none().then(|| format!("There is no {answer}."));
+            return chosen.and_then(|at| self.all.get(*at)).cloned();
         }
         self.filter = answer.to_lowercase();
         let words: Vec<&str> = self.filter.split_whitespace().collect();
@@ -224,7 +231,15 @@ mod tests {
         assert_eq!(picker.answer("nothing"), None);
         assert!(picker.question().starts_with("No node matches \"nothing\"."));
         assert_eq!(picker.answer(""), None);
-        assert_eq!(picker.answer("9"), None, "no such number, and no such text");
+        assert_eq!(picker.answer("2").unwrap().id, "i-02");
+        // Digits are never a part of an id.
+        for number in ["0", "4", "02", "99999999999999999999999"] {
+            let chosen = picker.answer(number);
+            assert_eq!(chosen.is_some(), number == "02", "{number}");
+        }
+        assert!(picker.question().starts_with("There is no 99999999999999999999999.\n  1  web-1"));
+        assert_eq!(picker.answer(""), None);
+        assert!(picker.question().starts_with("  1  web-1"));
         assert_eq!(picker.answer("db").unwrap().id, "i-03");
     }
 }

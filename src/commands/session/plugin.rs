@@ -172,7 +172,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionPluginArgs) -> Result<
         _ => match ExecStreams::new(&files.stdout, &files.stderr) {
             // The aws CLI takes any other code than 0 for a plugin that crashed.
             Ok(streams) => match exec(&launcher, live, streams, ctx.interrupts.clone(), notify).await {
-                Ok(Ran::Code(_) | Ran::WithoutCode { .. }) => Ok(Exit::Success),
+                Ok(Ran::Code(_) | Ran::WithoutCode { .. } | Ran::Unread) => Ok(Exit::Success),
                 Ok(Ran::Interrupted) => Ok(Exit::Interrupted),
                 Err(failure) => Err(failure),
             },

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::exec::split_parameters;
-use crate::ops::session::{Launcher, Shell, ShellEnd, ShellOptions, ended};
+use crate::ops::session::{Launcher, Shell, ShellEnd, ShellOptions, ended, is_of_the_service};
 
 /// A shell on a node.
 #[derive(Args, Clone, Debug)]
@@ -137,6 +137,9 @@ pub(super) async fn conclude(
 ) -> Result<Exit, Failure> {
     let exit = match end {
         ShellEnd::Over(end) => {
+            if !is_of_the_service(&end) {
+                launcher.terminate(id).await;
+            }
             ended(&end)?;
             Exit::Success
         }

@@ -60,10 +60,12 @@ pub(super) async fn copy(
         .telling(&begun);
     let skipped = Mutex::new(Vec::new());
     let progress = |progress| {
-        if let Progress::Skipped { name, reason } = progress {
-            let line = format!("{name} is left out: {reason}");
-            skipped.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-        }
+        let line = match progress {
+            Progress::Skipped { name, reason } => format!("{name} is left out: {reason}"),
+            Progress::Noted { name, what } => format!("{name}: {what}"),
+            _ => return,
+        };
+        skipped.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     };
     let copier = Copier::new(&node, marker, job.recipe.options(job.around.umask), &progress);
     let started = job.ctx.clock.now();
@@ -71,10 +73,8 @@ pub(super) async fn copy(
         result = carry(job, target, &copier) => Some(result),
         () = called_off(job.ctx.interrupts.clone()) => None,
     };
-    if !matches!(result, Some(Ok(_))) {
-        // Ends a script that waits for more.
-        node.finish().await;
-    }
+    // Of one that is done too: it was left before its script had ended.
+    node.finish().await;
     drop(permit);
     let outcome = match result {
         None => Ok(Outcome::bare(Verdict::Cancelled, Some(Reason::INTERRUPTED))),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join_all;
 use herder_aws::CallErrorKind;
 use herder_aws::ssm::{SessionSlot, StartError, StartSession};
 use herder_session::client::{EventLink, SessionEvent, SessionHandle};
@@ -110,12 +111,10 @@ impl<'a> CopyNode<'a> {
         self.sessions().failure.take()
     }
 
-    /// Ends the sessions: a copy that broke off leaves a script that waits.
+    /// Ends the sessions: a copy that broke off leaves a script that waits, and one that is done leaves before its script.
     pub(crate) async fn finish(&self) {
         let ids = std::mem::take(&mut self.sessions().ids);
-        for id in ids {
-            self.launcher.terminate(&id).await;
-        }
+        join_all(ids.iter().map(|id| self.launcher.terminate(id))).await;
     }
 
     async fn start(&self, document: &str, parameters: &[(&str, String)]) -> Result<super::Live, NotStarted> {
@@ -187,9 +186,17 @@ pub(crate) fn copy_failure(error: &CopyError, node: &CopyNode<'_>) -> (Option<Re
         _ => Kind::Service,
     };
     let mut failure = Failure::new(kind, error.to_string());
-    if kind == Kind::Local {
-        // A part of it may be there.
-        failure.changed = Changed::Possibly;
+    if let CopyError::Local { action, path, .. } = error {
+        let is_stream = path.as_os_str() == "-";
+        if is_stream {
+            let name = if *action == "read" { "input" } else { "output" };
+            failure.message = format!("could not {action} standard {name}");
+        }
+        match is_stream && *action == "write" {
+            true => failure.kind = Kind::Output,
+            // A part of it may be there.
+            false => failure.changed = Changed::Possibly,
+        }
     }
     let failure = match std::error::Error::source(error) {
         Some(source) => failure.caused_by(source),

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use bytes::Bytes;
 use herder_core::fanout::Interrupt;
-use herder_session::client::SessionEvent;
+use herder_session::client::{SessionEnd, SessionEvent};
 use herder_session::terminal::Output;
 use herder_session::version::Version;
 use tokio::sync::watch;
@@ -37,7 +37,7 @@ impl ExecStreams {
     }
 }
 
-/// A stream, until its reader goes away: then what comes is thrown away, because a broken pipe stops no command.
+/// A stream, until it can't be written: then what comes for it is thrown away.
 #[derive(Debug)]
 struct Sink {
     output: Output,
@@ -47,6 +47,11 @@ struct Sink {
 impl Sink {
     fn new(file: impl AsFd) -> io::Result<Sink> {
         Ok(Sink { output: Output::new(file)?, error: None })
+    }
+
+    /// Whether its reader has gone.
+    fn is_unread(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     async fn write(&mut self, bytes: &[u8]) {
@@ -77,10 +82,12 @@ pub(crate) enum Ran {
     },
     /// The second Ctrl-C, or SIGTERM.
     Interrupted,
+    /// Nobody reads its standard output any more, and so the session was ended.
+    Unread,
 }
 
-/// Carries the command's output until it ends. The first interrupt goes to the command as SIGINT, the second ends the session. `notify`
-/// is told what a person should know.
+/// Carries the command's output until it ends. The first interrupt goes to the command as SIGINT, the second ends the session, and so
+/// does a reader of standard output that goes away: that of standard error may. `notify` is told what a person should know.
 ///
 /// # Errors
 /// The session ended before the command did, or output can't be written.
@@ -94,18 +101,26 @@ pub(crate) async fn run(
     let (id, target) = (live.id.clone(), live.target.clone());
     let vigil = Vigil::new(|| launcher.presence(&target));
     let notices = Notices::default();
-    let mut carrier =
-        Carrier { live, interrupts, notify, notices, vigil, has_interrupted: false, tells_codes: false };
+    let mut carrier = Carrier {
+        live,
+        interrupts,
+        notify,
+        notices,
+        vigil,
+        has_interrupted: false,
+        tells_codes: false,
+        has_begun: false,
+    };
     let step = carrier.carry(&mut streams).await;
     let Carrier { live: Live { handle, mut events, .. }, .. } = carrier;
     handle.close();
     // Until the last acknowledgement is out.
     let _ = timeout(FAREWELL, async { while events.next().await.is_some() {} }).await;
-    let ran = step?;
-    if ran == Ran::Interrupted {
+    if matches!(step, Err(_) | Ok(Ran::Interrupted | Ran::Unread)) {
         launcher.terminate(&id).await;
-        return Ok(ran);
+        return step;
     }
+    let ran = step?;
     let unwritten = |name: &str, error: io::Error| {
         let message = format!("could not write all of {name}; the command has ended");
         Failure::new(Kind::Local, message).caused_by(&error)
@@ -125,6 +140,8 @@ struct Carrier<N, A> {
     has_interrupted: bool,
     /// The agent is new enough to tell exit codes.
     tells_codes: bool,
+    /// The agent has begun.
+    has_begun: bool,
 }
 
 impl<N, A, F> Carrier<N, A>
@@ -143,6 +160,7 @@ where
                     }
                     continue;
                 }
+                () = streams.out.output.closed() => return Ok(Ran::Unread),
                 event = self.live.events.next() => event,
                 finding = self.vigil.next() => {
                     self.found(finding)?;
@@ -159,11 +177,12 @@ where
                 Some(SessionEvent::Closed(end)) => {
                     return match super::ended(&end) {
                         Ok(()) => Ok(Ran::WithoutCode { tells_codes: self.tells_codes }),
-                        Err(_) => Err(failed(&end)),
+                        Err(_) => Err(broken_off(&end, self.has_begun)),
                     };
                 }
                 Some(other) => {
                     if let SessionEvent::Started(started) = &other {
+                        self.has_begun = true;
                         self.tells_codes =
                             started.agent_version.as_ref().is_some_and(Version::tells_exit_codes);
                     }
@@ -176,6 +195,9 @@ where
             };
             if is_over {
                 return Ok(Ran::Interrupted);
+            }
+            if streams.out.is_unread() {
+                return Ok(Ran::Unread);
             }
         }
     }
@@ -239,6 +261,18 @@ where
     }
 }
 
+/// A session that ended before the exit code came. Where the agent itself says why, it has run nothing.
+fn broken_off(end: &SessionEnd, has_begun: bool) -> Failure {
+    let failure = failed(end);
+    let is_refusal = matches!(end, SessionEnd::Ended { output, is_cut: false } if output.contains("-ERROR-"));
+    match has_begun && !is_refusal {
+        true => failure.hint(
+            "The command may have run, to its end or not, or may still run: what was shown is what arrived of its output.",
+        ),
+        false => failure,
+    }
+}
+
 /// Whether an event comes from the node, and not from the connection to the service.
 fn is_of_the_node(event: &SessionEvent) -> bool {
     matches!(
@@ -250,4 +284,24 @@ fn is_of_the_node(event: &SessionEvent) -> bool {
             | SessionEvent::Resumed
             | SessionEvent::Answered
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_may_have_run_is_told_of() {
+        let ended = |output: &str, is_cut| SessionEnd::Ended { output: output.to_owned(), is_cut };
+        for (end, has_begun, is_told) in [
+            (ended("", true), true, true),
+            (ended("Your session timed out due to inactivity.", false), true, true),
+            (SessionEnd::Gone, true, true),
+            (SessionEnd::Gone, false, false),
+            (ended("\n----------ERROR-------\nUnable to start command: No such user\n", false), true, false),
+        ] {
+            let hints = broken_off(&end, has_begun).hints;
+            assert_eq!(hints.iter().any(|hint| hint.contains("may have run")), is_told, "{end:?}: {hints:?}");
+        }
+    }
 }

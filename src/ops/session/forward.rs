@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::{LocalBoxFuture, select_all};
+use futures_util::future::{LocalBoxFuture, join_all, select_all};
 use herder_aws::ssm::{StartError, StartSession};
 use herder_core::time::written;
 use herder_session::client::{EventLink, SessionEnd, SessionEvent, SessionEvents, SessionHandle};
@@ -16,7 +16,7 @@ use herder_session::payload::SessionType;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Duration, Instant, sleep};
 
-use super::{Launcher, Notices, failed};
+use super::{Launcher, Notices, failed, is_of_the_service};
 use crate::failure::{Failure, Kind};
 use crate::scopes::OpenScope;
 
@@ -54,7 +54,7 @@ impl OpenSessions {
 
     /// A tunnel's session is over. Where that is the service's own word, there is nothing to end any more.
     fn over(&self, number: usize, end: &SessionEnd) {
-        if matches!(end, SessionEnd::Ended { .. } | SessionEnd::TimedOut | SessionEnd::Gone) {
+        if is_of_the_service(end) {
             self.lock().remove(&number);
         }
     }
@@ -107,9 +107,7 @@ pub(crate) async fn forward<T>(
         stopped = stop => Ok(stopped),
     };
     let left: Vec<String> = sessions.lock().values().cloned().collect();
-    for id in left {
-        ways.launcher.terminate(&id).await;
-    }
+    join_all(left.iter().map(|id| ways.launcher.terminate(id))).await;
     result
 }
 
@@ -238,7 +236,7 @@ impl Dialer<'_> {
                 }
                 Some(other) => {
                     if let Some(notice) = notices.of(&other) {
-                        self.say(notice);
+                        self.say(format!("{}: {notice}", self.spec));
                     }
                 }
                 None => return Err(Failure::new(Kind::Bug, "the session ended without a word")),
@@ -246,12 +244,13 @@ impl Dialer<'_> {
         };
         let kind = port_kind(&started, self.spec.host.is_some())?;
         let (say, sessions, number) = (self.notices.clone(), self.sessions.clone(), self.number);
+        let to = self.spec.to_string();
         let tell: Box<dyn FnMut(SessionEvent) + Send> = Box::new(move |event| {
             if let SessionEvent::Closed(end) = &event {
                 sessions.over(number, end);
             }
             if let Some(notice) = notices.of(&event) {
-                let _ = say.send(ForwardNotice::Said(notice));
+                let _ = say.send(ForwardNotice::Said(format!("{to}: {notice}")));
             }
         });
         Ok(PortLink { source: events.into_link(tell), sink: handle, kind })

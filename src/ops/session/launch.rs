@@ -234,6 +234,11 @@ pub(crate) fn ended(end: &SessionEnd) -> Result<(), Failure> {
     }
 }
 
+/// Whether an end is the service's own word: then there is nothing left to end.
+pub(crate) fn is_of_the_service(end: &SessionEnd) -> bool {
+    matches!(end, SessionEnd::Ended { .. } | SessionEnd::TimedOut | SessionEnd::Gone)
+}
+
 /// A session that ended before what it was for.
 pub(crate) fn failed(end: &SessionEnd) -> Failure {
     match end {
@@ -268,7 +273,7 @@ pub(crate) fn failed(end: &SessionEnd) -> Failure {
                     "To use a VPC endpoint or an emulator, name it with AWS_ENDPOINT_URL_SSMMESSAGES.",
                 ),
                 SessionError::Dial(error @ DialError::Proxy { .. }) if error.is_refusal() => failure.hint(
-                    "Give the proxy its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT.",
+                    "Give the proxy its user and password, the right ones: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT.",
                 ),
                 SessionError::Dial(DialError::Proxy { .. }) => failure.hint(
                     "Let the proxy allow CONNECT to Session Manager's ssmmessages host, or leave it out for that host with NO_PROXY.",
@@ -284,7 +289,11 @@ pub(crate) fn failed(end: &SessionEnd) -> Failure {
     }
 }
 
-fn with_hints(failure: Failure) -> Failure {
+fn with_hints(mut failure: Failure) -> Failure {
+    // The agent may repeat what it was told of the key that could not be had here: either way nothing has begun.
+    if failure.causes.iter().any(|cause| cause.contains("`kms:GenerateDataKey` is not allowed")) {
+        failure.kind = Kind::Denied;
+    }
     let is_about_time = failure.causes.iter().any(|cause| cause.contains("timed out due to inactivity"));
     let failure = match is_about_time {
         true => failure.hint("The idle time is set in Session Manager's preferences: 1 to 60 minutes."),
@@ -332,8 +341,15 @@ mod tests {
         let hints = |said: &str| failed(&SessionEnd::Ended { output: said.into(), is_cut: false }).hints;
         assert!(hints("Your session timed out: it has reached its maximum duration.")[0].contains("1440"));
         assert!(hints("Your session timed out due to inactivity.")[0].contains("1 to 60"));
-        let denied = "Error: kms:Decrypt is denied".to_owned();
-        let failure = failed(&SessionEnd::Ended { output: denied, is_cut: false });
-        assert!(failure.hints[0].contains("kms:GenerateDataKey"), "{failure:?}");
+        for (said, kind) in [
+            ("Error: kms:Decrypt is denied", Kind::Service),
+            (
+                "Client: kms:GenerateDataKey with k was denied: `kms:GenerateDataKey` is not allowed",
+                Kind::Denied,
+            ),
+        ] {
+            let failure = failed(&SessionEnd::Ended { output: said.to_owned(), is_cut: false });
+            assert!(failure.hints[0].contains("kms:GenerateDataKey") && failure.kind == kind, "{failure:?}");
+        }
     }
 }

@@ -34,9 +34,7 @@ impl Notices {
             SessionEvent::Resumed => "the node's agent is there again".to_owned(),
             SessionEvent::Unanswered => "the node has not answered for 10 s".to_owned(),
             SessionEvent::Answered => "the node answers again".to_owned(),
-            SessionEvent::Started(started) if !started.customer_message.trim().is_empty() => {
-                started.customer_message.trim().to_owned()
-            }
+            // The agent's greeting among it: stderr is a command's own, and that of a shell shows it itself.
             _ => return None,
         })
     }

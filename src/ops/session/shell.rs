@@ -108,7 +108,13 @@ impl Shell {
         handle.resize(size);
         let first = tokio::select! {
             begun = begin(&mut events, &mut notify) => match begun {
-                Ok(started) => started,
+                Ok(started) => {
+                    let greeting = started.customer_message.trim();
+                    if is_terminal && !greeting.is_empty() {
+                        notify(greeting, false);
+                    }
+                    started
+                }
                 Err(end) => return Ok(ShellEnd::Over(end)),
             },
             () = stopped(&mut signals) => return Ok(ShellEnd::Stopped),
@@ -163,12 +169,7 @@ async fn begin(
     let mut notices = Notices::default();
     loop {
         match events.next().await {
-            Some(SessionEvent::Started(started)) => {
-                if let Some(text) = notices.of(&SessionEvent::Started(started.clone())) {
-                    notify(&text, false);
-                }
-                return Ok(started);
-            }
+            Some(SessionEvent::Started(started)) => return Ok(started),
             Some(SessionEvent::Closed(end)) => return Err(end),
             Some(other) => {
                 if let Some(text) = notices.of(&other) {
