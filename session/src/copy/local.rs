@@ -57,9 +57,12 @@ pub(super) struct LocalEntry {
     pub(super) size: u64,
 }
 
+/// What can't be copied, and why.
+pub(super) type LeftOut = (PathBuf, String);
+
 /// What a directory has in it, directories before what is in them; links to files count as files. Second: what can't be
 /// copied, links to directories among it, and why.
-pub(super) fn walk(directory: &Path) -> Result<(Vec<LocalEntry>, Vec<(PathBuf, String)>), CopyError> {
+pub(super) fn walk(directory: &Path) -> Result<(Vec<LocalEntry>, Vec<LeftOut>), CopyError> {
     let (mut entries, mut skipped) = (Vec::new(), Vec::new());
     let mut to_do = vec![PathBuf::new()];
     while let Some(name) = to_do.pop() {
