@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::join_all;
 use herder_aws::CallErrorKind;
 use herder_aws::ssm::{SessionSlot, StartError, StartSession};
 use herder_session::client::{EventLink, SessionEvent, SessionHandle};
@@ -114,7 +113,9 @@ impl<'a> CopyNode<'a> {
     /// Ends the sessions: a copy that broke off leaves a script that waits, and one that is done leaves before its script.
     pub(crate) async fn finish(&self) {
         let ids = std::mem::take(&mut self.sessions().ids);
-        join_all(ids.iter().map(|id| self.launcher.terminate(id))).await;
+        for id in ids {
+            self.launcher.terminate(&id).await;
+        }
     }
 
     async fn start(&self, document: &str, parameters: &[(&str, String)]) -> Result<super::Live, NotStarted> {
