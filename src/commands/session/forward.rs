@@ -188,8 +188,7 @@ impl Told<'_> {
                 ForwardNotice::Said(text) => say(self.io, &text, false),
                 ForwardNotice::Ready(number) => {
                     if let Err(failure) = self.works(number) {
-                        // There are sessions.
-                        return Failure { kind: Kind::Output, ..failure };
+                        return failure;
                     }
                 }
             }
