@@ -31,7 +31,7 @@ const EXPECTED: &[(&str, Runs)] = &[
     ("unix:/tmp/db.sock", Runs::Not("leaves a socket outside of the test's directory")),
     ("herder session forward", Runs::UntilInterrupted("127.0.0.1")),
     ("herder session stop ada-", Runs::Exits(3, "there is no such session")),
-    ("az:us-east-1a' --record", Runs::Exits(2, "several nodes match, and there is no terminal to ask at")),
+    ("az:us-east-1a' --record", Runs::Exits(8, "several nodes match, and there is no terminal to ask at")),
     ("herder session proxy cache-1", Runs::Exits(1, "nothing listens there on the simulated node")),
     ("@last:unknown", Runs::Exits(3, "no target ended so")),
     ("herder sim serve 200 --background", Runs::Exits(0, "serves until it is stopped, in the background")),

@@ -36,7 +36,7 @@ Examples:
   herder session exec web-1 -- 'journalctl -fu nginx | grep 500'
   herder session exec web-1 -- test -f /etc/nginx/nginx.conf && echo there
   herder session exec db-1 -- pg_dump shop > shop.sql
-  herder session exec db-1 -- 'tar cz /etc | base64' | base64 -d > etc.tar.gz")]
+  herder session exec web-1 -- 'head -c 32 /dev/urandom | base64' | base64 -d > key")]
 pub(super) struct SessionExecArgs {
     /// The node: an id, a name, or any selector that gives one node
     #[arg(value_name = "TARGET")]

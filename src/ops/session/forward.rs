@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::{LocalBoxFuture, join_all, select_all};
+use futures_util::future::{LocalBoxFuture, select_all};
 use herder_aws::ssm::{StartError, StartSession};
 use herder_core::time::written;
 use herder_session::client::{EventLink, SessionEnd, SessionEvent, SessionEvents, SessionHandle};
@@ -107,7 +107,9 @@ pub(crate) async fn forward<T>(
         stopped = stop => Ok(stopped),
     };
     let left: Vec<String> = sessions.lock().values().cloned().collect();
-    join_all(left.iter().map(|id| ways.launcher.terminate(id))).await;
+    for id in left {
+        ways.launcher.terminate(&id).await;
+    }
     result
 }
 
