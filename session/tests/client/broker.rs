@@ -265,18 +265,7 @@ async fn serve(
         });
         tokio::select! {
             biased;
-            message = stream.next() => match message {
-                Some(Ok(Message::Binary(wire))) => {
-                    agent.end.receive(agent.now(), wire).unwrap();
-                    if let Some(output) = agent.look() {
-                        let closed = ChannelClosed { output, ..ChannelClosed::default() };
-                        let closed = control(MessageType::ChannelClosed, closed.to_json());
-                        sink.send(closed).await.map_err(io::Error::other)?;
-                    }
-                }
-                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => return Ok(()),
-                Some(Ok(_)) => {}
-            },
+            // Before what the client sends after it.
             Some(order) = orders.recv() => match order {
                 Order::Bye => return bye(sink.reunite(stream).unwrap()).await,
                 Order::Drop => return Ok(()),
@@ -289,6 +278,18 @@ async fn serve(
                     sink.send(control(MessageType::ChannelClosed, closed.to_json())).await.map_err(io::Error::other)?;
                 }
                 order => agent.obey(order),
+            },
+            message = stream.next() => match message {
+                Some(Ok(Message::Binary(wire))) => {
+                    agent.end.receive(agent.now(), wire).unwrap();
+                    if let Some(output) = agent.look() {
+                        let closed = ChannelClosed { output, ..ChannelClosed::default() };
+                        let closed = control(MessageType::ChannelClosed, closed.to_json());
+                        sink.send(closed).await.map_err(io::Error::other)?;
+                    }
+                }
+                Some(Ok(Message::Close(_))) | Some(Err(_)) | None => return Ok(()),
+                Some(Ok(_)) => {}
             },
             written = writing => {
                 written?;

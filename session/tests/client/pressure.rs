@@ -157,12 +157,13 @@ async fn a_writer_waits_for_an_agent_that_is_not_ready() {
     let mut session = Session::open(broker.opened(), Aws::default(), options());
     while !matches!(next(&mut session).await, SessionEvent::Started(_)) {}
     broker.order(Order::Ready(false));
-    let sent = pattern(8 << 20);
+    // What the agent keeps behind the message that it can't take, and what is on the way to it, are 4 MiB each.
+    let sent = pattern(16 << 20);
     let handle = session.handle.clone();
     let input: Bytes = sent.clone().into();
     let sending = tokio::spawn(async move { handle.send_input(input).await });
     tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(!sending.is_finished(), "8 MiB do not fit into what may wait");
+    assert!(!sending.is_finished(), "16 MiB do not fit into what may wait");
     broker.order(Order::Ready(true));
     sending.await.unwrap().unwrap();
     session.handle.drained().await.unwrap();
