@@ -65,7 +65,8 @@ fn a_port_is_forwarded_until_ctrl_c() {
     running.signal("INT");
     let _ = running.wait().exits(0);
     assert!(!socket.exists());
-    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
+    let are_over = || sim.control.sessions().iter().all(|session| session.status == "Terminated");
+    sim.wait_until("the sessions end", are_over);
 }
 
 #[test]
@@ -124,7 +125,8 @@ fn a_forward_that_can_not_be_told_ends_its_sessions() {
     let words = ["session", "forward", "web-1", "-L", "0:7", "-L", "0:9"];
     let output = sim.herder(words).by_shell("exec \"$@\" >/dev/full").run().exits(1);
     let _ = output.says("could not write to standard output").never_says("something was changed");
-    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
+    let are_over = || sim.control.sessions().iter().all(|session| session.status == "Terminated");
+    sim.wait_until("the sessions end", are_over);
 }
 
 #[test]
