@@ -1,9 +1,11 @@
 //! [`Ctx`]: what a command works with. Settings, environment, clock, interrupts, and AWS when it is first needed. No streams.
 
 use std::io::Read as _;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use futures_util::future::{BoxFuture, join_all};
 use herder_aws::ThrottleNotice;
 use herder_core::fanout::Interrupt;
 use herder_core::journal::RunsDirectory;
@@ -36,6 +38,9 @@ impl Clock {
 /// Told of throttles, from any thread.
 pub(crate) type OnThrottle = Arc<dyn Fn(ThrottleNotice) + Send + Sync>;
 
+/// How long the end of the process is held up for what is left to be done.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+
 /// What a command works with.
 #[derive(Clone)]
 pub(crate) struct Ctx {
@@ -47,6 +52,8 @@ pub(crate) struct Ctx {
     pub clock: Clock,
     /// Ctrl-C and SIGTERM.
     pub interrupts: watch::Receiver<Interrupt>,
+    /// What the command leaves to be done before the process ends.
+    left: Arc<Mutex<Vec<BoxFuture<'static, ()>>>>,
     /// Random bytes of the kernel, drawn once: for jitter, samples, run ids and the key of hashes.
     random: [u8; 32],
     /// The first of them, as a number.
@@ -79,6 +86,7 @@ impl Ctx {
             environment,
             clock,
             interrupts,
+            left: Arc::default(),
             random,
             seed,
             terminal: None,
@@ -117,6 +125,24 @@ impl Ctx {
     #[must_use]
     pub(crate) fn runs(&self) -> RunsDirectory {
         RunsDirectory::below(&self.settings.state_dir.value)
+    }
+
+    /// Leaves something to be done before the process ends, whatever becomes of the command.
+    pub(crate) fn leave(&self, work: BoxFuture<'static, ()>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+    }
+
+    /// Does what was left; not for long, and not past another Ctrl-C.
+    pub(crate) async fn settle(&self) {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut interrupts = self.interrupts.clone();
+        interrupts.mark_unchanged();
+        tokio::select! {
+            biased;
+            _ = join_all(left) => {}
+            Ok(()) = interrupts.changed() => {}
+            () = tokio::time::sleep(SETTLE_WITHIN) => {}
+        }
     }
 
     /// Does what comes before a run, or looks only: a first Ctrl-C ends it, since nothing has been changed.

@@ -183,6 +183,7 @@ async fn execute(
         ctx.sim = Some(Arc::new(sim::InProcess::start(&spec.value).await?));
     }
     let result = dispatch(&ctx, io, cli.command).await;
+    ctx.settle().await;
     ctx.gathered.keep(&ctx.settings, &ctx.environment);
     result
 }

@@ -9,6 +9,7 @@ use herder_core::via::Via;
 use serde::Serialize;
 
 use super::exec::Rollout;
+use crate::render::counted;
 use crate::scopes::{Scopes, Unreached};
 
 /// What a run would come to, beside its targets: `plan` of `--dry-run --json`.
@@ -126,11 +127,6 @@ fn stopped_by(waves: &[WaveLoad], max_errors: u64) -> Option<usize> {
     })
 }
 
-/// `1 call`, `3 calls`.
-pub(crate) fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
 /// The waves, where there is more than one.
 pub(crate) fn waves_line(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
     if sizes.len() < 2 {
@@ -149,15 +145,19 @@ pub(crate) fn waves_line(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
     Some(format!("  waves: {} targets{soak}{gates}", waves.join(", then ")))
 }
 
-/// What the waves don't do although it looks as if they did. `ends` are where each wave ends.
-pub(crate) fn wave_notes(rollout: &Rollout, ends: &[usize]) -> Vec<String> {
+/// Targets of each wave, by where each ends.
+pub(crate) fn sizes_between(ends: &[usize]) -> Vec<usize> {
     let begins = std::iter::once(&0).chain(ends);
-    let sizes: Vec<usize> = ends.iter().zip(begins).map(|(end, begin)| end.saturating_sub(*begin)).collect();
-    [idle_guards(rollout, sizes.len()), weak_canary(rollout, &sizes)].into_iter().flatten().collect()
+    ends.iter().zip(begins).map(|(end, begin)| end.saturating_sub(*begin)).collect()
+}
+
+/// What the waves don't do although it looks as if they did. `sizes` are targets of each.
+pub(crate) fn wave_notes(rollout: &Rollout, sizes: &[usize]) -> impl Iterator<Item = String> {
+    [idle_guards(rollout, sizes.len()), weak_canary(rollout, sizes)].into_iter().flatten()
 }
 
 /// That nothing stands between waves, though something was to: there is only one.
-pub(crate) fn idle_guards(rollout: &Rollout, waves: usize) -> Option<String> {
+fn idle_guards(rollout: &Rollout, waves: usize) -> Option<String> {
     let idle = match (rollout.guards.gates.len(), rollout.soak().is_zero()) {
         _ if waves > 1 => return None,
         (0, true) => return None,
@@ -171,7 +171,7 @@ pub(crate) fn idle_guards(rollout: &Rollout, waves: usize) -> Option<String> {
 }
 
 /// That a first wave may fail whole and the run goes on. `sizes` are targets of each wave.
-pub(crate) fn weak_canary(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
+fn weak_canary(rollout: &Rollout, sizes: &[usize]) -> Option<String> {
     let [first, _, ..] = sizes else { return None };
     let (targets, allowed) = (counted(*first as u64, "target"), rollout.max_errors);
     (*first as u64 <= allowed).then(|| {

@@ -12,7 +12,7 @@ use herder_core::verdict::Verdict;
 use super::Renderer;
 use super::paint::Paint;
 use super::records::{Heads, Record, Records};
-use super::text::{ascii, lines, visible};
+use super::text::{ascii, counted, lines, visible};
 use crate::io::{Io, Out, Style, Width};
 
 /// With more different outputs than this, those that are the same but for numbers are shown as one.
@@ -85,7 +85,7 @@ impl Grouped {
             verdict if verdict.is_bad() => "!!",
             _ => "--",
         };
-        let nodes = if names.len() == 1 { "1 node".to_owned() } else { format!("{} nodes", names.len()) };
+        let nodes = counted(names.len(), "node");
         let reason = key.reason.as_ref().map(|r| format!(" ({r})")).unwrap_or_default();
         let head = format!("{mark} {nodes} {}{reason}", key.verdict);
         let room = self.width.columns().saturating_sub(head.chars().count() + 3).max(30);

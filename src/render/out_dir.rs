@@ -12,6 +12,7 @@ use herder_core::target::Target;
 use super::Renderer;
 use super::board::Board;
 use super::records::Labels;
+use super::text::counted;
 
 /// After so many warnings they are only counted.
 const WARNINGS_SHOWN: u64 = 3;
@@ -115,7 +116,7 @@ impl Renderer for OutDir {
             self.board.say(&format!("{warning} the outputs of {} nodes could not be written", self.failed));
         }
         let Some(error) = self.first_error.take() else { return Ok(()) };
-        let nodes = if self.failed == 1 { "1 node".to_owned() } else { format!("{} nodes", self.failed) };
+        let nodes = counted(self.failed, "node");
         let directory = self.directory.display().to_string();
         Err(io::Error::other(NotWritten { directory, nodes, error }))
     }

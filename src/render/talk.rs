@@ -10,6 +10,7 @@ use herder_core::verdict::Reason;
 
 use super::Renderer;
 use super::board::Board;
+use super::text::counted;
 
 /// The story of a run in a few lines.
 pub(super) struct Talk {
@@ -31,7 +32,7 @@ impl Talk {
         let waves = if started.waves > 1 { format!(", {} waves", started.waves) } else { String::new() };
         let scopes =
             format!("{}{}", count(started.accounts.len(), "account"), count(started.regions.len(), "region"));
-        let nodes = nodes(started.targets);
+        let nodes = counted(started.targets, "node");
         let title = self.board.shown(&started.title);
         self.board.say(&format!("run {}: {nodes}{waves}{scopes}: {title}{sim}", envelope.run));
         if let (Some(reason), false) = (&started.reason, self.is_quiet) {
@@ -50,13 +51,16 @@ impl Talk {
                 say("every node has its verdict: nothing is left to cancel".to_owned());
             }
             Event::RunResumed { open, to_cancel: true } => {
-                say(format!("cancelling what is left of the run: {} without a verdict", nodes(*open)));
+                say(format!(
+                    "cancelling what is left of the run: {} without a verdict",
+                    counted(*open, "node")
+                ));
             }
             Event::RunResumed { open, to_cancel: false } => {
-                say(format!("going on with {} that had no verdict", nodes(*open)));
+                say(format!("going on with {} that had no verdict", counted(*open, "node")));
             }
             Event::WaveStarted { wave, targets } if self.waves > 1 => {
-                say(format!("wave {wave} of {}: {}", self.waves, nodes(*targets)));
+                say(format!("wave {wave} of {}: {}", self.waves, counted(*targets, "node")));
             }
             Event::WaveFinished { wave, tally } if self.waves > 1 => {
                 let words: Vec<String> = tally.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
@@ -128,8 +132,4 @@ impl Renderer for Talk {
     fn finish(&mut self, _: &Bodies) -> io::Result<()> {
         Ok(())
     }
-}
-
-fn nodes(count: u64) -> String {
-    if count == 1 { "1 node".to_owned() } else { format!("{count} nodes") }
 }

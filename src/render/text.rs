@@ -84,6 +84,14 @@ pub(crate) fn ascii(text: &str) -> String {
     text.replace('…', "...").replace('×', "x")
 }
 
+/// `1 call`, `3 calls`.
+pub(crate) fn counted(count: impl TryInto<u64>, what: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => format!("1 {what}"),
+        count => format!("{count} {what}s"),
+    }
+}
+
 /// A field of TSV: tab, CR and LF as `\t` `\r` `\n`, other bytes as they are. A backslash stays what it is: JSON in a pipe must
 /// remain JSON.
 pub(crate) fn tsv(field: &[u8]) -> Vec<u8> {

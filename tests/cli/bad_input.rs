@@ -327,7 +327,8 @@ fn an_out_dir_that_is_not_writable() {
     assert!(sim.runs().is_empty());
     // One that is lost on the way: the run goes on, and its outputs are not lost.
     let out = sim.path("out").display().to_string();
-    let gate = format!("rm -r '{out}' && touch '{out}'");
+    // A directory that is made again in between, for the next output, has to go too.
+    let gate = format!("until rm -r '{out}'; touch '{out}'; test -f '{out}'; do :; done");
     let rollout = ["--waves", "1,100%", "--gate", &gate, "--out-dir", &out];
     let output = sim.run(&[&["exec", "-t", "all", "--yes"], &rollout[..], &["--", "uptime"]].concat());
     // How many were written before is a matter of time: nobody waits for who shows results.

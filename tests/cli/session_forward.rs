@@ -3,8 +3,9 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
-use herder_sim::SessionAct;
+use herder_sim::{SessionAct, When};
 use serde_json::Value;
 
 use crate::harness::{BOUND, Running, Sim, json_lines};
@@ -65,8 +66,7 @@ fn a_port_is_forwarded_until_ctrl_c() {
     running.signal("INT");
     let _ = running.wait().exits(0);
     assert!(!socket.exists());
-    let are_over = || sim.control.sessions().iter().all(|session| session.status == "Terminated");
-    sim.wait_until("the sessions end", are_over);
+    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
 }
 
 #[test]
@@ -125,8 +125,38 @@ fn a_forward_that_can_not_be_told_ends_its_sessions() {
     let words = ["session", "forward", "web-1", "-L", "0:7", "-L", "0:9"];
     let output = sim.herder(words).by_shell("exec \"$@\" >/dev/full").run().exits(1);
     let _ = output.says("could not write to standard output").never_says("something was changed");
-    let are_over = || sim.control.sessions().iter().all(|session| session.status == "Terminated");
-    sim.wait_until("the sessions end", are_over);
+    assert!(sim.control.sessions().iter().all(|session| session.status == "Terminated"));
+}
+
+/// Who leaves before the service has said the session's id leaves no session behind.
+#[test]
+fn a_session_that_is_still_being_started_is_ended_too() {
+    for words in [
+        &["forward", "web-1", "-L", "0:7", "-L", "0:9"][..],
+        &["proxy", "web-1", "7"],
+        &["exec", "web-1", "--", "sleep", "100"],
+        &["web-1"],
+        &["cp", "web-1:/etc/hosts", "-"],
+    ] {
+        let sim = sim("nodes=5");
+        let is_forward = words[0] == "forward";
+        let hold = sim.hold("StartSession", if is_forward { 2 } else { 1 }, When::After);
+        let mut running = sim.herder(["session"].iter().chain(words)).spawn();
+        assert!(running.comes_to(hold), "{words:?}");
+        if is_forward {
+            sim.wait_until("the first is connected", || {
+                sim.control.sessions().iter().any(|s| s.connects > 0)
+            });
+        }
+        running.signal("TERM");
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(running.is_running(), "{words:?}");
+        sim.continue_held(hold);
+        let _ = running.wait().exits(130);
+        let sessions = sim.control.sessions();
+        assert_eq!(sessions.len(), if is_forward { 2 } else { 1 }, "{words:?}");
+        assert!(sessions.iter().all(|session| session.status == "Terminated"), "{words:?}: {sessions:?}");
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn restore_before_panics_are_shown() {
 /// Whether this process may change the terminal without being stopped for it: it is in the foreground, or the terminal
 /// has nothing to do with its job.
 fn is_in_foreground(terminal: &OwnedFd) -> bool {
-    tcgetpgrp(terminal).map_or(true, |group| Job::here().is_none_or(|job| job.group == group.as_raw_pid()))
+    tcgetpgrp(terminal).map_or(true, |group| Job::of(None).is_none_or(|job| job.group == group.as_raw_pid()))
 }
 
 /// Gives the terminal the settings back that it had before raw mode; does nothing if none is in raw mode, or if it is another
@@ -118,12 +118,7 @@ struct Job {
 }
 
 impl Job {
-    /// That of this process; `None` where the system does not tell.
-    fn here() -> Option<Job> {
-        Job::of(None)
-    }
-
-    /// From proc(5): `rustix` takes an id of 0 for impossible, and what it then does is undefined.
+    /// That of this process, or of another one; `None` where the system does not tell. From proc(5): `rustix` takes an id of 0 for impossible, and what it then does is undefined.
     #[cfg(target_os = "linux")]
     fn of(process: Option<RawPid>) -> Option<Job> {
         let name = process.map_or("self".to_owned(), |process| process.to_string());
@@ -169,7 +164,7 @@ impl Job {
 /// # Errors
 /// Nobody could continue them, or the system refused to stop them; the terminal is in raw mode as before.
 pub fn suspend() -> io::Result<()> {
-    if Job::here().is_none_or(|job| job.is_orphaned(job.parent())) {
+    if Job::of(None).is_none_or(|job| job.is_orphaned(job.parent())) {
         return Err(io::Error::other("no shell with job control waits for this job"));
     }
     restore();
@@ -206,7 +201,7 @@ mod tests {
 
     #[test]
     fn this_process_has_a_place() {
-        let here = Job::here().unwrap();
+        let here = Job::of(None).unwrap();
         assert_eq!(here, Job::of(Some(std::process::id() as RawPid)).unwrap());
         assert!(here.parent == 0 || here.parent().is_some());
     }

@@ -82,6 +82,10 @@ async fn frame(socket: &mut Ws) -> Frame {
 }
 
 fn message(message_type: MessageType, payload: Value) -> Message {
+    message_with(message_type, PayloadType::None, payload)
+}
+
+fn message_with(message_type: MessageType, payload_type: PayloadType, payload: Value) -> Message {
     let header = Header {
         message_type,
         schema_version: 1,
@@ -89,7 +93,7 @@ fn message(message_type: MessageType, payload: Value) -> Message {
         sequence: 0,
         flags: Flags::NONE,
         id: MessageId::from_u64_pair(7, 9),
-        payload_type: PayloadType::None,
+        payload_type,
     };
     Message::Binary(Frame { header, payload: payload.to_string().into() }.encode())
 }
@@ -272,16 +276,7 @@ async fn the_record_of_a_session_has_what_its_agent_and_client_said() {
         } else {
             MessageType::InputStreamData
         };
-        let header = Header {
-            message_type,
-            schema_version: 1,
-            created_ms: 1_790_000_000_000,
-            sequence: 0,
-            flags: Flags::NONE,
-            id: MessageId::from_u64_pair(1, 2),
-            payload_type,
-        };
-        Message::Binary(Frame { header, payload: payload.to_string().into() }.encode())
+        message_with(message_type, payload_type, payload)
     };
     let request = json!({"AgentVersion": "3.2.1.0", "RequestedClientActions": []});
     agent.send(said(PayloadType::HandshakeRequest, request)).await.unwrap();

@@ -14,7 +14,7 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::io::Io;
-use crate::render::Column;
+use crate::render::{Column, counted};
 
 /// Forget old runs: those that are older than 30 days, and the oldest ones beyond 5 GB
 ///
@@ -97,7 +97,7 @@ pub(super) fn run(ctx: &Ctx, io: &Io, args: &RunsPruneArgs) -> Result<Exit, Fail
         .collect();
     let bytes: u64 = rows.iter().map(|row| row.bytes).sum();
     let word = if args.dry_run { "would forget" } else { "forgot" };
-    let runs = if rows.len() == 1 { "1 run".to_owned() } else { format!("{} runs", rows.len()) };
+    let runs = counted(rows.len(), "run");
     let _ = writeln!(io.stderr(), "{word} {runs}, {} MB", bytes.div_ceil(1_000_000));
     write_list(io, &COLUMNS, &args.list.options(ctx), &rows)
 }

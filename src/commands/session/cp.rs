@@ -19,7 +19,7 @@ use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::copies::size;
 use crate::ops::session::{CopyNode, Launcher, copy_failure};
-use crate::render::{Board, Tint};
+use crate::render::{Board, Tint, counted};
 
 /// Words before a colon that belong to a selector and are no node's name.
 pub(super) const KEYWORDS: [&str; 14] = [
@@ -220,7 +220,7 @@ pub(super) fn for_no_windows(what: &str) -> Failure {
 }
 
 fn summary(copied: &Copied, node: &Chosen, simulated: &str) -> String {
-    let files = if copied.files == 1 { "1 file".to_owned() } else { format!("{} files", copied.files) };
+    let files = counted(copied.files, "file");
     let resumed = match copied.resumed {
         0 => String::new(),
         bytes => format!(", {} were there already", size(bytes)),

@@ -9,7 +9,6 @@ use std::time::Duration;
 use clap::Args;
 use herder_aws::{Environment, Meter, MeterOptions, Scope, ScopeOptions};
 use herder_core::fanout::Interrupt;
-use herder_core::time::written;
 use herder_session::client::{Opened, SessionEvent, StreamPolicy};
 use herder_session::forward::{
     Bind, ConnectionEnd, ForwardEvent, ForwardOptions, Listen, Listener, PortLink, serve,
@@ -28,7 +27,7 @@ use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::session::{
     ExecStreams, Launcher, Live, Notices, Pipe, Ran, Shell, ShellEnd, ShellOptions, ended, exec, port_kind,
-    proxy,
+    proxy, unanswered,
 };
 
 /// What the executable is called where it stands in for the plugin.
@@ -318,11 +317,7 @@ fn connected(io: &Io, id: &str, event: &ForwardEvent) {
     let text = match event {
         ForwardEvent::Accepted { connection: 1, .. } => format!("\nConnection accepted for session [{id}]\n"),
         ForwardEvent::Finished { connection, end: ConnectionEnd::Unanswered { silent_for }, .. } => {
-            let text = format!(
-                "connection {connection} was reset: its client had closed its half, and nothing came for {} from the port, which had not closed",
-                written(*silent_for)
-            );
-            return say(io, &text, false);
+            return say(io, &unanswered(*connection, *silent_for), false);
         }
         ForwardEvent::Finished { end: ConnectionEnd::ConnectFailed, .. } => {
             "Connection to destination port failed, check SSM Agent logs.\n".to_owned()

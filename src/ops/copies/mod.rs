@@ -27,13 +27,14 @@ pub(crate) use self::job::CopyJob;
 pub(crate) use self::plan::{CopiesPreview, preview};
 pub(crate) use self::recipe::{Amount, CopyRecipe, Direction, SourceState, require_repeatable};
 use super::guards::{Checked, gates};
-use super::preview::wave_notes;
+use super::preview::{sizes_between, wave_notes};
 use super::run::{
     Prepared, Start, ThrottleEvents, Title, new_record, opening, opening_again, recipe_of, used_up, warning,
 };
 use super::targets::Resolved;
 use crate::ctx::Ctx;
 use crate::failure::Failure;
+use crate::render::counted;
 use crate::scopes::Scopes;
 
 /// The word for this workflow in journals and events.
@@ -92,7 +93,7 @@ pub(crate) fn prepare(
     let lock = directory.lock()?;
     let told = (recipe.reason.clone(), Via::Client, recipe.rollout.guards.clone());
     let mut opening = opening(&record, scopes, &resolved, told);
-    opening.extend(wave_notes(&recipe.rollout, &waves).into_iter().map(warning));
+    opening.extend(wave_notes(&recipe.rollout, &sizes_between(&waves)).map(warning));
     opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe);
     let around = Around { run: run.clone(), umask, events: events.clone(), guard: checked.into_guard() };
@@ -244,8 +245,7 @@ fn directory_of(local: &Path, target: &Target, has_scopes: bool) -> PathBuf {
 
 /// `3 files, 1.5 MB`.
 pub(crate) fn shown(amount: Amount) -> String {
-    let files = if amount.files == 1 { "1 file".to_owned() } else { format!("{} files", amount.files) };
-    format!("{files}, {}", size(amount.bytes))
+    format!("{}, {}", counted(amount.files, "file"), size(amount.bytes))
 }
 
 /// `1.5 MB`.

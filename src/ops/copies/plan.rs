@@ -10,9 +10,8 @@ use herder_core::time::for_people;
 use serde::Serialize;
 
 use super::{CopiesOptions, Direction, directory_of, shown};
-use crate::ops::preview::{
-    Comes, bad_line, counted, idle_guards, sends, sizes, until_sent, waves_line, weak_canary,
-};
+use crate::ops::preview::{Comes, bad_line, sends, sizes, until_sent, wave_notes, waves_line};
+use crate::render::counted;
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -115,8 +114,7 @@ fn lines(
         lines.push(format!("  {} to each", shown(options.source.amount)));
     }
     lines.extend(waves_line(rollout, &sizes));
-    let notes = [idle_guards(rollout, sizes.len()), weak_canary(rollout, &sizes)];
-    lines.extend(notes.into_iter().flatten().map(|note| format!("  {note}")));
+    lines.extend(wave_notes(rollout, &sizes).map(|note| format!("  {note}")));
     lines.push(format!(
         "  {} at once; stops when more than {} are bad; at worst {} more were begun by then and are not judged yet",
         comes.concurrency, comes.max_errors, comes.overshoot

@@ -36,7 +36,7 @@ pub(crate) use self::resume::{Purpose, ResumeOptions, resume};
 pub(crate) use self::shell::{POWERSHELL_TAIL, join_powershell, join_sh, quote_sh};
 pub(crate) use self::via::{choose, hand_over};
 use super::guards::{Checked, gates};
-use super::preview::wave_notes;
+use super::preview::{sizes_between, wave_notes};
 use super::run::{Prepared, Start, Title, new_record, opening, warning};
 use super::targets::Resolved;
 use crate::ctx::Ctx;
@@ -88,7 +88,7 @@ pub(crate) fn prepare(
     let lock = directory.lock()?;
     let told = (options.note, recipe.rollout.via, recipe.rollout.guards.clone());
     let mut opening = opening(&record, scopes, &resolved, told);
-    opening.extend(wave_notes(&recipe.rollout, &waves).into_iter().map(warning));
+    opening.extend(wave_notes(&recipe.rollout, &sizes_between(&waves)).map(warning));
     opening.extend(checked.warnings().into_iter().map(warning));
     let policy = policy(&recipe, options.eagerness, options.resend_ambiguous);
     let channels = channels.of_run(&directory.output(), scopes.count());

@@ -14,9 +14,8 @@ use super::{ExecOptions, payloads};
 use crate::ctx::Ctx;
 use crate::failure::Failure;
 use crate::ops::exec::Sources;
-use crate::ops::preview::{
-    Comes, bad_line, counted, idle_guards, sends, sizes, until_sent, waves_line, weak_canary,
-};
+use crate::ops::preview::{Comes, bad_line, sends, sizes, until_sent, wave_notes, waves_line};
+use crate::render::counted;
 use crate::scopes::Scopes;
 
 /// One target of a plan, as `--dry-run` lists it.
@@ -187,11 +186,7 @@ impl Preview {
         lines.extend(self.comes.warnings.iter().map(|warning| format!("  warning: {warning}")));
         let sizes = sizes(&self.waves);
         lines.extend(waves_line(&options.recipe.rollout, &sizes));
-        let notes = [
-            idle_guards(&options.recipe.rollout, self.waves.len()),
-            weak_canary(&options.recipe.rollout, &sizes),
-        ];
-        lines.extend(notes.into_iter().flatten().map(|note| format!("  {note}")));
+        lines.extend(wave_notes(&options.recipe.rollout, &sizes).map(|note| format!("  {note}")));
         lines.push(format!(
             "  {} at once; stops when more than {} are bad; at worst {} more were sent by then and are not judged yet",
             self.comes.concurrency, self.comes.max_errors, self.comes.overshoot

@@ -162,10 +162,7 @@ impl Dialer<'_> {
                     ));
                 }
                 ConnectionEnd::Unanswered { silent_for } => {
-                    self.say(format!(
-                        "{to}: connection {connection} was reset: its client had closed its half, and nothing came for {} from the port, which had not closed",
-                        written(silent_for)
-                    ));
+                    self.say(format!("{to}: {}", unanswered(connection, silent_for)));
                 }
                 ConnectionEnd::SessionEnded(reason) => {
                     self.say(format!("{to}: connection {connection} broke off: {reason}"));
@@ -257,6 +254,14 @@ impl Dialer<'_> {
         });
         Ok(PortLink { source: events.into_link(tell), sink: handle, kind })
     }
+}
+
+/// What a person is told of a connection that was given up.
+pub(crate) fn unanswered(connection: u64, silent_for: Duration) -> String {
+    format!(
+        "connection {connection} was reset: its client had closed its half, and nothing came for {} from the port, which had not closed",
+        written(silent_for)
+    )
 }
 
 const OLD_AGENT: &str =

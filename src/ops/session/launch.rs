@@ -1,16 +1,10 @@
 //! Starting sessions, and saying why there is none.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-use herder_aws::ssm::{Connection, SessionSlot, StartError, StartSession};
-use herder_aws::{CallErrorKind, Scope, Trust};
-use herder_core::target::Reach;
-use herder_session::client::{
-    DialError, DialOptions, Opened, Session, SessionEnd, SessionError, SessionEvents, SessionHandle,
-    SessionOptions, StreamPolicy, tls_config,
-};
 
 use super::control::ScopeControl;
 use super::vigil::Presence;
@@ -18,6 +12,14 @@ use crate::ctx::Ctx;
 use crate::failure::{Changed, Failure, Kind};
 use crate::ops::nodes::fetch;
 use crate::scopes::OpenScope;
+use futures_util::future::BoxFuture;
+use herder_aws::ssm::{Connection, SessionSlot, StartError, StartSession, StartedSession};
+use herder_aws::{CallErrorKind, Scope, Trust};
+use herder_core::target::Reach;
+use herder_session::client::{
+    DialError, DialOptions, Opened, Session, SessionEnd, SessionError, SessionEvents, SessionHandle,
+    SessionOptions, StreamPolicy, tls_config,
+};
 
 /// How long all of a connection may take: TCP, a proxy, TLS, the upgrade.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
@@ -96,9 +98,7 @@ impl Launcher {
         start: &StartSession,
         slot: Option<SessionSlot>,
     ) -> Result<Live, Box<StartError>> {
-        // Boxed: the SDK's futures are nested deeply.
-        let started = Box::pin(async { self.scope.ssm().start_session(start, slot).await }).await;
-        let started = started.map_err(Box::new)?;
+        let started = Start::new(self, start.clone(), slot).await.map_err(Box::new)?;
         let opened = Opened {
             session_id: started.session_id,
             target: start.target.clone(),
@@ -220,8 +220,55 @@ impl Launcher {
 
     /// Ends a session. What can't be ended ends by itself when its idle time is over.
     pub(crate) async fn terminate(&self, id: &str) {
-        let ending = Box::pin(async { self.scope.ssm().terminate_session(id).await });
-        let _ = tokio::time::timeout(TERMINATE_WITHIN, ending).await;
+        terminate(&self.scope, id).await;
+    }
+}
+
+async fn terminate(scope: &Scope, id: &str) {
+    let ending = Box::pin(async { scope.ssm().terminate_session(id).await });
+    let _ = tokio::time::timeout(TERMINATE_WITHIN, ending).await;
+}
+
+/// A session is asked for. Who stops waiting for the answer never learns of the session's id: it is waited for before the process
+/// ends, and the session is ended.
+struct Start {
+    ctx: Ctx,
+    scope: Scope,
+    /// None when it has answered.
+    call: Option<BoxFuture<'static, Result<StartedSession, StartError>>>,
+}
+
+impl Start {
+    fn new(launcher: &Launcher, start: StartSession, slot: Option<SessionSlot>) -> Start {
+        let (ctx, scope) = (launcher.ctx.clone(), launcher.scope.clone());
+        let caller = scope.clone();
+        // Boxed: the SDK's futures are nested deeply.
+        let call = Box::pin(async move { caller.ssm().start_session(&start, slot).await });
+        Start { ctx, scope, call: Some(call) }
+    }
+}
+
+impl Future for Start {
+    type Output = Result<StartedSession, StartError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // One that has answered is not asked again.
+        let Some(call) = &mut self.call else { return Poll::Pending };
+        let answer = ready!(call.as_mut().poll(context));
+        self.call = None;
+        Poll::Ready(answer)
+    }
+}
+
+impl Drop for Start {
+    fn drop(&mut self) {
+        let Some(call) = self.call.take() else { return };
+        let scope = self.scope.clone();
+        self.ctx.leave(Box::pin(async move {
+            if let Ok(started) = call.await {
+                terminate(&scope, &started.session_id).await;
+            }
+        }));
     }
 }
 

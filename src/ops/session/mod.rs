@@ -14,7 +14,7 @@ mod vigil;
 
 pub(crate) use copying::{CopyNode, Refusal, copy_failure};
 pub(crate) use exec::{ExecStreams, Ran, run as exec};
-pub(crate) use forward::{ForwardNotice, Tunnel, Ways, forward, port_kind};
+pub(crate) use forward::{ForwardNotice, Tunnel, Ways, forward, port_kind, unanswered};
 pub(crate) use launch::{Launcher, Live, ended, failed, is_of_the_service};
 pub(crate) use line::line_for;
 pub(crate) use notice::Notices;
