@@ -354,6 +354,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn text_in_pieces_is_the_text_of_the_whole(
             bytes in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0xe2), Just(0x82), Just(0xac), Just(b'a')], 0..40),

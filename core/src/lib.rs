@@ -13,6 +13,8 @@ pub mod journal;
 pub mod limit;
 pub mod run_id;
 pub mod target;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod verdict;
 pub mod via;

@@ -18,7 +18,7 @@ const WAIVERS: [(&str, usize); 6] = [
 ];
 
 /// Where tasks and threads may start, and with what.
-const SPAWNERS: [(&str, &str); 10] = [
+const SPAWNERS: [(&str, &str); 11] = [
     // Per-target work.
     ("core/src/fanout/executor.rs", "JoinSet"),
     // Waits for the disk.
@@ -33,6 +33,8 @@ const SPAWNERS: [(&str, &str); 10] = [
     ("src/ops/copies/job.rs", "spawn_blocking"),
     // Asks accounts and regions side by side.
     ("src/ops/place.rs", "join_all"),
+    // Sees through what a command left.
+    ("src/ctx.rs", "join_all"),
     // Serves connections.
     ("sim/src/server.rs", "tokio::spawn"),
 ];

@@ -90,6 +90,18 @@ fn lints() -> Outcome {
     let clippy =
         cargo(&["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     check(clippy, "cargo clippy")?;
+    // Left out of "all targets", as it is of `cargo test`.
+    let fuzz = cargo(&[
+        "clippy",
+        "--quiet",
+        "--locked",
+        "--package=herder-core",
+        "--test=fuzz",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    check(fuzz, "cargo clippy --test fuzz")?;
     // Without the simulator it is another program: nothing of it may be needed to build herder.
     let without = cargo(&[
         "clippy",
@@ -106,20 +118,32 @@ fn lints() -> Outcome {
     check(without, "cargo clippy --no-default-features")
 }
 
-/// Runs every test of the workspace, documentation included, and counts them by cargo's own summary lines.
+/// Runs every test of the workspace with all its cases, documentation included, and what `cargo test` leaves out by itself.
 fn tests() -> Step {
-    let mut command = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
-    match counted(&mut command) {
-        Ok((count, true)) => (count, Ok(())),
-        Ok((mut count, false)) => {
-            // A test that does not build is one that fails.
-            count.failed = count.failed.max(1);
-            (count, Err("cargo test failed; the failing tests are named above".to_owned()))
+    let mut count = Count::default();
+    let mut outcome = Ok(());
+    for words in [&["--workspace", "--no-fail-fast"][..], &["--package=herder-core", "--test=fuzz"]] {
+        let mut command = cargo(&["test", "--locked"]);
+        command.args(words).env("HERDER_TESTS", "all");
+        match counted(&mut command) {
+            Ok((more, is_success)) => {
+                count.passed += more.passed;
+                // A test that does not build is one that fails.
+                count.failed += if is_success { 0 } else { more.failed.max(1) };
+                if !is_success {
+                    outcome = Err("cargo test failed; the failing tests are named above".to_owned());
+                }
+            }
+            Err(error) => {
+                count.failed += 1;
+                outcome = Err(error);
+            }
         }
-        Err(error) => (Count { passed: 0, failed: 1 }, Err(error)),
     }
+    (count, outcome)
 }
 
+/// Counts tests by cargo's own summary lines.
 fn counted(command: &mut Command) -> Outcome<(Count, bool)> {
     let text = |error: std::io::Error| format!("cargo test can't be run: {error}");
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(text)?;

@@ -193,6 +193,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn width_is_kept_and_every_node_counted(names in prop::collection::vec("[ab]{1,2}-?[0-9]{0,3}", 1..40), width in 30_usize..80) {
             let text = compact(&names, width);

@@ -2,10 +2,6 @@
 
 /// Proof that the intent of one mutating call is on disk (fdatasync). Only the journal makes one, and every
 /// mutating function of `aws/` takes one by value, so that a change without a record does not compile.
-///
-/// ```compile_fail
-/// let permit = herder_core::journal::Permit { intent: 0 };
-/// ```
 #[derive(Debug)]
 #[must_use = "a permit is made for one mutating call"]
 pub struct Permit {

@@ -114,6 +114,12 @@ impl Journal {
         lock(&self.inner).broken.get_or_insert_with(|| why.to_owned());
     }
 
+    /// Whether nobody else writes to it any more, in the background or as a clone.
+    #[cfg(test)]
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Inner) -> Result<T, JournalError> + Send + 'static,

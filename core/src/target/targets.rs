@@ -181,6 +181,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::tests::cases(256))]
+
         #[test]
         fn sample_does_not_depend_on_input_order(seed in any::<u64>(), n in 1_usize..60, k in 1_u64..60) {
             let one = Targets::new(fleet(n)).unwrap().sample(Share::Count(k), seed).unwrap();

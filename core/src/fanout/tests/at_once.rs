@@ -10,7 +10,7 @@ use crate::fanout::{
 use crate::journal::Permit;
 
 /// Does the work of a target in ten seconds, by itself.
-struct Worker {
+pub(super) struct Worker {
     /// What each target comes to; of one that is missing, nothing is said.
     outcomes: Vec<Option<Verdict>>,
     at_work: AtomicUsize,
@@ -121,9 +121,9 @@ async fn work(
     };
     let ports = Ports { journal: Journal::open(&run, 1).unwrap(), events, interrupts };
     let start = Instant::now();
-    let job = Arc::clone(&worker);
+    let job = Played::Worker(Arc::clone(&worker));
     let run_it = async move {
-        let report = fan_out(job, plan, ports).await;
+        let report = fan_out(Arc::new(job), plan, ports).await;
         (report, start.elapsed())
     };
     let listen = async {

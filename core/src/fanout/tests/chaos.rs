@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::script::{Counts, Details, Fault, Listing};
 use super::*;
 use crate::fanout::StopReason;
+use crate::tests::cases;
 
 fn listing() -> impl Strategy<Value = Listing> {
     prop_oneof![
@@ -180,7 +181,7 @@ impl std::fmt::Debug for Setup {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn whatever_happens(setup in any_setup()) {

@@ -76,7 +76,7 @@ pub(super) struct State {
     journal_read: u64,
     intents: BTreeSet<u64>,
     /// The process dies at this step; every call has one before its effect and one after.
-    pub(super) dies_at: Option<u64>,
+    dies_at: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -144,6 +144,12 @@ impl Fake {
     /// When the last of the targets ended, since the fake's start.
     pub(super) fn last_end(&self) -> Duration {
         self.state().last_end.map_or(Duration::ZERO, |at| at - self.start)
+    }
+
+    /// The process that begins now dies at this step, or at its first if others were under way when the one before it died.
+    pub(super) fn die_at(&self, step: Option<u64>) {
+        let mut state = self.state();
+        state.dies_at = step.map(|step| step.max(state.steps + 1));
     }
 
     async fn step(&self) {

@@ -8,6 +8,7 @@ mod faults;
 mod handed;
 mod interrupts;
 mod listings;
+mod played;
 mod realms;
 mod recovery;
 mod rollout;
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use self::fake::Fake;
+use self::played::Played;
 use self::script::Script;
 use super::{Between, Eagerness, Interrupt, Outcome, Plan, Policy, Ports, Recovered, Report, fan_out};
 use crate::event::{Envelope, Event, SCHEMA_VERSION, TargetFinished};
@@ -183,7 +185,7 @@ impl Setup {
             }
         };
         let run = async {
-            let report = fan_out(Arc::clone(fake), plan, ports).await;
+            let report = fan_out(Arc::new(Played::Fake(Arc::clone(fake))), plan, ports).await;
             (report, start.elapsed())
         };
         let all = async { tokio::join!(run, listen, press, fill) };

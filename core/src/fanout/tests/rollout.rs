@@ -5,10 +5,13 @@ use proptest::prelude::*;
 use super::script::{Counts, Details, Gate};
 use super::*;
 use crate::fanout::{Forecast, StopReason, WaveLoad};
+use crate::tests::{cases, one_in};
 
 #[tokio::test(start_paused = true)]
 async fn concurrency_is_never_exceeded_and_used() {
-    for (concurrency, batch) in [(1, 50), (7, 50), (50, 50), (120, 50), (30, 4)] {
+    for (concurrency, batch) in
+        [(50, 50), (1, 50), (7, 50), (120, 50), (30, 4)].into_iter().step_by(one_in(3))
+    {
         let ran = Setup::new(Script::of(300)).concurrency(concurrency).batch(batch).run().await;
         ran.is_true();
         // At least half the window works all the time; the fake's targets take 5.5 s on average.
@@ -20,7 +23,9 @@ async fn concurrency_is_never_exceeded_and_used() {
 #[tokio::test(start_paused = true)]
 async fn a_spent_budget_stops_the_run_within_what_was_in_flight() {
     for counts in [Counts::Fresh, Counts::Never] {
-        for (concurrency, max_errors, every) in [(50, 0, 10), (100, 5, 7), (200, 20, 3), (10, 3, 2)] {
+        for (concurrency, max_errors, every) in
+            [(50, 0, 10), (100, 5, 7), (200, 20, 3), (10, 3, 2)].into_iter().step_by(one_in(3))
+        {
             let mut script = Script::of(2000).failing((0..2000).step_by(every));
             script.counts = counts;
             let ran = Setup::new(script).concurrency(concurrency).max_errors(max_errors).run().await;
@@ -104,7 +109,7 @@ fn serial_stop(fails: &[bool], max_errors: u64) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn a_serial_run_stops_exactly_where_the_definition_says(
@@ -155,7 +160,7 @@ fn bad_end() -> impl Strategy<Value = Verdict> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn bad_ends_that_no_counter_tells_of_stay_within_the_announced_overshoot(
@@ -227,7 +232,7 @@ fn forecast(policy: &Policy) -> Forecast {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_paced_run_makes_the_sends_that_are_announced(
@@ -276,7 +281,7 @@ async fn nothing_is_sent_in_place_of_what_may_have_ended_badly() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_to_be_read_first_costs_no_more_calls_than_a_reader_does() {
-    for concurrency in [50, 200, 1000] {
+    for concurrency in [50, 200, 1000].into_iter().step_by(one_in(3)) {
         let of =
             |max_errors| Setup::new(long_tailed(2000, 3)).concurrency(concurrency).max_errors(max_errors);
         let (strict, eager, late) = (of(0).run().await, of(2000).eager().run().await, of(2000).run().await);
