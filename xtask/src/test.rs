@@ -91,16 +91,8 @@ fn lints() -> Outcome {
         cargo(&["clippy", "--quiet", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]);
     check(clippy, "cargo clippy")?;
     // Left out of "all targets", as it is of `cargo test`.
-    let fuzz = cargo(&[
-        "clippy",
-        "--quiet",
-        "--locked",
-        "--package=herder-core",
-        "--test=fuzz",
-        "--",
-        "-D",
-        "warnings",
-    ]);
+    let fuzz =
+        cargo(&["clippy", "--quiet", "--locked", "--workspace", "--test=fuzz", "--", "-D", "warnings"]);
     check(fuzz, "cargo clippy --test fuzz")?;
     // Without the simulator it is another program: nothing of it may be needed to build herder.
     let without = cargo(&[
@@ -122,7 +114,7 @@ fn lints() -> Outcome {
 fn tests() -> Step {
     let mut count = Count::default();
     let mut outcome = Ok(());
-    for words in [&["--workspace", "--no-fail-fast"][..], &["--package=herder-core", "--test=fuzz"]] {
+    for words in [&["--workspace", "--no-fail-fast"][..], &["--workspace", "--test=fuzz"]] {
         let mut command = cargo(&["test", "--locked"]);
         command.args(words).env("HERDER_TESTS", "all");
         match counted(&mut command) {
