@@ -1,6 +1,6 @@
 //! [`Ctx`]: what a command works with. Settings, environment, clock, interrupts, and AWS when it is first needed. No streams.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,8 +38,10 @@ impl Clock {
 /// Told of throttles, from any thread.
 pub(crate) type OnThrottle = Arc<dyn Fn(ThrottleNotice) + Send + Sync>;
 
-/// How long the end of the process is held up for what is left to be done.
-const SETTLE_WITHIN: Duration = Duration::from_secs(3);
+/// How long the end of the process is held up for what is owed: an answer of a busy service, and the call that it makes necessary.
+const SETTLE_WITHIN: Duration = Duration::from_secs(10);
+/// When whoever waits for that is told what for.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// What a command works with.
 #[derive(Clone)]
@@ -52,8 +54,8 @@ pub(crate) struct Ctx {
     pub clock: Clock,
     /// Ctrl-C and SIGTERM.
     pub interrupts: watch::Receiver<Interrupt>,
-    /// What the command leaves to be done before the process ends.
-    left: Arc<Mutex<Vec<BoxFuture<'static, ()>>>>,
+    /// What is to be done before the process ends.
+    owed: Arc<Mutex<Vec<BoxFuture<'static, ()>>>>,
     /// Random bytes of the kernel, drawn once: for jitter, samples, run ids and the key of hashes.
     random: [u8; 32],
     /// The first of them, as a number.
@@ -86,7 +88,7 @@ impl Ctx {
             environment,
             clock,
             interrupts,
-            left: Arc::default(),
+            owed: Arc::default(),
             random,
             seed,
             terminal: None,
@@ -127,21 +129,29 @@ impl Ctx {
         RunsDirectory::below(&self.settings.state_dir.value)
     }
 
-    /// Leaves something to be done before the process ends, whatever becomes of the command.
-    pub(crate) fn leave(&self, work: BoxFuture<'static, ()>) {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).push(work);
+    /// Has something done before the process ends, whatever becomes of the command.
+    pub(crate) fn owe(&self, work: BoxFuture<'static, ()>) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(work);
     }
 
-    /// Does what was left; not for long, and not past another Ctrl-C.
+    /// Does what is owed; not for long, and not past another Ctrl-C.
     pub(crate) async fn settle(&self) {
-        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let owed = std::mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner));
         let mut interrupts = self.interrupts.clone();
         interrupts.mark_unchanged();
+        let tell = async {
+            tokio::time::sleep(TOLD_AFTER).await;
+            if let Some(io) = &self.terminal {
+                let text = "waiting for sessions that were being started, to end them; Ctrl-C leaves them to their idle time";
+                let _ = writeln!(io.stderr(), "{text}");
+            }
+            tokio::time::sleep(SETTLE_WITHIN.saturating_sub(TOLD_AFTER)).await;
+        };
         tokio::select! {
             biased;
-            _ = join_all(left) => {}
+            _ = join_all(owed) => {}
             Ok(()) = interrupts.changed() => {}
-            () = tokio::time::sleep(SETTLE_WITHIN) => {}
+            () = tell => {}
         }
     }
 

@@ -5,7 +5,7 @@
 //! the services in it. Every call goes through [`Meter`], which waits for the quota and repeats what is safe to repeat;
 //! the SDK's own retries are off. SDK errors become [`CallError`] in one place.
 //!
-//! What changes something takes a [`Permit`](herder_core::journal::Permit), and only the journal makes one:
+//! What changes something takes a [`Permit`](herder_core::journal::Permit), but for sessions (decision 9), and only the journal makes one:
 //!
 //! ```compile_fail
 //! let permit = herder_core::journal::Permit { intent: 0 };

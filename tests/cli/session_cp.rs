@@ -90,6 +90,7 @@ fn pipes_and_files_without_a_size_arrive_whole() {
     // Somebody has to begin to write: until then there is no session, and it can be called off.
     let (before, looked) = (sim.control.sessions().len(), sim.calls("DescribeInstances").len());
     let waiting = sim.herder(["session", "cp", "pipe", "web-1:/tmp/x"]).spawn();
+    waiting.wait_until_it_listens();
     sim.wait_until("it looks for the node", || sim.calls("DescribeInstances").len() > looked);
     waiting.signal("INT");
     let _ = waiting.wait().exits(130);

@@ -3,9 +3,9 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use herder_sim::{SessionAct, When};
+use herder_sim::{ApiFault, FaultSpec, SessionAct, When};
 use serde_json::Value;
 
 use crate::harness::{BOUND, Running, Sim, json_lines};
@@ -149,6 +149,7 @@ fn a_session_that_is_still_being_started_is_ended_too() {
             });
         }
         running.signal("TERM");
+        // Nothing tells that it waits: one that doesn't would be gone by then.
         std::thread::sleep(Duration::from_millis(300));
         assert!(running.is_running(), "{words:?}");
         sim.continue_held(hold);
@@ -157,6 +158,24 @@ fn a_session_that_is_still_being_started_is_ended_too() {
         assert_eq!(sessions.len(), if is_forward { 2 } else { 1 }, "{words:?}");
         assert!(sessions.iter().all(|session| session.status == "Terminated"), "{words:?}: {sessions:?}");
     }
+}
+
+/// What the service has refused is not asked for again for nobody.
+#[test]
+fn a_start_that_is_to_be_repeated_is_left_alone() {
+    let sim = sim("nodes=5");
+    let refused = ApiFault { throttle: 1.0, ..ApiFault::default() };
+    sim.control
+        .faults(FaultSpec { apis: [("StartSession".to_owned(), refused)].into(), ..FaultSpec::default() });
+    let running = sim.herder(["session", "exec", "web-1", "--", "id"]).spawn();
+    sim.wait_until("it is refused", || !sim.calls("StartSession").is_empty());
+    running.signal("INT");
+    let asked = sim.calls("StartSession").len();
+    let began = Instant::now();
+    let _ = running.wait().exits(130).says("interrupted before the session began");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(sim.calls("StartSession").len() <= asked + 1, "one may have been on its way");
+    assert!(sim.control.sessions().is_empty());
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn lints() -> Outcome {
 fn tests() -> Step {
     let mut count = Count::default();
     let mut outcome = Ok(());
-    for words in [&["--workspace", "--no-fail-fast"][..], &["--workspace", "--test=fuzz"]] {
+    for words in [&["--workspace", "--no-fail-fast"][..], &["--workspace", "--no-fail-fast", "--test=fuzz"]] {
         let mut command = cargo(&["test", "--locked"]);
         command.args(words).env("HERDER_TESTS", "all");
         match counted(&mut command) {

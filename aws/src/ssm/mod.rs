@@ -22,8 +22,8 @@ pub use nodes::{ManagedNode, NodesQuery};
 pub use output::{SplitOutput, split_output, was_cut};
 pub use send::{MAX_IDS, MAX_TARGETS, Recipients, S3Output, SendCommand, SendError, SendSlot, Sent};
 pub use sessions::{
-    Connection, Resumed, SessionSlot, SessionState, SessionSummary, SessionsQuery, StartError, StartSession,
-    StartedSession,
+    Connection, InFlight, Resumed, SessionSlot, SessionState, SessionSummary, SessionsQuery, StartError,
+    StartSession, StartedSession,
 };
 pub use verdict::{InvocationFacts, Judged, is_cancelling, judge};
 

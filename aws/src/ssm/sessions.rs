@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_ssm::types::{self, SessionFilter, SessionFilterKey};
 use jiff::Timestamp;
@@ -20,6 +22,26 @@ use crate::times;
 const PAGE: i32 = 200;
 /// The longest reason, in characters.
 const MAX_REASON: usize = 256;
+
+/// Whether a session may begin without anybody hearing of it: a request for it is under way, or is answered with its id. Waiting for the
+/// quota or to try again begins nothing.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight(Arc<AtomicBool>);
+
+impl InFlight {
+    /// Whether it is so now.
+    #[must_use]
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    async fn during<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        self.0.store(true, Ordering::SeqCst);
+        let answer = request.await;
+        self.0.store(answer.is_ok(), Ordering::SeqCst);
+        answer
+    }
+}
 
 /// A session to start.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -201,7 +223,8 @@ impl Ssm {
         SessionSlot(self.scope.reserve(&Call::change("ssm", "StartSession", "")).await)
     }
 
-    /// `StartSession`, in a place that was waited for, or in the next one.
+    /// `StartSession`, in a place that was waited for, or in the next one. Who may stop waiting sees from `in_flight` what that would
+    /// leave behind.
     ///
     /// # Errors
     /// See [`StartError`].
@@ -209,6 +232,7 @@ impl Ssm {
         &self,
         start: &StartSession,
         slot: Option<SessionSlot>,
+        in_flight: &InFlight,
     ) -> Result<StartedSession, StartError> {
         let document = start.document.as_deref().map_or(String::new(), |name| format!(" with {name}"));
         let call = Call::change("ssm", "StartSession", format!("on {}{document}", start.target));
@@ -221,7 +245,7 @@ impl Ssm {
             .set_document_name(start.document.clone())
             .set_reason(reason.filter(|reason| !reason.is_empty()))
             .set_parameters(parameters.filter(|_| !start.parameters.is_empty()));
-        let attempt = || request.clone().customize().config_override(patient()).send();
+        let attempt = || in_flight.during(request.clone().customize().config_override(patient()).send());
         let first = match slot {
             Some(slot) => Some(self.scope.call_once(slot.0, &call, attempt()).await),
             None => None,

@@ -199,7 +199,7 @@ fn two_herders_share_a_quota() {
     for (rate, second, throttled) in
         [(10.0, 0, 0.05), (10.0, 30, 0.05), (40.0, 0, 0.03), (40.0, 30, 0.03), (2.0, 30, 0.2)]
             .into_iter()
-            .step_by(one_in(5))
+            .step_by(one_in(4))
     {
         let (mut fairness, mut used) = (0.0, 0.0);
         let seeds = 20;

@@ -118,7 +118,8 @@ struct Job {
 }
 
 impl Job {
-    /// That of this process, or of another one; `None` where the system does not tell. From proc(5): `rustix` takes an id of 0 for impossible, and what it then does is undefined.
+    /// That of this process, or of another one; `None` where the system does not tell. From proc(5): `rustix` takes an id of 0 for
+    /// impossible, and what it then does is undefined.
     #[cfg(target_os = "linux")]
     fn of(process: Option<RawPid>) -> Option<Job> {
         let name = process.map_or("self".to_owned(), |process| process.to_string());

@@ -70,7 +70,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionExecArgs) -> Result<Ex
     let streams = streams
         .map_err(|error| Failure::new(Kind::Local, "the standard streams can't be used").caused_by(&error))?;
     let launcher = Launcher::new(ctx, node.open.scope.clone())?;
-    let live = ctx.until_interrupted(launcher.start_on(&node.open, &start)).await;
+    let live = launcher.start_on(&node.open, &start).await;
     let live = live.map_err(|failure| node.named(failure))?;
     let ran = exec(&launcher, live, streams, ctx.interrupts.clone(), |text| say(io, text, false)).await?;
     match ran {

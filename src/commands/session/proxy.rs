@@ -55,7 +55,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &SessionProxyArgs) -> Result<E
         parameters: BTreeMap::from([("portNumber".to_owned(), vec![args.port.to_string()])]),
     };
     let launcher = Launcher::new(ctx, node.open.scope.clone())?;
-    let live = ctx.until_interrupted(launcher.start_on(&node.open, &start)).await;
+    let live = launcher.start_on(&node.open, &start).await;
     let live = live.map_err(|failure| node.named(failure))?;
     let proxied = proxy(&launcher, live, pipe, args.answer_within, |text| say(io, text, false)).await;
     proxied.map_err(|failure| match failure.kind {

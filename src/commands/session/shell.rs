@@ -91,7 +91,7 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &ShellArgs) -> Result<Exit, Fa
     let launcher = if start.document.is_some() { launcher.with_quiet_start() } else { launcher };
     let shell = open(ctx, io, args, &node)?;
     let is_terminal = shell.is_terminal();
-    let live = ctx.until_interrupted(launcher.start_on(&node.open, &start)).await;
+    let live = launcher.start_on(&node.open, &start).await;
     let live = live.map_err(|failure| node.named(failure))?;
     let id = live.id.clone();
     if is_terminal {

@@ -1,10 +1,19 @@
 //! Starting sessions, and saying why there is none.
 
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::Poll;
 use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use herder_aws::ssm::{Connection, InFlight, SessionSlot, StartError, StartSession, StartedSession};
+use herder_aws::{CallErrorKind, Scope, Trust};
+use herder_core::target::Reach;
+use herder_session::client::{
+    DialError, DialOptions, Opened, Session, SessionEnd, SessionError, SessionEvents, SessionHandle,
+    SessionOptions, StreamPolicy, tls_config,
+};
 
 use super::control::ScopeControl;
 use super::vigil::Presence;
@@ -12,14 +21,6 @@ use crate::ctx::Ctx;
 use crate::failure::{Changed, Failure, Kind};
 use crate::ops::nodes::fetch;
 use crate::scopes::OpenScope;
-use futures_util::future::BoxFuture;
-use herder_aws::ssm::{Connection, SessionSlot, StartError, StartSession, StartedSession};
-use herder_aws::{CallErrorKind, Scope, Trust};
-use herder_core::target::Reach;
-use herder_session::client::{
-    DialError, DialOptions, Opened, Session, SessionEnd, SessionError, SessionEvents, SessionHandle,
-    SessionOptions, StreamPolicy, tls_config,
-};
 
 /// How long all of a connection may take: TCP, a proxy, TLS, the upgrade.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
@@ -98,7 +99,7 @@ impl Launcher {
         start: &StartSession,
         slot: Option<SessionSlot>,
     ) -> Result<Live, Box<StartError>> {
-        let started = Start::new(self, start.clone(), slot).await.map_err(Box::new)?;
+        let started = Starting::new(self, start.clone(), slot).answer().await.map_err(Box::new)?;
         let opened = Opened {
             session_id: started.session_id,
             target: start.target.clone(),
@@ -131,15 +132,22 @@ impl Launcher {
         seed
     }
 
-    /// Starts a session, or fails with the reason why there can't be one.
+    /// Starts a session unless a Ctrl-C comes first, or fails with the reason why there can't be one.
     ///
     /// # Errors
-    /// Systems Manager doesn't start one; for a node that is not connected with what is known of it.
+    /// Systems Manager doesn't start one, for a node that is not connected with what is known of it; or it was interrupted.
     pub(crate) async fn start_on(&self, open: &OpenScope, start: &StartSession) -> Result<Live, Failure> {
-        match self.start(start).await {
-            Ok(live) => Ok(live),
-            Err(error) => Err(self.explain(open, start, *error).await),
-        }
+        let starting = async {
+            match self.start(start).await {
+                Ok(live) => Ok(live),
+                Err(error) => Err(self.explain(open, start, *error).await),
+            }
+        };
+        let started = self.ctx.until_interrupted(starting).await;
+        started.map_err(|failure| match failure.kind {
+            Kind::Interrupted => Failure::new(Kind::Interrupted, "interrupted before the session began"),
+            _ => failure,
+        })
     }
 
     /// Says why a session was not started.
@@ -229,43 +237,47 @@ async fn terminate(scope: &Scope, id: &str) {
     let _ = tokio::time::timeout(TERMINATE_WITHIN, ending).await;
 }
 
-/// A session is asked for. Who stops waiting for the answer never learns of the session's id: it is waited for before the process
-/// ends, and the session is ended.
-struct Start {
+/// A session that is asked for. Who stops waiting for the answer never learns of its id, so that what is in flight then is owed: it is
+/// waited for before the process ends, and ended.
+struct Starting {
     ctx: Ctx,
     scope: Scope,
-    /// None when it has answered.
-    call: Option<BoxFuture<'static, Result<StartedSession, StartError>>>,
+    in_flight: InFlight,
+    call: BoxFuture<'static, Result<StartedSession, StartError>>,
+    is_answered: bool,
 }
 
-impl Start {
-    fn new(launcher: &Launcher, start: StartSession, slot: Option<SessionSlot>) -> Start {
-        let (ctx, scope) = (launcher.ctx.clone(), launcher.scope.clone());
-        let caller = scope.clone();
+impl Starting {
+    fn new(launcher: &Launcher, start: StartSession, slot: Option<SessionSlot>) -> Starting {
+        let (ctx, scope, in_flight) = (launcher.ctx.clone(), launcher.scope.clone(), InFlight::default());
+        let (caller, flight) = (scope.clone(), in_flight.clone());
         // Boxed: the SDK's futures are nested deeply.
-        let call = Box::pin(async move { caller.ssm().start_session(&start, slot).await });
-        Start { ctx, scope, call: Some(call) }
+        let call = Box::pin(async move { caller.ssm().start_session(&start, slot, &flight).await });
+        Starting { ctx, scope, in_flight, call, is_answered: false }
+    }
+
+    async fn answer(mut self) -> Result<StartedSession, StartError> {
+        let answer = (&mut self.call).await;
+        self.is_answered = true;
+        answer
     }
 }
 
-impl Future for Start {
-    type Output = Result<StartedSession, StartError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // One that has answered is not asked again.
-        let Some(call) = &mut self.call else { return Poll::Pending };
-        let answer = ready!(call.as_mut().poll(context));
-        self.call = None;
-        Poll::Ready(answer)
-    }
-}
-
-impl Drop for Start {
+impl Drop for Starting {
     fn drop(&mut self) {
-        let Some(call) = self.call.take() else { return };
-        let scope = self.scope.clone();
-        self.ctx.leave(Box::pin(async move {
-            if let Ok(started) = call.await {
+        if self.is_answered || !self.in_flight.is_so() {
+            return;
+        }
+        let mut call = std::mem::replace(&mut self.call, Box::pin(std::future::pending()));
+        let (scope, in_flight) = (self.scope.clone(), self.in_flight.clone());
+        self.ctx.owe(Box::pin(async move {
+            // One that the service refused is not asked for again.
+            let answer = poll_fn(|context| match call.as_mut().poll(context) {
+                Poll::Ready(answer) => Poll::Ready(answer.ok()),
+                Poll::Pending if in_flight.is_so() => Poll::Pending,
+                Poll::Pending => Poll::Ready(None),
+            });
+            if let Some(started) = answer.await {
                 terminate(&scope, &started.session_id).await;
             }
         }));

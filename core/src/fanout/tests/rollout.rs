@@ -10,7 +10,7 @@ use crate::tests::{cases, one_in};
 #[tokio::test(start_paused = true)]
 async fn concurrency_is_never_exceeded_and_used() {
     for (concurrency, batch) in
-        [(50, 50), (1, 50), (7, 50), (120, 50), (30, 4)].into_iter().step_by(one_in(3))
+        [(30, 4), (1, 50), (7, 50), (120, 50), (50, 50)].into_iter().step_by(one_in(3))
     {
         let ran = Setup::new(Script::of(300)).concurrency(concurrency).batch(batch).run().await;
         ran.is_true();
@@ -24,7 +24,7 @@ async fn concurrency_is_never_exceeded_and_used() {
 async fn a_spent_budget_stops_the_run_within_what_was_in_flight() {
     for counts in [Counts::Fresh, Counts::Never] {
         for (concurrency, max_errors, every) in
-            [(50, 0, 10), (100, 5, 7), (200, 20, 3), (10, 3, 2)].into_iter().step_by(one_in(3))
+            [(50, 0, 10), (100, 5, 7), (10, 3, 2), (200, 20, 3)].into_iter().step_by(one_in(3))
         {
             let mut script = Script::of(2000).failing((0..2000).step_by(every));
             script.counts = counts;
@@ -281,7 +281,7 @@ async fn nothing_is_sent_in_place_of_what_may_have_ended_badly() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_to_be_read_first_costs_no_more_calls_than_a_reader_does() {
-    for concurrency in [50, 200, 1000].into_iter().step_by(one_in(3)) {
+    for concurrency in [50, 1000, 200].into_iter().step_by(one_in(3)) {
         let of =
             |max_errors| Setup::new(long_tailed(2000, 3)).concurrency(concurrency).max_errors(max_errors);
         let (strict, eager, late) = (of(0).run().await, of(2000).eager().run().await, of(2000).run().await);
