@@ -56,7 +56,7 @@ pub fn run(args: Vec<OsString>, variables: Vec<(OsString, OsString)>, quit: fn(E
     manner.set(format, false);
     let Parsed { cli, settings, format } = match parse(&args, &environment) {
         Ok(parsed) => parsed,
-        Err(Unparsed::Line(error)) => return usage(&io, &error, format),
+        Err(Unparsed::Line(error)) => return usage(&io, &error, &args, format),
         Err(Unparsed::Settings(failure)) => return report(&io, &failure, format),
     };
     let is_remote = match &cli.command {
@@ -236,7 +236,7 @@ fn error_report<'a>(io: &Io, failure: &'a Failure) -> ErrorReport<'a> {
 }
 
 /// What clap has to say: help and version on stdout, mistakes on stderr and, where JSON was asked for, as JSON too.
-fn usage(io: &Io, error: &clap::Error, format: Option<Format>) -> Exit {
+fn usage(io: &Io, error: &clap::Error, args: &[OsString], format: Option<Format>) -> Exit {
     if !error.use_stderr() {
         let text = error.render();
         let shown = if io.stdout_style().colour { text.ansi().to_string() } else { text.to_string() };
@@ -245,15 +245,34 @@ fn usage(io: &Io, error: &clap::Error, format: Option<Format>) -> Exit {
     }
     let text = error.render();
     let shown = if io.stderr_style().colour { text.ansi().to_string() } else { text.to_string() };
-    let _ = io.stderr().write_all(shown.as_bytes());
+    let meant = meant(error, args);
+    let hint = meant.as_ref().map_or_else(String::new, |meant| format!("hint: {meant}\n"));
+    let _ = io.stderr().write_all((shown + &hint).as_bytes());
     if format.is_some() {
         let plain = text.to_string();
         let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = Failure::usage(message).hint("See --help.");
+        let failure = Failure::usage(message).hint(meant.unwrap_or_else(|| "See --help.".to_owned()));
         let document = error_report(io, &failure);
         let _ = writeln!(io.stdout(), "{}", document.json());
     }
     Exit::Usage
+}
+
+/// What was most likely meant by a word that clap has no place for.
+fn meant(error: &clap::Error, args: &[OsString]) -> Option<String> {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != ErrorKind::UnknownArgument || word.starts_with('-') {
+        return None;
+    }
+    let before = args.iter().position(|arg| *arg == **word).and_then(|at| args.get(at.checked_sub(1)?));
+    match before {
+        Some(flag) if flag == "--sim" => Some(format!("Write --sim={word}: the value is optional.")),
+        _ if args.iter().any(|arg| arg == "exec") => {
+            Some(format!("What is to run on the nodes stands behind `--`: -- {word}"))
+        }
+        _ => None,
+    }
 }
 
 /// Whether errors are to be JSON as well. Known before the arguments parse, since they may not.

@@ -10,6 +10,7 @@ use herder_core::time::{Bounds, parse_duration};
 use crate::failure::Failure;
 use crate::ops::exec::{Recipe, Rollout};
 use crate::ops::guards::Gate;
+use crate::render::counted;
 
 /// How a change goes over many targets.
 #[derive(Args, Clone, Debug)]
@@ -96,6 +97,32 @@ impl RolloutArgs {
         let is_any = self.gate.iter().any(|gate| matches!(Gate::of(gate), Gate::Command(_)));
         let here = is_any.then(|| std::path::absolute("."))?;
         here.ok()?.to_str().map(str::to_owned)
+    }
+
+    /// What `--waves` comes to that is not plain from what was typed, with so many targets.
+    pub(crate) fn wave_warnings(&self, targets: u64) -> Vec<String> {
+        let ends: Vec<u64> =
+            self.waves.iter().map(|share| share.at_least_one_of(targets).min(targets)).collect();
+        let mut warnings = Vec::new();
+        for (pair, shares) in ends.windows(2).zip(self.waves.windows(2)) {
+            let ([before, end], [earlier, share]) = (pair, shares) else { continue };
+            // A percentage of few targets may be less than a canary that is a count: that is how it is meant.
+            if end < before && matches!(share, Share::Count(_)) {
+                warnings.push(format!(
+                    "--waves {share} is no wave: {earlier} of {} is {before}",
+                    counted(targets, "target")
+                ));
+            }
+        }
+        let reached = ends.iter().max().copied().unwrap_or(targets);
+        if reached < targets {
+            let left = targets - reached;
+            warnings.push(format!(
+                "--waves reaches {reached} of {}: a last wave has the other {left}",
+                counted(targets, "target")
+            ));
+        }
+        warnings
     }
 
     /// The same recipe with counts for these targets; gives where each wave ends too.

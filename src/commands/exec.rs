@@ -215,7 +215,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, &throttles)).await?;
         Ok((scopes, channels, resolved))
     });
-    let (scopes, channels, resolved) = super::while_looking(ctx, io, looking).await?;
+    let (scopes, channels, mut resolved) = super::while_looking(ctx, io, looking).await?;
     given.stdin = input.filter(|_| args.stdin);
     let count = resolved.targets.len() as u64;
     if args.exit == ExitOf::Remote && count > 1 {
@@ -224,6 +224,7 @@ pub(crate) async fn run(ctx: &Ctx, io: &Io, args: ExecArgs) -> Result<Exit, Fail
         return Ok(crate::report(io, &failure, Some(args.output.format())));
     }
     let (recipe, waves) = args.rollout.apply(recipe, count)?;
+    resolved.warnings.extend(args.rollout.wave_warnings(count));
     let mut options = ExecOptions {
         recipe,
         given,

@@ -144,7 +144,13 @@ fn write_page(page: &mut Vec<u8>, command: &Command) -> io::Result<()> {
     let man = man.source(source).manual("herder manual");
     man.render_title(page)?;
     man.render_name_section(page)?;
-    man.render_synopsis_section(page)?;
+    // clap_mangen's own has every flag, and of what stands behind `--` only the name.
+    writeln!(page, ".SH SYNOPSIS\n.nf")?;
+    let usage = command.clone().render_usage().to_string();
+    for line in usage.trim_start_matches("Usage:").lines() {
+        writeln!(page, "{}", roff(line.trim()))?;
+    }
+    writeln!(page, ".fi")?;
     man.render_description_section(page)?;
     man.render_options_section(page)?;
     if command.get_subcommands().next().is_some() {

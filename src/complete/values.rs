@@ -178,6 +178,7 @@ impl<'a> Values<'a> {
             Kind::SessionDocument => beginning(SESSION_DOCUMENTS, text),
             Kind::Variable if text.contains('=') => Vec::new(),
             Kind::Variable => beginning(self.environment.all().keys().map(|name| (name.as_str(), "")), text),
+            Kind::Gate if text.contains('/') => paths::complete(self.home(), text, paths::Kind::File),
             Kind::Gate => {
                 let kinds = [("alarm:", "must not be in ALARM"), ("tg:", "every target must be healthy")];
                 beginning(kinds, text).into_iter().map(partial).collect()

@@ -42,7 +42,7 @@ pub(crate) use self::findings::{FindingLine, write_findings};
 pub(crate) use self::list::{Column, ListOptions, ListWriter};
 pub(crate) use self::out_dir::{NotWritten, make_out_dir};
 pub(crate) use self::records::RunColumn;
-pub(crate) use self::text::counted;
+pub(crate) use self::text::{counted, for_people};
 
 pub(crate) use self::board::{Board, Tint};
 use self::chain::Chain;

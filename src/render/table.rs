@@ -50,8 +50,7 @@ impl Sheet {
         self.style.is_tty
     }
 
-    /// Writes header and rows; nothing where there are no rows. On a terminal too narrow for all columns the last are left out, as long
-    /// as nobody asked for them (`is_picked`); prose is folded.
+    /// Writes header and rows; nothing where there are no rows. On a terminal too narrow for all columns the last are left out as long as nobody asked for them (`is_picked`); prose is folded.
     pub(super) fn write(
         &mut self,
         mut header: Vec<String>,
@@ -63,10 +62,13 @@ impl Sheet {
             return self.out.flush();
         }
         let room = self.width.columns();
-        let mut left_out = Vec::new();
+        let (mut left_out, mut folded) = (Vec::new(), false);
         if self.style.is_tty && !is_picked {
             let widths = needs(&header, &rows, fits);
-            let kept = (1..=widths.len()).rev().find(|n| needed(&widths, *n) <= room).unwrap_or(1);
+            // A name with nothing beside it says little: the second column is folded where that leaves it some width.
+            let least = if needed(&widths, 1) + GAP + MIN_PROSE <= room { 2 } else { 1 };
+            let kept = (least..=widths.len()).rev().find(|n| needed(&widths, *n) <= room).unwrap_or(least);
+            folded = needed(&widths, kept) > room;
             left_out = header.split_off(kept.min(header.len()));
             rows.iter_mut().for_each(|row| row.truncate(kept));
         }
@@ -80,9 +82,9 @@ impl Sheet {
         } else {
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
-        table.column_iter_mut().zip(fits).for_each(|(column, fit)| {
+        table.column_iter_mut().zip(fits).enumerate().for_each(|(n, (column, fit))| {
             column.set_padding((0, 2));
-            if *fit == Fit::Whole {
+            if *fit == Fit::Whole && !(folded && n == 1) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         });

@@ -404,13 +404,13 @@ fn a_plan_shows_what_guards_the_run() {
         "#,
     );
     let guards =
-        ["--gate", "./check", "--gate", "alarm:fired", "--gate", "tg:tg-all", "--calendar", "release"];
+        ["--gate", "sh ./check", "--gate", "alarm:fired", "--gate", "tg:tg-all", "--calendar", "release"];
     let rollout = [&["--waves", "1,100%", "--dry-run", "--stop-on-alarm", "web-5xx"], &guards[..]].concat();
     let plan = rolled_out(&sim, &rollout).exits(0);
     for line in [
         "  needs the calendar `release`: it is OPEN\n",
         "  stops on the alarm `web-5xx`: it is in OK: Threshold Crossed",
-        "  gate `./check`\n",
+        "  gate `sh ./check`\n",
         "  gate `alarm:fired`: it is in ALARM: ",
         "  gate `tg:tg-all`: 1 of 6 targets are not healthy: 1 unhealthy (Target.FailedHealthChecks): i-",
     ] {
@@ -551,4 +551,18 @@ fn a_resume_that_can_not_look_at_its_alarm_reads_what_runs_and_sends_nothing() {
     assert_eq!(output.tally()["ok"], 3);
     assert_eq!(output.tally()["not_run"], 3);
     sim.assert_at_most_once();
+}
+
+/// Plain beforehand, and known before a canary has been changed.
+#[test]
+fn a_gate_that_is_not_there_is_told_before_anything_is_sent() {
+    let sim = Sim::start("4,windows=0,hybrid=0");
+    let waves = ["--waves", "1,100%", "--gate"];
+    let missing = rolled_out(&sim, &[&waves[..], &["./nope.sh --strict"]].concat()).exits(2);
+    let _ = missing.says("the gate `./nope.sh` can't be run").says("No such file").says("hint: Gates run on");
+    sim.file("check.sh", "exit 0\n");
+    let _ = rolled_out(&sim, &[&waves[..], &["./check.sh"]].concat()).exits(2).says("is not executable");
+    sim.assert_nothing_sent();
+    // What a shell makes of anything else is its own affair.
+    let _ = rolled_out(&sim, &[&waves[..], &["sh ./check.sh"]].concat()).exits(0);
 }

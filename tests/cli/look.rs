@@ -36,6 +36,13 @@ fn narrow_terminals_fold_no_ids() {
         assert!(widest <= usize::from(columns), "{columns}\n{text}");
         assert_eq!(text.contains("no room"), columns < 100, "{columns}\n{text}");
     }
+    // A setting without its value would say nothing: that is folded.
+    let file = sim.file(
+        "a-configuration-with-a-name-that-is-much-too-long-for-sixty-columns.toml",
+        "region = \"eu-west-1\"\n",
+    );
+    let text = shown(&sim, 60, &["config", "show"], &[("HERDER_CONFIG", &file)]);
+    assert!(text.lines().next().unwrap().contains("VALUE"), "{text}");
     // `COLUMNS` says it too.
     let text = shown(&sim, 200, &["nodes", "list"], &[("COLUMNS", "60")]);
     assert!(text.contains("no room at 60 columns"), "{text}");

@@ -503,3 +503,14 @@ fn a_budget_that_ran_out_with_the_last_target_stopped_nothing() {
     assert_eq!(failed.json()["run"]["stopped"], Value::Null, "{failed:?}");
     drop(sim.run(&["runs", "show", "last"]).exits(0).never_says("stopped early"));
 }
+
+#[test]
+fn waves_that_are_not_what_they_look_like_are_told() {
+    let sim = Sim::start("20,windows=0,hybrid=0,offline=0,broken=0");
+    let of =
+        |waves: &str| sim.run(&["exec", "-t", "all", "--yes", "--dry-run", "--waves", waves, "--", "uptime"]);
+    let _ = of("1,10%").exits(0).says("--waves reaches 2 of 20 targets: a last wave has the other 18");
+    let _ = of("10%,1,100%").exits(0).says("--waves 1 is no wave: 10% of 20 targets is 2");
+    let _ = of("5,10%,100%").exits(0).never_says("warning");
+    let _ = of("1,10%,100%").exits(0).never_says("warning");
+}

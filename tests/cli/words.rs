@@ -221,3 +221,15 @@ fn a_resume_needs_the_same_values() {
     assert!(output.verdicts().values().all(|v| v == "ok"));
     sim.assert_at_most_once();
 }
+
+#[test]
+fn words_in_the_wrong_place_are_told_theirs() {
+    let sim = Sim::start("3,windows=0");
+    let bare = sim.run(&["exec", "-t", "web-1", "uptime"]).exits(2);
+    let _ = bare.says("hint: What is to run on the nodes stands behind `--`: -- uptime");
+    let apart = sim.run(&["exec", "--sim", "20", "-t", "all", "--", "uptime"]).exits(2);
+    let _ = apart.says("hint: Write --sim=20");
+    let document = sim.run(&["exec", "-t", "web-1", "uptime", "--json"]).exits(2).json();
+    assert!(document["error"]["hints"][0].as_str().unwrap().contains("-- uptime"), "{document}");
+    sim.assert_nothing_sent();
+}

@@ -12,7 +12,17 @@ use crate::process::{cache, cargo, check, isolate, output, root, target};
 const CARGO_DEB: &str = "3.7.0";
 /// Bytes that the stripped executable is to have at most.
 const LARGEST: u64 = 40_000_000;
-const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE-APACHE", "LICENSE-MIT"];
+/// Whole directories, and where the archive has them: what the README points to stands where it says.
+const DIRECTORIES: [(&str, &str); 6] = [
+    ("man", "share/man/man1"),
+    ("completions", "share/completions"),
+    ("benches", "benches"),
+    ("docs", "docs"),
+    ("docs/decisions", "docs/decisions"),
+    ("sim/scenarios", "sim/scenarios"),
+];
 
 /// What `dist` takes.
 #[derive(clap::Args)]
@@ -112,10 +122,13 @@ fn stage(executable: &Path, staged: &Path) -> Outcome {
     for document in DOCUMENTS {
         copy(&root().join(document), &staged.join(document))?;
     }
-    for (from, to) in [("man", "share/man/man1"), ("completions", "share/completions")] {
+    for (from, to) in DIRECTORIES {
         let entries = fs::read_dir(root().join(from)).map_err(|error| format!("{from}: {error}"))?;
         for entry in entries {
             let entry = entry.map_err(|error| format!("{from}: {error}"))?;
+            if entry.path().is_dir() {
+                continue;
+            }
             copy(&entry.path(), &staged.join(to).join(entry.file_name()))?;
         }
     }
@@ -213,7 +226,9 @@ fn try_out(path: &Path, dist: &Path, version: &str) -> Outcome {
     let manual = if is_deb { "share/man/man1/herder-exec.1.gz" } else { "share/man/man1/herder-exec.1" };
     let completions =
         if is_deb { "share/bash-completion/completions/herder" } else { "share/completions/herder.bash" };
-    for needed in [manual, completions] {
+    let documents = if is_deb { "share/doc/herder/" } else { "" };
+    let scenario = format!("{documents}sim/scenarios/shop.toml");
+    for needed in [manual, completions, &scenario] {
         if !prefix.join(needed).is_file() {
             return Err(format!("{} has no {needed}", path.display()));
         }

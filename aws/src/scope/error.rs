@@ -174,7 +174,9 @@ impl ScopeError {
             ScopeError::LoginExpired { profile, .. } => format!("Run `aws login --profile {profile}`."),
             ScopeError::Expired { profile } => format!("Renew the credentials of profile `{profile}`."),
             ScopeError::CredentialsFailed { profile, .. } => {
-                format!("Try `aws sts get-caller-identity --profile {profile}`.")
+                format!(
+                    "Run `aws configure sso` or choose another profile with `--profile` if `{profile}` is not set up; else `aws sts get-caller-identity --profile {profile}` may say more."
+                )
             }
             ScopeError::MfaImpossible { .. } => {
                 "Run herder in a terminal, or use a profile whose credentials need no MFA code.".to_owned()

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::SelectionArgs;
 use crate::args::FormatArgs;
@@ -12,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Kind};
 use crate::io::Io;
 use crate::ops::nodes::Node;
-use crate::render::{Format, shown};
+use crate::render::{Format, for_people, shown};
 
 /// Show everything that is known of nodes
 #[derive(Args, Clone, Debug)]
@@ -41,7 +43,8 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesShowArgs) -> Result<Exit
         }
         Format::Quiet => nodes.iter().map(|node| format!("{}\n", node.id)).collect(),
         Format::Auto | Format::Csv | Format::Table => {
-            let cards: Vec<String> = nodes.iter().map(card).collect();
+            let zone = io.stdout_style().is_tty.then(|| ctx.zone());
+            let cards: Vec<String> = nodes.iter().map(|node| card(node, zone.as_ref())).collect();
             shown(io, &cards.join("\n"))
         }
     };
@@ -50,20 +53,25 @@ pub(super) async fn run(ctx: &Ctx, io: &Io, args: &NodesShowArgs) -> Result<Exit
     Ok(if exit == Exit::Success { looked } else { exit })
 }
 
-/// One fact a line; what is not known is left out.
-fn card(node: &Node) -> String {
-    let mut card = String::new();
+/// One fact a line; what is not known is left out. Times in a zone are for people.
+fn card(node: &Node, zone: Option<&TimeZone>) -> String {
+    let mut facts = Vec::new();
     let fields = serde_json::to_value(node).unwrap_or_default();
     for (name, value) in fields.as_object().into_iter().flatten() {
         let text = match value {
             serde_json::Value::Null | serde_json::Value::Object(_) => continue,
-            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::String(text) => match (zone, text.parse::<Timestamp>()) {
+                (Some(zone), Ok(at)) => for_people(at, zone),
+                _ => text.clone(),
+            },
             other => other.to_string(),
         };
-        let _ = writeln!(card, "{:<18} {text}", name.replace('_', " "));
+        facts.push((name.replace('_', " "), text));
     }
-    for (key, value) in node.tags.iter().flatten() {
-        let _ = writeln!(card, "{:<18} {value}", format!("tag {key}"));
-    }
-    card
+    facts.extend(node.tags.iter().flatten().map(|(key, value)| (format!("tag {key}"), value.clone())));
+    let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or_default();
+    facts.iter().fold(String::new(), |mut card, (name, text)| {
+        let _ = writeln!(card, "{name:<width$} {text}");
+        card
+    })
 }

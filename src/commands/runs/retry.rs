@@ -106,14 +106,16 @@ impl Again<'_> {
     async fn exec(&self, ids: &[String]) -> Result<Exit, Failure> {
         let Again { ctx, io, args, record, throttles } = *self;
         let recipe: Recipe = recipe_of(record)?;
-        let (scopes, channels, resolved) = ctx
+        let (scopes, channels, mut resolved) = ctx
             .until_interrupted(async {
                 let (scopes, resolved) = self.resolved(ids).await?;
                 let channels = Box::pin(OpenChannels::open(&scopes, &recipe.places, throttles)).await?;
                 Ok((scopes, channels, resolved))
             })
             .await?;
-        let (recipe, waves) = args.rollout.apply(recipe, resolved.targets.len() as u64)?;
+        let count = resolved.targets.len() as u64;
+        let (recipe, waves) = args.rollout.apply(recipe, count)?;
+        resolved.warnings.extend(args.rollout.wave_warnings(count));
         let options = ExecOptions {
             recipe,
             given: args.given.values(ctx, io).await?,

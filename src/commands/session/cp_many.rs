@@ -62,13 +62,15 @@ pub(crate) struct Copying<'a> {
 
 impl Copying<'_> {
     /// Shows the plan, or asks and carries it out.
-    pub(crate) async fn run(&self, recipe: CopyRecipe, resolved: Resolved) -> Result<Exit, Failure> {
+    pub(crate) async fn run(&self, recipe: CopyRecipe, mut resolved: Resolved) -> Result<Exit, Failure> {
         let Launch { ctx, scopes, throttles, .. } = *self.launch;
         let is_windows = |target: &Target| target.platform == Some(Platform::Windows);
         if !resolved.targets.is_empty() && resolved.targets.iter().all(is_windows) {
             return Err(for_no_windows("these nodes are all Windows nodes"));
         }
-        let (rollout, waves) = self.rollout.resolve(resolved.targets.len() as u64)?;
+        let count = resolved.targets.len() as u64;
+        let (rollout, waves) = self.rollout.resolve(count)?;
+        resolved.warnings.extend(self.rollout.wave_warnings(count));
         let recipe = CopyRecipe { rollout, ..recipe };
         let looked_at = recipe.clone();
         let source = ctx.until_interrupted(blocking(move || look_at_source(&looked_at))).await??;

@@ -1,7 +1,8 @@
 //! The check before the first change: everything that stands guard is there, and nothing of it says no already.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use herder_aws::cloudwatch::{Alarm, AlarmState};
 use herder_core::event::RunGuards;
@@ -65,7 +66,13 @@ pub(crate) async fn check(places: Vec<Place>, guards: &RunGuards) -> Result<Chec
     for (gate, text) in gates.iter().zip(&guards.gates) {
         match gate {
             Gate::TargetGroup(name) => checked.target_group(text, name).await?,
-            Gate::Command(_) => checked.note((text.clone(), true), String::new(), Means::Fine),
+            Gate::Command(command) => {
+                let means = match checked.lacks(command) {
+                    Some(failure) => Means::Refusal(failure),
+                    None => Means::Fine,
+                };
+                checked.note((text.clone(), true), String::new(), means);
+            }
             // Found with the others above; a calendar is no gate that anybody gives.
             Gate::Alarm(_) | Gate::Calendar(_) => {}
         }
@@ -116,6 +123,27 @@ impl Checked {
     fn missing(&self, what: &str, name: &str) -> Failure {
         Failure::new(Kind::NotFound, format!("there is no {what} `{name}`{}", self.wherever()))
             .hint("Check the name, --region and --profile: it is looked up where the targets are.")
+    }
+
+    /// Why a gate can't run, as far as that is plain beforehand: it begins with the path of a file.
+    fn lacks(&self, command: &str) -> Option<Failure> {
+        let program = command.split_whitespace().next()?;
+        let is_plain = |c: char| c.is_alphanumeric() || "/._-+".contains(c);
+        if !program.contains('/') || !program.chars().all(is_plain) {
+            return None;
+        }
+        let path = self.directory.as_deref().unwrap_or(Path::new("")).join(program);
+        let failure = match std::fs::metadata(&path) {
+            Err(error) => Failure::usage(format!("the gate `{program}` can't be run")).caused_by(&error),
+            Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
+                Failure::usage(format!("the gate `{program}` is not executable"))
+            }
+            Ok(_) => return None,
+        };
+        Some(
+            failure
+                .hint("Gates run on this machine, by `sh -c`, in the directory where the run was started."),
+        )
     }
 
     /// What an ARN names has to be where the run is.
